@@ -1,0 +1,55 @@
+// Reading operator arguments: what both operators share.
+#ifndef DALI_MIX_NATIVE_ARGUMENTS_H_
+#define DALI_MIX_NATIVE_ARGUMENTS_H_
+
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+#include "dali/core/format.h"
+#include "dali/core/tensor_layout.h"
+#include "dali/pipeline/operator/arg_helper.h"
+
+namespace dali_mix {
+
+// A wrong value of the user's: Python raises ValueError with this sentence.
+template <typename... Parts>
+[[noreturn]] void Refuse(const Parts &...parts) {
+  throw std::invalid_argument(dali::make_string(parts...));
+}
+
+struct Extent {
+  int height, width;
+  bool operator==(const Extent &) const = default;
+};
+
+// `crop`, `crop_h` and `crop_w` as in crop_mirror_normalize: the size of the output. Their schema is
+// dali_mix__CropSize, a parent of both operators'.
+class CropSize {
+ public:
+  explicit CropSize(const dali::OpSpec &spec);
+
+  // Whether the output size follows from the arguments, whatever the images.
+  bool Given() const { return crop_.HasExplicitValue() || crop_h_.HasExplicitValue(); }
+  void Acquire(const dali::OpSpec &spec, const dali::ArgumentWorkspace &ws, int batch_size);
+  Extent operator()(int sample, Extent image) const;
+
+ private:
+  dali::ArgValue<float, 1> crop_;
+  dali::ArgValue<float> crop_h_, crop_w_;
+};
+
+// Height and width of a shape, found by layout; HWC is assumed where none is set.
+template <typename Shape>
+Extent ExtentOf(const Shape &shape, const dali::TensorLayout &layout) {
+  const int y = layout.empty() ? 0 : layout.find('H');
+  const int x = layout.empty() ? 1 : layout.find('W');
+  if (y < 0 || x < 0 || shape.size() <= x || shape.size() <= y)
+    Refuse("images must have height and width, got the layout \"", layout.str(), "\" and ",
+           shape.size(), " dimensions. Pass size=(H, W) to plan without looking at them.");
+  return {static_cast<int>(shape[y]), static_cast<int>(shape[x])};
+}
+
+}  // namespace dali_mix
+
+#endif  // DALI_MIX_NATIVE_ARGUMENTS_H_

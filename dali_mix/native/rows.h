@@ -1,0 +1,48 @@
+// The CPU pixel loops: one implementation, compiled once for each instruction set.
+#ifndef DALI_MIX_NATIVE_ROWS_H_
+#define DALI_MIX_NATIVE_ROWS_H_
+
+#include <cstddef>
+
+#include "sample.h"
+
+namespace dali_mix {
+
+enum class InType { kUint8, kFloat, kHalf };
+enum class OutType { kFloat, kHalf, kUint8, kInt8 };
+
+// Where the bytes of one input image begin and end: vector loads may run over within it.
+struct Bytes {
+  const uint8_t *begin, *end;
+};
+
+struct CpuSample : Sample {
+  Bytes own_bytes, partner_bytes;
+  int index;  // in the batch: the row of Call::blends
+};
+
+// Writes rows [y_begin, y_end) of one output image.
+using RowsFn = void (*)(const Call &call, const CpuSample &sample, int y_begin, int y_end);
+
+// What selects a loop. `interleaved` says that the input is HWC; `stream` that the output is too
+// large for the cache and is stored around it.
+struct RowsKey {
+  InType in;
+  OutType out;
+  int channels, out_channels;
+  bool interleaved, planar, stream;
+};
+
+RowsFn RowsBaseline(const RowsKey &key);
+#if defined(__x86_64__)
+RowsFn RowsAvx2(const RowsKey &key);
+RowsFn RowsAvx512(const RowsKey &key);
+#endif
+
+// The loop for this processor. DALI_MIX_CPU=baseline|avx2|avx512 takes a lesser one, for tests and
+// measurements; what the processor lacks is never taken.
+RowsFn SelectRows(const RowsKey &key);
+
+}  // namespace dali_mix
+
+#endif  // DALI_MIX_NATIVE_ROWS_H_

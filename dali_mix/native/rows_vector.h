@@ -1,0 +1,368 @@
+// uint8 images with 1, 3 or 4 interleaved channels, or planes: vector code. Included by each
+// rows_*.cc inside its own namespace, after a `V` that wraps the instruction set.
+//
+// One loop serves every layout, mirrored or not. A 128-bit lane holds four output floats. They come
+// from a window of 16 input bytes; a byte shuffle picks the four and widens them. The windows of
+// consecutive lanes lie a constant step apart, negative for a mirrored image:
+//
+//   planar       lane = one channel of 4 pixels      step 4*channels, one shuffle per channel
+//   interleaved  lane = 4 consecutive values         step 4  (3 when a fourth channel is padding)
+//
+// Loads may run over the row, so rows near the ends of the image's memory, where that could leave
+// it, are bounced through a buffer; so are the stores of a last, partial block.
+
+template <int kIn, int kOut, bool kPlanar>
+struct Geometry {
+  static constexpr int kVectors = kOut;  // per group of V::kFloats pixels, in both layouts
+  static constexpr int kWindowStep = kPlanar ? 4 * kIn : (kIn == kOut ? 4 : kIn);
+  static constexpr int kWindows = V::kLanes * (kPlanar ? 1 : kOut);  // per group
+  // From the mirrored pixel 0 back to the start of the first window, which holds pixels -3..0, or
+  // values of pixels -1..0.
+  static constexpr int kMirrorShift = kPlanar ? 3 * kIn : (kIn == 3 && kOut == 3 ? 3 : 0);
+
+  // Shuffle controls: byte 4*j of a lane is the window byte behind its j-th float; 0x80 gives 0.
+  struct Picks {
+    alignas(64) uint8_t bytes[kVectors][16 * V::kLanes];
+  };
+  static constexpr Picks MakePicks(bool mirrored) {
+    Picks picks = {};
+    for (int v = 0; v < kVectors; v++) {
+      for (int i = 0; i < V::kFloats; i++) {
+        const int lane = i / 4, j = i % 4;
+        const int window = kPlanar ? lane : v * V::kLanes + lane;
+        const int pixel = kPlanar ? i : (window * 4 + j) / kOut;
+        const int channel = kPlanar ? v : (window * 4 + j) % kOut;
+        const int sign = mirrored ? -1 : 1;
+        const int base = sign * window * kWindowStep - (mirrored ? kMirrorShift : 0);
+        for (int byte = 0; byte < 4; byte++) picks.bytes[v][lane * 16 + j * 4 + byte] = 0x80;
+        if (channel < kIn)
+          picks.bytes[v][lane * 16 + j * 4] =
+              static_cast<uint8_t>(sign * pixel * kIn + channel - base);
+      }
+    }
+    return picks;
+  }
+  static constexpr Picks kPlain = MakePicks(false), kMirrored = MakePicks(true);
+
+  // Which pixel of the group each float belongs to.
+  struct Pixels {
+    alignas(64) int index[kVectors][V::kFloats];
+  };
+  static constexpr Pixels MakePixels() {
+    Pixels pixels = {};
+    for (int v = 0; v < kVectors; v++)
+      for (int i = 0; i < V::kFloats; i++)
+        pixels.index[v][i] = kPlanar ? i : (v * V::kFloats + i) / kOut;
+    return pixels;
+  }
+  static constexpr Pixels kPixels = MakePixels();
+};
+
+// A source row being read from left to right of the output.
+template <class G>
+struct Cursor {
+  const uint8_t *at;
+  ptrdiff_t step;
+  const typename G::Picks *picks;
+
+  Cursor(const uint8_t *pixel, bool mirrored)
+      : at(pixel - (mirrored ? G::kMirrorShift : 0)),
+        step(mirrored ? -G::kWindowStep : G::kWindowStep),
+        picks(mirrored ? &G::kMirrored : &G::kPlain) {}
+
+  void SkipGroups(ptrdiff_t groups) { at += groups * G::kWindows * step; }
+};
+
+enum class Mode { kOwn, kPartner, kBoth, kCut };
+
+// Coefficients laid out like the floats of a group.
+template <int kVectors>
+struct Coefficients {
+  struct Lanes {
+    alignas(64) float of[kVectors][V::kFloats];
+  };
+  // `k`, `s`: one image shows. `own`, `partner`: weights outside the box, whatever shows there.
+  Lanes k, s, own, partner;
+};
+
+template <typename Out, int kIn, int kOut, bool kPlanar>
+class VectorRows {
+ public:
+  static void Rows(const Call &call, const CpuSample &sample, int y_begin, int y_end) {
+    RowsOf<false>(call, sample, y_begin, y_end);
+  }
+  static void StreamedRows(const Call &call, const CpuSample &sample, int y_begin, int y_end) {
+    RowsOf<true>(call, sample, y_begin, y_end);
+    V::Fence();
+  }
+
+ private:
+  using G = Geometry<kIn, kOut, kPlanar>;
+  using F = typename V::F;
+  static constexpr int kGroups = V::template Groups<Out>();  // per block
+  static constexpr int kBlock = kGroups * V::kFloats;        // pixels
+  using Lanes = Coefficients<G::kVectors>;
+
+  struct Row {
+    const uint8_t *own, *partner;  // pixel 0
+    bool own_mirrored, partner_mirrored;
+    Out *out;
+    ptrdiff_t plane;  // planar: from one output plane to the next, in elements
+  };
+
+  template <bool kStream>
+  static void RowsOf(const Call &call, const CpuSample &sample, int y_begin, int y_end) {
+    // Planes are images of one channel, one after the other.
+    const int passes = kIn == 1 ? call.channels : 1;
+    for (int pass = 0; pass < passes; pass++) {
+      Lanes lanes;
+      FillLanes(lanes, call, sample, pass);
+      for (int y = y_begin; y < y_end; y++) {
+        const Row row = RowAt(call, sample, y, pass);
+        const bool inside = RowIsInside(sample.own_bytes, row.own, sample.width, row.own_mirrored) &&
+                            RowIsInside(sample.partner_bytes, row.partner, sample.width,
+                                        row.partner_mirrored);
+        const Cut cut = CutOfRow(sample, y);
+        if (kStream && IsAligned(row))
+          WriteRow<true>(row, lanes, sample, cut, inside);
+        else
+          WriteRow<false>(row, lanes, sample, cut, inside);
+      }
+    }
+    if (kIn == 1) ZeroPlanes(call, sample, y_begin, y_end);
+  }
+
+  static void FillLanes(Lanes &lanes, const Call &call, const CpuSample &sample, int pass) {
+    const Blend *blends = call.blends + static_cast<ptrdiff_t>(sample.index) * call.channels + pass;
+    for (int v = 0; v < G::kVectors; v++) {
+      for (int i = 0; i < V::kFloats; i++) {
+        const int channel = kPlanar ? v : (v * V::kFloats + i) % kOut;
+        const bool padding = channel >= kIn;
+        const Single single = padding ? Single{0, 0} : call.singles[pass + channel];
+        Blend blend = padding ? Blend{0, 0} : blends[channel];
+        // The bytes are finite, so a weight of 0 leaves the other image's value to the bit.
+        if (sample.outside == Shows::kOwn) blend = {single.k, 0};
+        if (sample.outside == Shows::kPartner) blend = {0, single.k};
+        lanes.k.of[v][i] = single.k;
+        lanes.s.of[v][i] = single.s;
+        lanes.own.of[v][i] = blend.own;
+        lanes.partner.of[v][i] = blend.partner;
+      }
+    }
+  }
+
+  static const uint8_t *SourceRow(const Source &source, int y, int pass) {
+    return static_cast<const uint8_t *>(source.origin) + static_cast<ptrdiff_t>(y) * source.row +
+           static_cast<ptrdiff_t>(pass) * source.channel;
+  }
+
+  static Row RowAt(const Call &call, const CpuSample &sample, int y, int pass) {
+    const ptrdiff_t width = sample.width, plane = width * sample.height;
+    const ptrdiff_t offset =
+        kPlanar ? pass * plane + y * width : y * width * call.out_channels;
+    return {SourceRow(sample.own, y, pass),
+            SourceRow(sample.partner, y, pass),
+            sample.own.column < 0,
+            sample.partner.column < 0,
+            static_cast<Out *>(sample.out) + offset,
+            plane};
+  }
+
+  // Whether vector loads for the whole row, its partial block included, stay in the image.
+  static bool RowIsInside(const Bytes &bytes, const uint8_t *pixel, int width, bool mirrored) {
+    const ptrdiff_t blocks = (width + kBlock - 1) / kBlock;
+    const ptrdiff_t reach = blocks * kBlock * kIn;
+    const uint8_t *lowest = mirrored ? pixel + kIn - reach : pixel;
+    const uint8_t *highest = mirrored ? pixel + kIn : pixel + reach;
+    return lowest >= bytes.begin + 16 && highest + 16 <= bytes.end;
+  }
+
+  static bool IsAligned(const Row &row) {
+    return (reinterpret_cast<uintptr_t>(row.out) | static_cast<uintptr_t>(
+                kPlanar ? row.plane * static_cast<ptrdiff_t>(sizeof(Out)) : 0)) % V::kStoreBytes == 0;
+  }
+
+  static Mode ModeOf(Shows shows) {
+    return shows == Shows::kOwn ? Mode::kOwn
+                                : (shows == Shows::kPartner ? Mode::kPartner : Mode::kBoth);
+  }
+
+  template <bool kStream>
+  static void WriteRow(const Row &row, const Lanes &lanes, const CpuSample &sample, Cut cut,
+                       bool inside) {
+    const Mode outside = ModeOf(sample.outside);
+    const int whole = inside ? sample.width - sample.width % kBlock : 0;
+    // Blocks that an edge of the box crosses are cut; between them each run has one mode.
+    const int begin = cut.begin / kBlock * kBlock, end = cut.end / kBlock * kBlock;
+    int x = 0;
+    const auto until = [&](int limit, Mode mode) {
+      limit = limit < whole ? limit : whole;
+      if (x < limit) WriteRun<kStream>(row, lanes, cut, mode, x, limit);
+      x = x < limit ? limit : x;
+    };
+    if (cut.begin < cut.end) {
+      until(begin, outside);
+      until(begin + (cut.begin > begin || begin == end ? kBlock : 0), Mode::kCut);
+      until(end, Mode::kPartner);
+      until(end + (cut.end > end ? kBlock : 0), Mode::kCut);
+    }
+    until(whole, outside);
+    for (; x < sample.width; x += kBlock)
+      BounceBlock(row, lanes, cut, x, sample.width - x < kBlock ? sample.width - x : kBlock);
+  }
+
+  template <bool kStream>
+  static void WriteRun(const Row &row, const Lanes &lanes, Cut cut, Mode mode, int begin, int end) {
+    Cursor<G> own(row.own, row.own_mirrored), partner(row.partner, row.partner_mirrored);
+    own.SkipGroups(begin / V::kFloats);
+    partner.SkipGroups(begin / V::kFloats);
+    Out *out = row.out + static_cast<ptrdiff_t>(begin) * (kPlanar ? 1 : kOut);
+    constexpr ptrdiff_t kAdvance = kBlock * (kPlanar ? 1 : kOut);
+    switch (mode) {
+      case Mode::kOwn:
+        for (int x = begin; x < end; x += kBlock, out += kAdvance)
+          Block<Mode::kOwn, kStream>(own, partner, out, row.plane, lanes, {});
+        break;
+      case Mode::kPartner:
+        for (int x = begin; x < end; x += kBlock, out += kAdvance)
+          Block<Mode::kPartner, kStream>(own, partner, out, row.plane, lanes, {});
+        break;
+      case Mode::kBoth:
+        for (int x = begin; x < end; x += kBlock, out += kAdvance)
+          Block<Mode::kBoth, kStream>(own, partner, out, row.plane, lanes, {});
+        break;
+      case Mode::kCut:
+        for (int x = begin; x < end; x += kBlock, out += kAdvance)
+          Block<Mode::kCut, kStream>(own, partner, out, row.plane, lanes,
+                                     {cut.begin - x, cut.end - x});
+        break;
+    }
+  }
+
+  // `count` pixels from x, read and written through buffers.
+  static void BounceBlock(const Row &row, const Lanes &lanes, Cut cut, int x, int count) {
+    constexpr int kBytes = kBlock * kIn, kSlack = 16;
+    uint8_t own[kBytes + 2 * kSlack] = {}, partner[kBytes + 2 * kSlack] = {};
+    Cursor<G> own_cursor(Bounce(own + kSlack, row.own, row.own_mirrored, x, count),
+                         row.own_mirrored);
+    Cursor<G> partner_cursor(
+        Bounce(partner + kSlack, row.partner, row.partner_mirrored, x, count),
+        row.partner_mirrored);
+    alignas(64) Out out[kBlock * kOut];
+    Block<Mode::kCut, false>(own_cursor, partner_cursor, out, kBlock, lanes,
+                             {cut.begin - x, cut.end - x});
+    if (kPlanar) {
+      for (int v = 0; v < kOut; v++)
+        __builtin_memcpy(row.out + v * row.plane + x, out + v * kBlock, count * sizeof(Out));
+    } else {
+      __builtin_memcpy(row.out + static_cast<ptrdiff_t>(x) * kOut, out,
+                       count * kOut * sizeof(Out));
+    }
+  }
+
+  // Copies pixels [x, x + count) of the output's row and returns where pixel x lies in `buffer`.
+  static const uint8_t *Bounce(uint8_t *buffer, const uint8_t *pixel, bool mirrored, int x,
+                               int count) {
+    if (!mirrored) {
+      __builtin_memcpy(buffer, pixel + static_cast<ptrdiff_t>(x) * kIn, count * kIn);
+      return buffer;
+    }
+    uint8_t *at = buffer + (kBlock - count) * kIn;
+    __builtin_memcpy(at, pixel - static_cast<ptrdiff_t>(x + count - 1) * kIn, count * kIn);
+    return buffer + (kBlock - 1) * kIn;
+  }
+
+  // V::kFloats * kGroups pixels.
+  template <Mode kMode, bool kStream>
+  static inline void Block(Cursor<G> &own, Cursor<G> &partner, Out *out, ptrdiff_t plane,
+                           const Lanes &lanes, Cut cut) {
+    F values[G::kVectors][kGroups];
+    for (int g = 0; g < kGroups; g++) {
+      typename V::Window a, b;
+      for (int v = 0; v < G::kVectors; v++) {
+        if (!kPlanar || v == 0) {
+          if (kMode != Mode::kPartner) a = V::Load(own.at, own.step);
+          if (kMode != Mode::kOwn) b = V::Load(partner.at, partner.step);
+        }
+        values[v][g] = Value<kMode>(a, b, own, partner, lanes, v,
+                                    {cut.begin - g * V::kFloats, cut.end - g * V::kFloats});
+      }
+    }
+    if (kPlanar) {
+      for (int v = 0; v < G::kVectors; v++) V::template Store<kStream>(out + v * plane, values[v]);
+    } else {
+      // values[v][g] in memory order: group after group.
+      F ordered[G::kVectors * kGroups];
+      for (int g = 0; g < kGroups; g++)
+        for (int v = 0; v < G::kVectors; v++) ordered[g * G::kVectors + v] = values[v][g];
+      for (int r = 0; r < G::kVectors; r++) {
+        F run[kGroups];
+        for (int g = 0; g < kGroups; g++) run[g] = ordered[r * kGroups + g];
+        V::template Store<kStream>(out + r * kGroups * V::kFloats, run);
+      }
+    }
+  }
+
+  template <Mode kMode>
+  static inline F Value(typename V::Window a, typename V::Window b, const Cursor<G> &own,
+                        const Cursor<G> &partner, const Lanes &lanes, int v, Cut cut) {
+    const F s = V::Load(lanes.s.of[v]);
+    if (kMode == Mode::kOwn)
+      return V::Fma(V::Pick(a, own.picks->bytes[v]), V::Load(lanes.k.of[v]), s);
+    const F p = V::Pick(b, partner.picks->bytes[v]);
+    if (kMode == Mode::kPartner) return V::Fma(p, V::Load(lanes.k.of[v]), s);
+    const F both = V::Fma(V::Pick(a, own.picks->bytes[v]), V::Load(lanes.own.of[v]),
+                          V::Fma(p, V::Load(lanes.partner.of[v]), s));
+    if (kMode == Mode::kBoth) return both;
+    return V::Select(G::kPixels.index[v], cut.begin, cut.end,
+                     V::Fma(p, V::Load(lanes.k.of[v]), s), both);
+  }
+
+  static void ZeroPlanes(const Call &call, const CpuSample &sample, int y_begin, int y_end) {
+    const ptrdiff_t width = sample.width, plane = width * sample.height;
+    for (int c = call.channels; c < call.out_channels; c++)
+      __builtin_memset(static_cast<Out *>(sample.out) + c * plane + y_begin * width, 0,
+                       (y_end - y_begin) * width * sizeof(Out));
+  }
+};
+
+template <typename Out, int kIn, int kOut, bool kPlanar>
+RowsFn SelectStream(bool stream) {
+  using R = VectorRows<Out, kIn, kOut, kPlanar>;
+  return stream ? R::StreamedRows : R::Rows;
+}
+
+template <typename Out>
+RowsFn SelectChannels(const RowsKey &key) {
+  if (!key.interleaved) return key.planar ? SelectStream<Out, 1, 1, true>(key.stream) : nullptr;
+  const auto is = [&key](int channels, int out_channels) {
+    return key.channels == channels && key.out_channels == out_channels;
+  };
+  if (is(1, 1)) return SelectStream<Out, 1, 1, true>(key.stream);
+  if (is(3, 3))
+    return key.planar ? SelectStream<Out, 3, 3, true>(key.stream)
+                      : SelectStream<Out, 3, 3, false>(key.stream);
+  if (is(3, 4))
+    return key.planar ? SelectStream<Out, 3, 4, true>(key.stream)
+                      : SelectStream<Out, 3, 4, false>(key.stream);
+  if (is(4, 4))
+    return key.planar ? SelectStream<Out, 4, 4, true>(key.stream)
+                      : SelectStream<Out, 4, 4, false>(key.stream);
+  return nullptr;
+}
+
+// Null where only the generic loop will do.
+inline RowsFn SelectVector(const RowsKey &key) {
+  if (key.in != InType::kUint8) return nullptr;
+  switch (key.out) {
+    case OutType::kFloat:
+      return SelectChannels<float>(key);
+    case OutType::kHalf:
+      return SelectChannels<Half>(key);
+    case OutType::kUint8:
+      return SelectChannels<uint8_t>(key);
+    case OutType::kInt8:
+      return SelectChannels<int8_t>(key);
+  }
+  return nullptr;
+}

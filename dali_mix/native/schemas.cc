@@ -1,0 +1,165 @@
+// The schemas of both operators: their text is the manual that help() shows.
+#include "dali/pipeline/operator/op_schema.h"
+
+namespace dali {
+
+DALI_SCHEMA(dali_mix__CropSize)
+    .DocStr("Arguments that give the size of the output, alike in plan and apply.")
+    .AddOptionalArg<std::vector<float>>(
+        "crop",
+        "Size of the output as (height, width) in pixels, one for all samples or a tensor for each. "
+        "Cannot be combined with `crop_h` and `crop_w`. Default: the size of the image.",
+        nullptr, true)
+    .AddOptionalArg<float>("crop_h", "Height of the output in pixels; goes with `crop_w`.", nullptr,
+                           true)
+    .AddOptionalArg<float>("crop_w", "Width of the output in pixels; goes with `crop_h`.", nullptr,
+                           true);
+
+DALI_SCHEMA(dali_mix__Plan)
+    .DocStr(R"(Draws how the images of a batch are mixed: the partner of each, and with what weights.
+
+Nothing but this operator is random. It looks at the number and the shapes of the images, never at
+their pixels, so GPU images cost no synchronization. Its outputs, one sample for each image, go to
+``apply`` under the same names:
+
+* ``partner`` (int32, scalar): index, in the batch, of the image mixed in. An unmixed image is its
+  own partner.
+* ``blend`` (float, scalar): weight of the own image outside the box.
+* ``box`` (int32, 4 values): ``(y0, x0, y1, x1)`` in output pixels, half-open, where the partner
+  shows. All zero: no box.
+* ``lam`` (float, scalar): weight of the own label, in [0, 1]; the exact share of own pixels.
+* ``size`` (int32, 2 values): height and width of the output that the plan is for.
+
+The plan is a pure function of the random state, the batch size, the sizes and the arguments: the
+same on every machine and for every number of threads. A batch of one is left unmixed.
+
+Methods:
+
+* ``mixup`` (Zhang et al. 2018): ``blend = lam``, drawn from ``Beta(alpha, alpha)``.
+* ``cutmix`` (Yun et al. 2019): a box with sides ``sqrt(1 - t)`` of the image's, rounded down, with
+  t from ``Beta(alpha, alpha)``; its centre is uniform over the pixels, and it is clipped to the
+  image. ``lam`` is counted after clipping.)")
+    .NumInput(0, 1)
+    .NumOutput(5)
+    .InputDox(0, "images", "TensorList",
+              "Images whose number and sizes the plan is for. Only their shapes are read, so they "
+              "may be on the GPU. Optional when `crop` or `crop_h` and `crop_w` give the size.")
+    .InputDevice(0, InputDevice::Metadata)
+    .AddOptionalArg<std::string>(
+        "methods", "One or several of ``\"mixup\"``, ``\"cutmix\"``; each sample takes one.",
+        std::vector<std::string>{"mixup"})
+    .AddOptionalArg<float>(
+        "alpha",
+        "Parameter of ``Beta(alpha, alpha)``, one for all methods or one for each; finite, not "
+        "negative. 0 switches mixing off.",
+        std::vector<float>{1.0f}, true)
+    .AddOptionalArg<int>(
+        "fold",
+        "For each method whether to replace a draw t by ``max(t, 1 - t)``, so that the own image "
+        "dominates and near-duplicates vanish.",
+        std::vector<int>{0})
+    .AddOptionalArg<float>(
+        "weights", "Relative weights in the choice among the methods, one for each; not negative.",
+        std::vector<float>{1.0f}, true)
+    .AddOptionalArg<float>("prob", "Probability, in [0, 1], that a sample is mixed at all.", 1.0f,
+                           true)
+    .AddOptionalArg<std::string>(
+        "per",
+        "What shares one draw of weight and box: ``\"sample\"``, ``\"pair\"`` (a random matching "
+        "whose two members share everything; an odd one is left unmixed) or ``\"batch\"``.",
+        "sample")
+    .AddOptionalArg<std::string>("prob_per", "What `prob` decides on: ``\"sample\"`` or ``\"batch\"``.",
+                                 "sample")
+    .AddOptionalArg<std::string>(
+        "choose_per", "What takes one method: ``\"sample\"`` or ``\"batch\"``.", "sample")
+    .AddOptionalArg<std::string>(
+        "pairing",
+        "How partners are drawn: ``\"derange\"`` (a uniform permutation without fixed points), "
+        "``\"shuffle\"`` (with fixed points, which stay unmixed), ``\"reverse\"`` (the batch "
+        "backwards, as timm) or ``\"roll\"`` (the image before, as torchvision).",
+        "derange")
+    .AddOptionalArg<int>("partner",
+                         "Given partners, not drawn: an index into the batch for each sample.",
+                         nullptr, true)
+    .AddOptionalArg<float>("lam",
+                           "Given weight, not drawn: mixup's weight of the own image, or the share "
+                           "that the box of cutmix leaves it before clipping; in [0, 1].",
+                           nullptr, true)
+    .AddOptionalArg<std::vector<int>>(
+        "box",
+        "Given box of cutmix, not drawn: ``(y0, x0, y1, x1)`` in output pixels, half-open; what "
+        "leaves the image is clipped. Cannot be combined with `lam`.",
+        nullptr, true)
+    .AddRandomSeedArg()
+    .AddRandomStateArg()
+    .AddParent("dali_mix__CropSize");
+
+DALI_SCHEMA(dali_mix__Apply)
+    .DocStr(R"(Mixes each image of a batch with its partner, and crops, mirrors, normalizes, lays out and
+casts, in one pass.
+
+It takes the place of ``crop_mirror_normalize`` and shares its argument names, defaults and formula.
+For sample i with partner j, output pixel (y, x) and channel c::
+
+    w = 0 inside the box (the partner shows), blend[i] outside it
+    a, b = pixel of image i, of image j, each after its own crop window and its own mirror flag
+    k = scale / std[c],  s = shift - mean[c] * k
+    output = fma(a, w * k, fma(b, (1 - w) * k, s)), then cast to dtype
+
+The result is that of mixing the FLOAT outputs of ``crop_mirror_normalize`` and casting afterwards;
+without a partner it is that of ``crop_mirror_normalize``. CPU and GPU agree to the bit. Integer
+outputs saturate and round halves to even. Where w is 1 or 0 only one image is read. The images are
+not written to; the two of a pair must have equal shapes after cropping.
+
+The operator is deterministic; ``plan`` makes its `partner`, `blend`, `box` and `size`, and so can
+any other operator or the user. uint8 images with 1, 3 or 4 interleaved channels, and uint8 planes
+that stay planes, take vector code; everything else is right but slower.)")
+    .NumInput(1)
+    .NumOutput(1)
+    .InputDox(0, "images", "TensorList of uint8, float or float16 ('HWC', 'CHW')",
+              "Batch of images with equal numbers of channels.")
+    .InputLayout(0, {"HWC", "CHW"})
+    .AddOptionalArg<int>("partner",
+                         "Index, in the batch, of the image mixed in. Default: none, each image is "
+                         "its own partner and stays unmixed.",
+                         nullptr, true)
+    .AddOptionalArg<float>("blend", "Weight, in [0, 1], of the own image outside the box.", 1.0f,
+                           true)
+    .AddOptionalArg<int>(
+        "box",
+        "Where the partner shows: ``(y0, x0, y1, x1)`` in output pixels, half-open, inside the "
+        "output. All zero: no box.",
+        std::vector<int>{0, 0, 0, 0}, true)
+    .AddOptionalArg<std::vector<int>>(
+        "size",
+        "Height and width that the plan was drawn for. Where given, another output size is an "
+        "error.",
+        nullptr, true)
+    .AddOptionalArg<float>(
+        "mean", "Mean pixel value: one for all channels, or one for each.", std::vector<float>{0.0f})
+    .AddOptionalArg<float>(
+        "std", "Standard deviation: one for all channels, or one for each; not 0.",
+        std::vector<float>{1.0f})
+    .AddOptionalArg<float>("scale", "What the normalized value is multiplied with.", 1.0f)
+    .AddOptionalArg<float>("shift", "What is added after `scale`.", 0.0f)
+    .AddOptionalTypeArg("dtype", "Type of the output: FLOAT, FLOAT16, UINT8 or INT8.",
+                        DALI_FLOAT)
+    .AddOptionalArg<TensorLayout>("output_layout", "Layout of the output: \"CHW\" or \"HWC\".",
+                                        TensorLayout("CHW"))
+    .AddOptionalArg<int>("mirror", "Where nonzero, the image is flipped horizontally.", 0, true)
+    .AddOptionalArg<bool>(
+        "pad_output",
+        "Whether to add channels of zeros until their number is a power of two (RGB becomes four "
+        "channels).",
+        false)
+    .AddOptionalArg<float>("crop_pos_x",
+                           "Horizontal place of the crop window, in [0, 1]: it begins at "
+                           "``round(crop_pos_x * (W - crop_w))``.",
+                           0.5f, true)
+    .AddOptionalArg<float>("crop_pos_y",
+                           "Vertical place of the crop window, in [0, 1]: it begins at "
+                           "``round(crop_pos_y * (H - crop_h))``.",
+                           0.5f, true)
+    .AddParent("dali_mix__CropSize");
+
+}  // namespace dali
