@@ -24,7 +24,9 @@ class Plan(NamedTuple):
     """(N, 2) int32, height and width of the output in pixels."""
 
 
-def cut_box(lam: float, center: tuple[int, int], size: tuple[int, int]) -> tuple[int, int, int, int]:
+def cut_box(
+    lam: float, center: tuple[int, int], size: tuple[int, int]
+) -> tuple[int, int, int, int]:
     """Box of CutMix (Yun et al. 2019, eq. 2) that leaves the own image a share of `lam`, before clipping.
 
     Sides are sqrt(1 - lam) of the image's, rounded down; a side s covers [c - s//2, c + (s+1)//2), so

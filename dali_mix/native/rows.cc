@@ -25,6 +25,17 @@ Isa BestIsa() {
 Isa BestIsa() { return Isa::kBaseline; }
 #endif
 
+// Whether stores around the cache pay when they alternate between planes: they save up to a quarter
+// on Intel's processors and cost a factor of 1.4 to 3 on AMD's (Zen 3); for one interleaved stream
+// they pay on both.
+bool StreamsPlanes() {
+#if defined(__x86_64__)
+  return __builtin_cpu_is("intel");
+#else
+  return false;
+#endif
+}
+
 Isa AllowedIsa() {
   const char *name = std::getenv("DALI_MIX_CPU");
   if (name && !std::strcmp(name, "baseline")) return Isa::kBaseline;
@@ -34,7 +45,8 @@ Isa AllowedIsa() {
 
 }  // namespace
 
-RowsFn SelectRows(const RowsKey &key) {
+RowsFn SelectRows(RowsKey key) {
+  if (key.planar && !StreamsPlanes()) key.stream = false;
   const Isa best = BestIsa(), allowed = AllowedIsa();
   switch (best < allowed ? best : allowed) {
 #if defined(__x86_64__)

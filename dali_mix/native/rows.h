@@ -41,7 +41,7 @@ RowsFn RowsAvx512(const RowsKey &key);
 
 // The loop for this processor. DALI_MIX_CPU=baseline|avx2|avx512 takes a lesser one, for tests and
 // measurements; what the processor lacks is never taken.
-RowsFn SelectRows(const RowsKey &key);
+RowsFn SelectRows(RowsKey key);
 
 }  // namespace dali_mix
 

@@ -9,15 +9,11 @@ namespace avx2 {
 #include "rows_generic.h"
 
 struct V {
-  static constexpr int kLanes = 2, kFloats = 8, kStoreBytes = 32;
+  static constexpr int kLanes = 2, kFloats = 8;
   using F = __m256;
   using Window = __m256i;
 
-  // Vectors that one store run takes: at least 32 bytes.
-  template <typename Out>
-  static constexpr int Groups() {
-    return sizeof(Out) == 1 ? 4 : 2;
-  }
+  static constexpr int kGroups = 4;  // vectors that one store run takes
 
   static inline Window Load(const uint8_t *&at, ptrdiff_t step) {
     const __m128i low = _mm_loadu_si128(reinterpret_cast<const __m128i *>(at));
@@ -41,16 +37,19 @@ struct V {
   }
 
   template <bool kStream>
-  static inline void Store(float *out, const F (&values)[2]) {
-    for (int g = 0; g < 2; g++)
+  static inline void Store(float *out, const F (&values)[4]) {
+    for (int g = 0; g < 4; g++)
       kStream ? _mm256_stream_ps(out + 8 * g, values[g])
               : _mm256_storeu_ps(out + 8 * g, values[g]);
   }
   template <bool kStream>
-  static inline void Store(Half *out, const F (&values)[2]) {
-    const __m128i low = _mm256_cvtps_ph(values[0], _MM_FROUND_TO_NEAREST_INT);
-    const __m128i high = _mm256_cvtps_ph(values[1], _MM_FROUND_TO_NEAREST_INT);
-    StoreInts<kStream>(out, _mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1));
+  static inline void Store(Half *out, const F (&values)[4]) {
+    for (int g = 0; g < 4; g += 2) {
+      const __m128i low = _mm256_cvtps_ph(values[g], _MM_FROUND_TO_NEAREST_INT);
+      const __m128i high = _mm256_cvtps_ph(values[g + 1], _MM_FROUND_TO_NEAREST_INT);
+      StoreInts<kStream>(out + 8 * g,
+                         _mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1));
+    }
   }
   template <bool kStream>
   static inline void Store(uint8_t *out, const F (&values)[4]) {

@@ -14,15 +14,11 @@ namespace avx512 {
 #include "rows_generic.h"
 
 struct V {
-  static constexpr int kLanes = 4, kFloats = 16, kStoreBytes = 64;
+  static constexpr int kLanes = 4, kFloats = 16;
   using F = __m512;
   using Window = __m512i;
 
-  // Vectors that one store run takes: a cache line.
-  template <typename Out>
-  static constexpr int Groups() {
-    return 4 / sizeof(Out);
-  }
+  static constexpr int kGroups = 4;  // vectors that one store run takes
 
   static inline Window Load(const uint8_t *&at, ptrdiff_t step) {
     const auto lane = [at, step](int i) {
@@ -50,14 +46,19 @@ struct V {
   }
 
   template <bool kStream>
-  static inline void Store(float *out, const F (&values)[1]) {
-    kStream ? _mm512_stream_ps(out, values[0]) : _mm512_storeu_ps(out, values[0]);
+  static inline void Store(float *out, const F (&values)[4]) {
+    for (int g = 0; g < 4; g++)
+      kStream ? _mm512_stream_ps(out + 16 * g, values[g])
+              : _mm512_storeu_ps(out + 16 * g, values[g]);
   }
   template <bool kStream>
-  static inline void Store(Half *out, const F (&values)[2]) {
-    const __m256i low = _mm512_cvtps_ph(values[0], _MM_FROUND_TO_NEAREST_INT);
-    const __m256i high = _mm512_cvtps_ph(values[1], _MM_FROUND_TO_NEAREST_INT);
-    StoreInts<kStream>(out, _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1));
+  static inline void Store(Half *out, const F (&values)[4]) {
+    for (int g = 0; g < 4; g += 2) {
+      const __m256i low = _mm512_cvtps_ph(values[g], _MM_FROUND_TO_NEAREST_INT);
+      const __m256i high = _mm512_cvtps_ph(values[g + 1], _MM_FROUND_TO_NEAREST_INT);
+      StoreInts<kStream>(out + 16 * g,
+                         _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1));
+    }
   }
   template <bool kStream>
   static inline void Store(uint8_t *out, const F (&values)[4]) {

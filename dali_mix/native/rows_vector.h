@@ -99,7 +99,7 @@ class VectorRows {
  private:
   using G = Geometry<kIn, kOut, kPlanar>;
   using F = typename V::F;
-  static constexpr int kGroups = V::template Groups<Out>();  // per block
+  static constexpr int kGroups = V::kGroups;         // per block
   static constexpr int kBlock = kGroups * V::kFloats;        // pixels
   using Lanes = Coefficients<G::kVectors>;
 
@@ -119,6 +119,8 @@ class VectorRows {
       FillLanes(lanes, call, sample, pass);
       for (int y = y_begin; y < y_end; y++) {
         const Row row = RowAt(call, sample, y, pass);
+        PrefetchRow(sample.own, row.own, sample.width);
+        PrefetchRow(sample.partner, row.partner, sample.width);
         const bool inside = RowIsInside(sample.own_bytes, row.own, sample.width, row.own_mirrored) &&
                             RowIsInside(sample.partner_bytes, row.partner, sample.width,
                                         row.partner_mirrored);
@@ -168,6 +170,14 @@ class VectorRows {
             plane};
   }
 
+  // Asks for the row after `pixel`'s: a mirrored row is read backwards, which the processor's own
+  // prefetcher does not foresee.
+  static void PrefetchRow(const Source &source, const uint8_t *pixel, int width) {
+    const ptrdiff_t bytes = static_cast<ptrdiff_t>(width) * kIn;
+    const uint8_t *row = pixel + source.row + (source.column < 0 ? kIn - bytes : 0);
+    for (ptrdiff_t i = 0; i < bytes; i += 64) __builtin_prefetch(row + i);
+  }
+
   // Whether vector loads for the whole row, its partial block included, stay in the image.
   static bool RowIsInside(const Bytes &bytes, const uint8_t *pixel, int width, bool mirrored) {
     const ptrdiff_t blocks = (width + kBlock - 1) / kBlock;
@@ -177,9 +187,10 @@ class VectorRows {
     return lowest >= bytes.begin + 16 && highest + 16 <= bytes.end;
   }
 
+  // Stores around the cache pay only for whole cache lines.
   static bool IsAligned(const Row &row) {
-    return (reinterpret_cast<uintptr_t>(row.out) | static_cast<uintptr_t>(
-                kPlanar ? row.plane * static_cast<ptrdiff_t>(sizeof(Out)) : 0)) % V::kStoreBytes == 0;
+    const auto plane = static_cast<uintptr_t>(kPlanar ? row.plane * sizeof(Out) : 0);
+    return (reinterpret_cast<uintptr_t>(row.out) | plane) % 64 == 0;
   }
 
   static Mode ModeOf(Shows shows) {
@@ -276,31 +287,39 @@ class VectorRows {
   template <Mode kMode, bool kStream>
   static inline void Block(Cursor<G> &own, Cursor<G> &partner, Out *out, ptrdiff_t plane,
                            const Lanes &lanes, Cut cut) {
-    F values[G::kVectors][kGroups];
-    for (int g = 0; g < kGroups; g++) {
-      typename V::Window a, b;
-      for (int v = 0; v < G::kVectors; v++) {
-        if (!kPlanar || v == 0) {
-          if (kMode != Mode::kPartner) a = V::Load(own.at, own.step);
-          if (kMode != Mode::kOwn) b = V::Load(partner.at, partner.step);
-        }
-        values[v][g] = Value<kMode>(a, b, own, partner, lanes, v,
-                                    {cut.begin - g * V::kFloats, cut.end - g * V::kFloats});
-      }
-    }
+    F run[kGroups];
     if (kPlanar) {
-      for (int v = 0; v < G::kVectors; v++) V::template Store<kStream>(out + v * plane, values[v]);
+      // The windows of all groups stay in registers while one channel after the other is picked.
+      typename V::Window a[kGroups], b[kGroups];
+#pragma GCC unroll 16
+      for (int g = 0; g < kGroups; g++) {
+        if (kMode != Mode::kPartner) a[g] = V::Load(own.at, own.step);
+        if (kMode != Mode::kOwn) b[g] = V::Load(partner.at, partner.step);
+      }
+#pragma GCC unroll 16
+      for (int v = 0; v < G::kVectors; v++) {
+#pragma GCC unroll 16
+        for (int g = 0; g < kGroups; g++)
+          run[g] = Value<kMode>(a[g], b[g], own, partner, lanes, v, Shift(cut, g));
+        V::template Store<kStream>(out + v * plane, run);
+      }
     } else {
-      // values[v][g] in memory order: group after group.
-      F ordered[G::kVectors * kGroups];
-      for (int g = 0; g < kGroups; g++)
-        for (int v = 0; v < G::kVectors; v++) ordered[g * G::kVectors + v] = values[v][g];
-      for (int r = 0; r < G::kVectors; r++) {
-        F run[kGroups];
-        for (int g = 0; g < kGroups; g++) run[g] = ordered[r * kGroups + g];
-        V::template Store<kStream>(out + r * kGroups * V::kFloats, run);
+      typename V::Window a, b;
+#pragma GCC unroll 16
+      for (int n = 0; n < G::kVectors * kGroups; n++) {
+        if (kMode != Mode::kPartner) a = V::Load(own.at, own.step);
+        if (kMode != Mode::kOwn) b = V::Load(partner.at, partner.step);
+        run[n % kGroups] = Value<kMode>(a, b, own, partner, lanes, n % G::kVectors,
+                                        Shift(cut, n / G::kVectors));
+        if (n % kGroups == kGroups - 1)
+          V::template Store<kStream>(out + (n - n % kGroups) * V::kFloats, run);
       }
     }
+  }
+
+  // The cut as group g of the block sees it.
+  static inline Cut Shift(Cut cut, int g) {
+    return {cut.begin - g * V::kFloats, cut.end - g * V::kFloats};
   }
 
   template <Mode kMode>
