@@ -4,24 +4,10 @@ optimised, draws nothing, and where a backend disagrees it is right until a test
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 import numpy as np
 
-
-class Plan(NamedTuple):
-    """Everything random about one batch of N images, for one output size."""
-
-    partner: np.ndarray
-    """(N,) int32, index in the batch of the image mixed in; its own index: unmixed."""
-    blend: np.ndarray
-    """(N,) float32 in [0, 1], weight of the own image outside the box."""
-    box: np.ndarray
-    """(N, 4) int32, (y0, x0, y1, x1) in output pixels, half-open; all zero: no box."""
-    lam: np.ndarray
-    """(N,) float32 in [0, 1], weight of the own label: the exact share of own pixels."""
-    size: np.ndarray
-    """(N, 2) int32, height and width of the output in pixels."""
+from dali_mix.plan import Plan
 
 
 def cut_box(
