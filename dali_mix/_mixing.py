@@ -68,8 +68,8 @@ class Mode(Protocol):
     """Name of the argument of the random state: "seed" or "rng"."""
 
     def counted_by(self, images: Any, labels: Any, size_known: bool) -> tuple[Any, ...]:
-        """What the plan operator looks at to know the batch: images, something of the same count, or
-        nothing."""
+        """What the plan operator looks at to know the batch: images, or something of the same
+        count, or nothing."""
 
     def vector(self, values: Sequence[Any]) -> Any:
         """One float vector for each sample, of numbers and tensors with a value for each sample."""
@@ -103,29 +103,32 @@ class Mixing:
     ) -> Plan:
         """Draw how a batch of N images is mixed: the draw alone, no pixels.
 
-        images:  batch of images, CPU or GPU; only their number and sizes are read, so GPU images cost no
-                 synchronisation. None: the batch size of the pipeline, and `size` says for which output
-        labels:  batch with as many samples; with exec_dynamic=False its CPU labels count the GPU images
+        images:  batch of images, CPU or GPU; only their number and sizes are read, so GPU images
+                 cost no synchronisation. None: the batch size of the pipeline, for a given `size`
+        labels:  batch with as many samples; with exec_dynamic=False CPU labels count GPU images
         methods: one method or several, `dali_mix.MixUp(...)`, `dali_mix.CutMix(...)`
         returns: `Plan(partner, blend, box, lam, size)`, on the CPU
 
-        Which output the plan is for: `size`, or `crop`, or `crop_h` and `crop_w`, in pixels as (H, W);
-        otherwise the size of the images.
+        The output that the plan is for: `size`, or `crop`, or `crop_h` and `crop_w`, in pixels as
+        (H, W); by default the size of the images.
 
         The draw:
-          weights:     relative weight of each method, numbers or DALI tensors; default: all alike
+          weights:     relative weight of each method, numbers or DALI tensors; default: alike
           choose_per:  "sample" (default) or "batch": what takes one method
-          per:         "sample" (default), "pair" or "batch": what shares one draw of weight and box.
-                       "pair" draws a random matching whose members share everything drawn, and leaves an
-                       odd one unmixed
-          prob:        probability in [0, 1] that a sample is mixed, number or DALI tensor; default 1
+          per:         "sample" (default), "pair" or "batch": what shares a draw of weight and box.
+                       "pair" draws a random matching whose members share everything drawn, and
+                       leaves an odd one unmixed
+          prob:        probability in [0, 1] that a sample is mixed, number or DALI tensor;
+                       default 1
           prob_per:    "sample" (default) or "batch": what `prob` decides on
-          partner:     "derange" (default: a uniform permutation without fixed points), "shuffle" (with),
-                       "reverse", "roll" (the image before), or given: int DALI tensor of batch indices
-          lam:         given, not drawn: in [0, 1], mixup's weight, or what the box of cutmix is to leave
-          box:         given, not drawn: int DALI tensor (y0, x0, y1, x1) for each sample, for cutmix;
-                       clipped to the image. Not with `lam`
-          seed:        of the operator; default: from the pipeline's. In dynamic mode `rng`, a DALI RNG
+          partner:     "derange" (default: a uniform permutation without fixed points), "shuffle"
+                       (with), "reverse", "roll" (the image before), or given: an int DALI tensor
+                       of batch indices
+          lam:         given, not drawn: in [0, 1], mixup's weight, or what the box of cutmix is to
+                       leave
+          box:         given, not drawn: int DALI tensor (y0, x0, y1, x1) for each sample, for
+                       cutmix; clipped to the image. Not with `lam`
+          seed:        of the operator; default: the pipeline's. In dynamic mode `rng`, a DALI RNG
 
         A batch of one is left unmixed. An unmixed sample has lam 1 and is its own partner.
 
@@ -143,17 +146,18 @@ class Mixing:
         return Plan(*self._mode.operators.plan(*inputs, **given, **arguments))
 
     def apply(self, images: Any, plan: Plan, **output: Unpack[Output]) -> Any:
-        """Mix each image with its partner, and crop, mirror, normalise, lay out and cast, in one pass.
+        """Mix each image with its partner; crop, mirror, normalise, lay out and cast, in one pass.
 
-        images:  batch of (H, W, C) or (C, H, W) uint8, float32 or float16 images, CPU or GPU; not written to
-        plan:    for the same batch; a column that is None takes its default (no partner, blend 1, no box,
-                 any size)
+        images:  batch of (H, W, C) or (C, H, W) uint8, float32 or float16 images, CPU or GPU; not
+                 written to
+        plan:    for the same batch; a column that is None takes its default (no partner, blend 1,
+                 no box, any size)
         returns: batch of (C, H, W) or (H, W, C) images, on the device of `images`
 
         Equivalent to, for every sample i with partner j and every output pixel outside its box:
             k = scale/std;  k*blend[i]*a + k*(1-blend[i])*b + shift - mean*k
-        and k*b + shift - mean*k inside it, where a, b are the pixels of images i and j, each after its own
-        crop and mirror; then cast. Integer types saturate and round halves to even.
+        and k*b + shift - mean*k inside it, where a, b are the pixels of images i and j, each after
+        its own crop and mirror; then cast. Integer types saturate and round halves to even.
 
         Output arguments, as in `fn.crop_mirror_normalize`:
           mean, std:               per channel or one for all; default 0 and 1
@@ -165,8 +169,8 @@ class Mixing:
           crop_pos_y, crop_pos_x:  place of the window in [0, 1]; default 0.5, the centre
           pad_output:              add channels of zeros up to a power of two; default False
 
-        ValueError: sizes of a pair that differ, a window that leaves its image, a plan drawn for another
-        size, and arguments out of their range, when the pipeline runs.
+        ValueError: sizes of a pair that differ, a window that leaves its image, a plan drawn for
+        another size, and arguments out of their range, when the pipeline runs.
         """
         self._reject_unknown("apply", output, Output)
         columns = _given(partner=plan.partner, blend=plan.blend, box=plan.box, size=plan.size)
@@ -184,12 +188,12 @@ class Mixing:
         """Plan, apply, and pair the labels.
 
         images:  batch of (H, W, C) or (C, H, W) uint8, float32 or float16 images, CPU or GPU
-        labels:  batch of class ids (any integer type, shape () or (1,)) or of float vectors, CPU or GPU; a
-                 tuple of such batches; or None
+        labels:  batch of class ids (any integer type, shape () or (1,)) or of float vectors, CPU or
+                 GPU; a tuple of such batches; or None
         methods: one method or several, from which each sample (or batch) takes one by `weights`
-        returns: (x, y1, y2, lam): mixed images, own labels, partners' labels, and float32 weights of the
-                 own labels, all on the device of the images; labels keep their shape and type, a tuple
-                 stays a tuple. Without labels: (x, plan)
+        returns: (x, y1, y2, lam): mixed images, own labels, partners' labels, and float32 weights
+                 of the own labels, all on the device of the images; labels keep their shape and
+                 type, a tuple stays a tuple. Without labels: (x, plan)
 
         The arguments of the draw are those of `plan`, the arguments of the output those of `apply`.
         """
@@ -204,10 +208,11 @@ class Mixing:
         fold: bool = True,
         **arguments: Unpack[DrawAndOutput],
     ) -> tuple[Any, ...]:
-        """Mixup (Zhang et al. 2018): x = lam * own + (1 - lam) * partner, lam from Beta(alpha, alpha).
+        """Mixup (Zhang et al. 2018): x = lam*own + (1-lam)*partner, lam from Beta(alpha, alpha).
 
         alpha:   finite number >= 0 (0: off) or DALI tensor
-        fold:    replace a draw t by max(t, 1 - t), so that the own image dominates; False is the paper
+        fold:    replace a draw t by max(t, 1 - t), so that the own image dominates; the paper does
+                 not
         returns: (x, y1, y2, lam) as `mix`, whose other arguments it shares
         """
         return self._mix("mixup", images, labels, MixUp(alpha, fold), None, arguments)
@@ -221,10 +226,10 @@ class Mixing:
         fold: bool = False,
         **arguments: Unpack[DrawAndOutput],
     ) -> tuple[Any, ...]:
-        """CutMix (Yun et al. 2019): the partner shows in a box, lam is the share of own pixels left.
+        """CutMix (Yun et al. 2019): the partner shows in a box; lam is the share of own pixels.
 
-        alpha:   finite number >= 0 (0: off) or DALI tensor; the share that the box is to leave is drawn
-                 from Beta(alpha, alpha), and counted again after clipping
+        alpha:   finite number >= 0 (0: off) or DALI tensor; the share that the box is to leave is
+                 drawn from Beta(alpha, alpha), and counted again after clipping
         fold:    replace a draw t by max(t, 1 - t)
         returns: (x, y1, y2, lam) as `mix`, whose other arguments it shares
         """

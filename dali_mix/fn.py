@@ -40,7 +40,7 @@ class _PipelineMode:
             # That executor gives a CPU operator no look at GPU data, not even at the shapes.
             if not size_known:
                 raise ValueError(
-                    "the size of GPU images is known to the plan only with the dynamic executor, got "
+                    "the plan sees the size of GPU images only with the dynamic executor, got "
                     "exec_dynamic=False. Pass crop=(H, W) (or size=(H, W) to plan), or build the "
                     "pipeline with exec_dynamic=True."
                 )

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 class Plan(NamedTuple):
     """How the N images of a batch are mixed, for one output size. Nothing else is random.
 
-    The columns are whatever the place of use works with: DALI graph nodes in a pipeline, DALI batches
+    The columns are what the place of use works with: DALI graph nodes in a pipeline, DALI batches
     in dynamic mode, NumPy arrays of the shapes below in `dali_mix.reference`.
     """
 

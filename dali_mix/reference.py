@@ -13,10 +13,10 @@ from dali_mix.plan import Plan
 def cut_box(
     lam: float, center: tuple[int, int], size: tuple[int, int]
 ) -> tuple[int, int, int, int]:
-    """Box of CutMix (Yun et al. 2019, eq. 2) that leaves the own image a share of `lam`, before clipping.
+    """Box of CutMix (Yun et al. 2019, eq. 2) that leaves the own image the share `lam`.
 
-    Sides are sqrt(1 - lam) of the image's, rounded down; a side s covers [c - s//2, c + (s+1)//2), so
-    odd sides are exact; then the box is clipped to the image. An empty box is all zero.
+    Sides are sqrt(1 - lam) of the image's, rounded down; a side s covers [c - s//2, c + (s+1)//2),
+    so odd sides are exact; then the box is clipped to the image. An empty box is all zero.
     """
     ratio = math.sqrt(1.0 - float(np.float32(lam)))
     ends = []
@@ -63,8 +63,8 @@ def window(
 
 
 def mix_pair(own: np.ndarray, partner: np.ndarray, weight: np.ndarray, k, s) -> np.ndarray:
-    """(H, W, C) float64: the two windows mixed and normalised. Where a weight is 0, that image is not
-    read, whatever it holds."""
+    """(H, W, C) float64: the two windows mixed and normalised. Where a weight is 0, that image is
+    not read, whatever it holds."""
     w = weight[..., None]
     a = np.where(w != 0, own.astype(np.float64), 0.0)
     b = np.where(w != 1, partner.astype(np.float64), 0.0)
@@ -99,8 +99,8 @@ def apply(
 
     images:  N arrays in `input_layout`, uint8, float16 or float32; channels alike; not written to
     windows: for each image the arguments of `window`
-    returns: N arrays in `output_layout` of `dtype`; `pad_output` adds channels of zeros up to a power
-             of two
+    returns: N arrays in `output_layout` of `dtype`; `pad_output` adds channels of zeros up to a
+             power of two
 
     For every sample i, with a, b its own and its partner's window and w = own_weight(...):
         out = cast(scale * ((w*a + (1-w)*b) - mean) / std + shift)
