@@ -245,8 +245,9 @@ class Mixing:
         arguments: DrawAndOutput,
     ) -> tuple[Any, ...]:
         self._reject_unknown(caller, arguments, Draw, Output)
-        draw = {name: v for name, v in arguments.items() if name in Draw.__annotations__}
-        output = {name: v for name, v in arguments.items() if name in Output.__annotations__}
+        given: dict[str, Any] = dict(arguments)
+        draw = {name: value for name, value in given.items() if name in Draw.__annotations__}
+        output = {name: value for name, value in given.items() if name in Output.__annotations__}
         size = {name: output[name] for name in _SIZE if name in output}
         plan = self.plan(images, labels, methods, weights=weights, **size, **draw)
         x = self.apply(images, plan, **output)
@@ -297,7 +298,7 @@ class Mixing:
 
 
 def _as_methods(methods: Method | Sequence[Method]) -> list[Method]:
-    listed = list(methods) if isinstance(methods, (list, tuple)) else [methods]
+    listed: list[Any] = list(methods) if isinstance(methods, (list, tuple)) else [methods]
     if not listed:
         raise ValueError("methods must name at least one method, got none.")
     for method in listed:

@@ -26,7 +26,7 @@ __all__ = ["Plan", "apply", "cutmix", "mix", "mixup", "plan"]
 class _DynamicMode:
     """DALI's dynamic mode; see `dali_mix._mixing.Mode`."""
 
-    operators = ndd.dali_mix
+    operators = ndd.dali_mix  # type: ignore[attr-defined]  # there since load_plugin()
     random = "rng"
 
     def counted_by(self, images: Any, labels: Any, size_known: bool) -> tuple[Any, ...]:

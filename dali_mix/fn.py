@@ -30,7 +30,7 @@ __all__ = ["Plan", "apply", "cutmix", "mix", "mixup", "plan"]
 class _PipelineMode:
     """DALI's pipeline mode; see `dali_mix._mixing.Mode`."""
 
-    operators = fn.dali_mix
+    operators = fn.dali_mix  # type: ignore[attr-defined]  # there since load_plugin()
     random = "seed"
 
     def counted_by(self, images: Any, labels: Any, size_known: bool) -> tuple[Any, ...]:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 def _check_alpha(method: str, alpha: Any) -> None:
     """Numbers are checked here; a DALI tensor is checked by the operator, sample by sample."""
-    if isinstance(alpha, numbers.Real) and not (alpha >= 0 and math.isfinite(alpha)):
+    if isinstance(alpha, numbers.Real) and not 0 <= float(alpha) < math.inf:
         raise ValueError(
             f"alpha of {method} must be finite and not negative (0 switches it off), got {alpha}."
         )

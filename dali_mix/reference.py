@@ -62,7 +62,9 @@ def window(
     return image[:, ::-1] if mirror else image
 
 
-def mix_pair(own: np.ndarray, partner: np.ndarray, weight: np.ndarray, k, s) -> np.ndarray:
+def mix_pair(
+    own: np.ndarray, partner: np.ndarray, weight: np.ndarray, k: np.ndarray, s: np.ndarray
+) -> np.ndarray:
     """(H, W, C) float64: the two windows mixed and normalised. Where a weight is 0, that image is
     not read, whatever it holds."""
     w = weight[..., None]
@@ -85,11 +87,11 @@ def apply(
     images: list[np.ndarray],
     plan: Plan,
     *,
-    mean=0.0,
-    std=1.0,
+    mean: float | list[float] = 0.0,
+    std: float | list[float] = 1.0,
     scale: float = 1.0,
     shift: float = 0.0,
-    dtype=np.float32,
+    dtype: type = np.float32,
     input_layout: str = "HWC",
     output_layout: str = "CHW",
     pad_output: bool = False,
