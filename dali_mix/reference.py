@@ -107,8 +107,8 @@ def apply(
     For every sample i, with a, b its own and its partner's window and w = own_weight(...):
         out = cast(scale * ((w*a + (1-w)*b) - mean) / std + shift)
     """
-    k = np.float64(scale) / np.asarray(np.float32(std), np.float64)
-    s = np.float64(shift) - np.asarray(np.float32(mean), np.float64) * k
+    k = np.float64(scale) / np.asarray(std, np.float32).astype(np.float64)
+    s = np.float64(shift) - np.asarray(mean, np.float32).astype(np.float64) * k
     if input_layout == "CHW":
         images = [image.transpose(1, 2, 0) for image in images]
     seen = [window(x, **kw) for x, kw in zip(images, windows or [{}] * len(images), strict=True)]

@@ -25,7 +25,7 @@ struct Half {
 };
 
 template <typename To, typename From>
-MIX_HD To BitCast(From from) {
+MIX_HD To BitCast(const From &from) {
   static_assert(sizeof(To) == sizeof(From), "a bit cast keeps the size");
   To to;
   memcpy(&to, &from, sizeof(to));
