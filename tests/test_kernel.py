@@ -1,4 +1,5 @@
-"""The CUDA kernel without a GPU: its own functions, run on the host for every (block, thread)."""
+"""Native code on a processor that lacks what it is for: the CUDA kernel's own functions run on the
+host for every (block, thread), and the AVX-512 loops over emulated instructions."""
 
 import ctypes
 import itertools
@@ -58,9 +59,12 @@ def native(tmp_path_factory):
     if compiler is None:
         pytest.skip("needs g++")
     library = tmp_path_factory.mktemp("native") / "walk.so"
-    sources = [Path(__file__).parent / "native/walk.cc", NATIVE / "rows_baseline.cc"]
-    flags = "-std=c++20 -O2 -fPIC -shared -ffp-contract=off -Wall -Wextra -Werror".split()
-    subprocess.run([compiler, *flags, f"-I{NATIVE}", *sources, "-o", library], check=True)
+    here = Path(__file__).parent / "native"
+    sources = [here / "walk.cc", NATIVE / "rows_baseline.cc", NATIVE / "rows_avx512.cc"]
+    # Not optimised: compiling the vector loops would take half a minute.
+    flags = "-std=c++20 -O0 -fPIC -shared -ffp-contract=off -Wall -Wextra -Werror".split()
+    paths = [f"-I{here / 'emulated'}", f"-I{NATIVE}"]
+    subprocess.run([compiler, *flags, *paths, *sources, "-o", library], check=True)
     return ctypes.CDLL(str(library))
 
 
@@ -155,7 +159,7 @@ class Case:
         shape = (height, width, self.out_channels)
         if self.layouts["output_layout"] == "CHW":
             shape = (self.out_channels, height, width)
-        return [np.zeros(shape, self.out_type) for _ in range(self.count)]
+        return [aligned_zeros(shape, self.out_type) for _ in range(self.count)]
 
     def expected(self):
         height, width = self.size
@@ -179,8 +183,22 @@ class Case:
         )
 
 
+def aligned_zeros(shape, dtype):
+    """Zeros that begin a cache line, as DALI's buffers do."""
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    memory = np.zeros(size + 64, np.uint8)
+    start = -memory.ctypes.data % 64
+    return memory[start : start + size].view(dtype).reshape(shape)
+
+
 def pointers(arrays):
     return (ctypes.c_void_p * len(arrays))(*(array.ctypes.data for array in arrays))
+
+
+def cpu_rows(native, case, *, avx512=False, stream=False):
+    outs = case.outputs()
+    native.walk_rows(ctypes.byref(case.call), pointers(outs), int(avx512), int(stream))
+    return outs
 
 
 def walk(native, case):
@@ -221,10 +239,24 @@ def test_the_kernel_agrees_with_the_cpu_loop_to_the_bit(native, size):
     for settings in CASES:
         case = Case(rng, *settings, size)
         outs, _ = walk(native, case)
-        rows = case.outputs()
-        native.walk_rows(ctypes.byref(case.call), pointers(rows))
-        for kernel, cpu in zip(outs, rows, strict=True):
+        for kernel, cpu in zip(outs, cpu_rows(native, case), strict=True):
             assert kernel.tobytes() == cpu.tobytes(), settings
+
+
+# Around the block of 64 pixels; three rows, of which the outer ones are bounced; whole cache lines.
+@pytest.mark.parametrize("size", [(3, 63), (3, 65), (4, 128), (3, 203), (2, 7)], ids=str)
+@pytest.mark.parametrize("stream", [False, True], ids=["stored", "streamed"])
+def test_the_avx512_loops_agree_with_the_portable_ones_to_the_bit(native, size, stream):
+    rng = np.random.default_rng(size)
+    for settings in CASES:
+        if settings[0] is not np.uint8:
+            continue
+        case = Case(rng, *settings, size)
+        portable = cpu_rows(native, case)
+        for vector, expected in zip(
+            cpu_rows(native, case, avx512=True, stream=stream), portable, strict=True
+        ):
+            assert vector.tobytes() == expected.tobytes(), settings
 
 
 def test_the_kernel_agrees_with_the_reference(native):

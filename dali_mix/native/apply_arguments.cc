@@ -52,9 +52,7 @@ std::string ShapeText(Extent extent, int channels) {
 
 }  // namespace
 
-int64_t SizeOf(InType type) {
-  return type == InType::kUint8 ? 1 : (type == InType::kHalf ? 2 : 4);
-}
+int64_t SizeOf(InType type) { return type == InType::kUint8 ? 1 : (type == InType::kHalf ? 2 : 4); }
 
 ApplyArguments::ApplyArguments(const OpSpec &spec)
     : crop_size_(spec),
@@ -107,8 +105,8 @@ void ApplyArguments::AcquireImages(const TensorListShape<> &images, const Tensor
              images_[0].channels, " for sample 0 and ", images_[i].channels, " for sample ", i,
              ".");
   }
-  channels_ = images_.empty() ? static_cast<int>(std::max(mean_.size(), std_.size()))
-                              : images_[0].channels;
+  channels_ =
+      images_.empty() ? static_cast<int>(std::max(mean_.size(), std_.size())) : images_[0].channels;
 }
 
 void ApplyArguments::AcquireNormalization() {
@@ -186,8 +184,8 @@ ApplyArguments::Mix ApplyArguments::MakeMix(int i) const {
   const int count = static_cast<int>(images_.size());
   const int partner = partner_.HasExplicitValue() ? partner_[i].data[0] : i;
   if (partner < 0 || partner >= count)
-    Refuse("partner must be an index into the batch of ", count, ", got ", partner,
-           " for sample ", i, ".");
+    Refuse("partner must be an index into the batch of ", count, ", got ", partner, " for sample ",
+           i, ".");
   const float blend = blend_[i].data[0];
   if (!(blend >= 0 && blend <= 1))
     Refuse("blend must be in [0, 1], got ", blend, " for sample ", i, ".");
@@ -200,8 +198,7 @@ ApplyArguments::Mix ApplyArguments::MakeMix(int i) const {
            ", got (", b[0], ", ", b[1], ", ", b[2], ", ", b[3], ") for sample ", i, ".");
   if (partner == i) return {i, 1.0, Box{}, Shows::kOwn};
   if (box.Empty()) box = Box{};
-  const Shows outside =
-      blend == 1 ? Shows::kOwn : (blend == 0 ? Shows::kPartner : Shows::kBoth);
+  const Shows outside = blend == 1 ? Shows::kOwn : (blend == 0 ? Shows::kPartner : Shows::kBoth);
   if (outside == Shows::kOwn && box.Empty()) return {i, 1.0, box, outside};
   CheckPair(i, partner);
   return {partner, blend, box, outside};
@@ -228,18 +225,14 @@ TensorListShape<> ApplyArguments::OutputShape() const {
 }
 
 RowsKey ApplyArguments::Key() const {
-  return {in_type_,
-          ParseOutType(dtype_),
-          channels_,
-          pad_output_ ? PowerOfTwoFrom(channels_) : channels_,
-          interleaved_,
-          planar_,
+  return {in_type_,     ParseOutType(dtype_),
+          channels_,    pad_output_ ? PowerOfTwoFrom(channels_) : channels_,
+          interleaved_, planar_,
           false};
 }
 
 Call ApplyArguments::MakeCall(const Single *singles, const Blend *blends) const {
-  return {singles, blends, channels_, pad_output_ ? PowerOfTwoFrom(channels_) : channels_,
-          planar_};
+  return {singles, blends, channels_, pad_output_ ? PowerOfTwoFrom(channels_) : channels_, planar_};
 }
 
 int64_t ApplyArguments::ImageBytes(int i) const {

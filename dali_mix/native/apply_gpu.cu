@@ -14,8 +14,8 @@ using dali::GPUBackend;
 
 namespace {
 
-// Kernel parameters may take 32,764 bytes: a batch of up to 256 images with up to 4 channels travels
-// with the launch, and nothing is uploaded.
+// Kernel parameters may take 32,764 bytes: a batch of up to 256 images with up to 4 channels
+// travels with the launch, and nothing is uploaded.
 constexpr int kInlineSamples = 256, kInlineChannels = 4;
 
 struct InlineBatch {
@@ -75,8 +75,8 @@ void ApplyGpu::Launch(const std::vector<Sample> &samples, cudaStream_t stream) c
     dali::kernels::DynamicScratchpad scratch(stream);
     const auto [d_samples, d_singles, d_blends] =
         scratch.ToContiguousGPU(stream, samples, singles, blends);
-    MixUploaded<Tile><<<grid, kThreads, 0, stream>>>(
-        {arguments_.MakeCall(d_singles, d_blends), d_samples});
+    MixUploaded<Tile>
+        <<<grid, kThreads, 0, stream>>>({arguments_.MakeCall(d_singles, d_blends), d_samples});
   }
   CUDA_CALL(cudaGetLastError());
 }
@@ -89,8 +89,7 @@ void ApplyGpu::RunImpl(dali::Workspace &ws) {
   std::vector<Sample> samples;
   for (int i = 0; i < arguments_.BatchSize(); i++)
     samples.push_back(arguments_.MakeSample(i, output.raw_mutable_tensor(i), image_at));
-  VisitTile(arguments_.Key(),
-            [&]<class Tile>() { Launch<Tile>(samples, ws.stream()); });
+  VisitTile(arguments_.Key(), [&]<class Tile>() { Launch<Tile>(samples, ws.stream()); });
 }
 
 }  // namespace dali_mix

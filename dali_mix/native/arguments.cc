@@ -14,8 +14,7 @@ CropSize::CropSize(const dali::OpSpec &spec)
 
 void CropSize::Acquire(const dali::OpSpec &spec, const dali::ArgumentWorkspace &ws,
                        int batch_size) {
-  if (crop_.HasExplicitValue())
-    crop_.Acquire(spec, ws, batch_size, dali::TensorShape<1>{2});
+  if (crop_.HasExplicitValue()) crop_.Acquire(spec, ws, batch_size, dali::TensorShape<1>{2});
   if (crop_h_.HasExplicitValue()) {
     crop_h_.Acquire(spec, ws, batch_size);
     crop_w_.Acquire(spec, ws, batch_size);
@@ -28,8 +27,8 @@ Extent CropSize::operator()(int sample, Extent image) const {
   const float height = pair ? crop_[sample].data[0] : crop_h_[sample].data[0];
   const float width = pair ? crop_[sample].data[1] : crop_w_[sample].data[0];
   if (!(height >= 1 && width >= 1 && height < 0x1p30f && width < 0x1p30f))
-    Refuse("crop must be at least 1 x 1 pixels, got ", height, " x ", width, " for sample ",
-           sample, ".");
+    Refuse("crop must be at least 1 x 1 pixels, got ", height, " x ", width, " for sample ", sample,
+           ".");
   return {static_cast<int>(height), static_cast<int>(width)};
 }
 

@@ -23,8 +23,8 @@ struct Extent {
   bool operator==(const Extent &) const = default;
 };
 
-// `crop`, `crop_h` and `crop_w` as in crop_mirror_normalize: the size of the output. Their schema is
-// dali_mix__CropSize, a parent of both operators'.
+// `crop`, `crop_h` and `crop_w` as in crop_mirror_normalize: the size of the output. Their schema
+// is dali_mix__CropSize, a parent of both operators'.
 class CropSize {
  public:
   explicit CropSize(const dali::OpSpec &spec);

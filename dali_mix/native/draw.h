@@ -93,8 +93,8 @@ inline float DrawLam(double alpha, bool fold, Rng rng) {
 }
 
 // The law of the CutMix paper (Yun et al. 2019, eq. 2): sides sqrt(1 - lam) of the image's, rounded
-// down, centre uniform over the pixels, clipped to the image. A side s covers [c - s/2, c + (s+1)/2)
-// with s/2 rounded down, so that odd sides are exact.
+// down, centre uniform over the pixels, clipped to the image. A side s covers [c - s/2, c +
+// (s+1)/2) with s/2 rounded down, so that odd sides are exact.
 inline Box DrawBox(float lam, int height, int width, Rng rng) {
   const double ratio = std::sqrt(1.0 - static_cast<double>(lam));
   const int box_height = static_cast<int>(height * ratio);

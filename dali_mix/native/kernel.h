@@ -1,8 +1,8 @@
 // The CUDA kernel of fn.dali_mix.apply, thread by thread, as host-and-device functions: a host test
 // walks every (block, thread) of a launch and sees what each one writes.
 //
-// A thread writes one tile: consecutive pixels of one output row, all channels. A block's threads take
-// consecutive tiles of one sample; the grid is (blocks of the largest sample, samples).
+// A thread writes one tile: consecutive pixels of one output row, all channels. A block's threads
+// take consecutive tiles of one sample; the grid is (blocks of the largest sample, samples).
 #ifndef DALI_MIX_NATIVE_KERNEL_H_
 #define DALI_MIX_NATIVE_KERNEL_H_
 
@@ -190,8 +190,7 @@ struct VectorTile {
       if (left >= kPixels && IsAligned<kStore>(at)) {
         *reinterpret_cast<Chunk<kStore> *>(at) = BitCast<Chunk<kStore>>(run);
       } else {
-        MIX_UNROLL for (int i = 0; i < kPixels; i++)
-          if (i < left) at[i] = run[i];
+        MIX_UNROLL for (int i = 0; i < kPixels; i++) if (i < left) at[i] = run[i];
       }
     }
   }
@@ -220,8 +219,8 @@ int BlocksFor(const Sample *samples, int count) {
   return DivUp(tiles, kThreads);
 }
 
-// Calls visit.template operator()<Tile>() with the tile that a call needs: the launcher and the host
-// walk choose alike.
+// Calls visit.template operator()<Tile>() with the tile that a call needs: the launcher and the
+// host walk choose alike.
 template <typename Out, typename Visit>
 void VisitChannels(const RowsKey &key, Visit &&visit) {
   const auto is = [&key](int channels, int out_channels, bool planar) {

@@ -1,4 +1,5 @@
-// fn.dali_mix.plan: draws the plan of a batch. Looks at the count and the shapes of the images only.
+// fn.dali_mix.plan: draws the plan of a batch. Looks at the count and the shapes of the images
+// only.
 #include "arguments.h"
 #include "draw.h"
 
@@ -76,8 +77,8 @@ PlanOp::PlanOp(const OpSpec &spec)
       given_box_("box", spec),
       crop_size_(spec) {
   for (const auto &name : spec.GetRepeatedArgument<std::string>("methods"))
-    methods_.push_back(Parse<Method>(
-        "methods", name, {{"mixup", Method::kMixUp}, {"cutmix", Method::kCutMix}}));
+    methods_.push_back(
+        Parse<Method>("methods", name, {{"mixup", Method::kMixUp}, {"cutmix", Method::kCutMix}}));
   if (methods_.empty()) Refuse("methods must name at least one method, got none.");
   const auto fold = spec.GetRepeatedArgument<int>("fold");
   if (fold.size() != methods_.size())
@@ -112,8 +113,7 @@ void PlanOp::AcquireArguments(const Workspace &ws) {
   prob_.Acquire(spec_, ws, count);
   if (given_lam_.HasExplicitValue()) given_lam_.Acquire(spec_, ws, count);
   if (given_partner_.HasExplicitValue()) given_partner_.Acquire(spec_, ws, count);
-  if (given_box_.HasExplicitValue())
-    given_box_.Acquire(spec_, ws, count, dali::TensorShape<1>{4});
+  if (given_box_.HasExplicitValue()) given_box_.Acquire(spec_, ws, count, dali::TensorShape<1>{4});
 }
 
 void PlanOp::CheckAlphaAndProb() const {
@@ -148,9 +148,8 @@ void PlanOp::CheckGivenPartners() const {
              " for sample ", i, ".");
   for (int i = 0; i < count && per_ == Per::kPair; i++)
     if (partner_[partner_[i]] != i)
-      Refuse("per=\"pair\" needs partners that pair up, got partner ", partner_[i],
-             " for sample ", i, " and partner ", partner_[partner_[i]], " for sample ",
-             partner_[i], ".");
+      Refuse("per=\"pair\" needs partners that pair up, got partner ", partner_[i], " for sample ",
+             i, " and partner ", partner_[partner_[i]], " for sample ", partner_[i], ".");
 }
 
 void PlanOp::PairUp() {
@@ -169,9 +168,8 @@ bool PlanOp::SetupImpl(std::vector<dali::OutputDesc> &outputs, const Workspace &
   if (!crop_size_.Given() && !has_input)
     Refuse("plan needs images or a size: pass one of the two.");
   for (int i = 0; i < count; i++) {
-    const Extent image = crop_size_.Given()
-                             ? Extent{}
-                             : ExtentOf(ws.GetInputShape(0)[i], ws.GetInputLayout(0));
+    const Extent image =
+        crop_size_.Given() ? Extent{} : ExtentOf(ws.GetInputShape(0)[i], ws.GetInputLayout(0));
     sizes_[i] = crop_size_(i, image);
   }
   AcquireArguments(ws);
@@ -231,8 +229,8 @@ DrawnSample PlanOp::Draw(int i) const {
   const int prob_unit = UnitOf(prob_per_, i), choice_unit = UnitOf(choose_per_, i);
   Rng prob_rng = StreamOf(prob_unit, kProb), choice_rng = StreamOf(choice_unit, kChoice);
   if (!(Uniform(prob_rng) < prob_[prob_unit].data[0])) return {};
-  const int m = Choose(weights_[choice_unit].data, static_cast<int>(methods_.size()),
-                       Uniform(choice_rng));
+  const int m =
+      Choose(weights_[choice_unit].data, static_cast<int>(methods_.size()), Uniform(choice_rng));
   return DrawMethod(m, i);
 }
 

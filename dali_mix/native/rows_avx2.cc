@@ -39,8 +39,7 @@ struct V {
   template <bool kStream>
   static inline void Store(float *out, const F (&values)[4]) {
     for (int g = 0; g < 4; g++)
-      kStream ? _mm256_stream_ps(out + 8 * g, values[g])
-              : _mm256_storeu_ps(out + 8 * g, values[g]);
+      kStream ? _mm256_stream_ps(out + 8 * g, values[g]) : _mm256_storeu_ps(out + 8 * g, values[g]);
   }
   template <bool kStream>
   static inline void Store(Half *out, const F (&values)[4]) {

@@ -1,8 +1,8 @@
 // The CPU loops for AVX-512 (F, BW, VL, DQ).
 #include <immintrin.h>
 
-// GCC before 13 takes the deliberately undefined operand inside its own AVX-512 intrinsics for a bug
-// of the caller (GCC bug 105593).
+// GCC before 13 takes the deliberately undefined operand inside its own AVX-512 intrinsics for a
+// bug of the caller (GCC bug 105593).
 #pragma GCC diagnostic ignored "-Wuninitialized"
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 
@@ -56,8 +56,7 @@ struct V {
     for (int g = 0; g < 4; g += 2) {
       const __m256i low = _mm512_cvtps_ph(values[g], _MM_FROUND_TO_NEAREST_INT);
       const __m256i high = _mm512_cvtps_ph(values[g + 1], _MM_FROUND_TO_NEAREST_INT);
-      StoreInts<kStream>(out + 16 * g,
-                         _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1));
+      StoreInts<kStream>(out + 16 * g, _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1));
     }
   }
   template <bool kStream>

@@ -29,10 +29,9 @@ inline void BlendRun(const Run<In, Out> &run, Blend blend, float s, int begin, i
       run.out[x] = Narrow<Out>(BlendPixel(run.own[x], run.partner[x], blend, s));
   } else {
     for (int x = begin; x < end; x++)
-      run.out[static_cast<ptrdiff_t>(x) * run.out_step] =
-          Narrow<Out>(BlendPixel(run.own[static_cast<ptrdiff_t>(x) * run.own_step],
-                                 run.partner[static_cast<ptrdiff_t>(x) * run.partner_step], blend,
-                                 s));
+      run.out[static_cast<ptrdiff_t>(x) * run.out_step] = Narrow<Out>(
+          BlendPixel(run.own[static_cast<ptrdiff_t>(x) * run.own_step],
+                     run.partner[static_cast<ptrdiff_t>(x) * run.partner_step], blend, s));
   }
 }
 
@@ -71,8 +70,12 @@ void GenericRows(const Call &call, const CpuSample &sample, int y_begin, int y_e
           out[static_cast<ptrdiff_t>(x) * out_step] = Narrow<Out>(0.0f);
         continue;
       }
-      const Run<In, Out> run = {RowOf<In>(sample.own, y, c), RowOf<In>(sample.partner, y, c),
-                                sample.own.column, sample.partner.column, out, out_step};
+      const Run<In, Out> run = {RowOf<In>(sample.own, y, c),
+                                RowOf<In>(sample.partner, y, c),
+                                sample.own.column,
+                                sample.partner.column,
+                                out,
+                                out_step};
       const Single single = call.singles[c];
       OutsideRun(run, sample.outside, single, blends[c], 0, cut.begin);
       SingleRun(run, run.partner, run.partner_step, single, cut.begin, cut.end);

@@ -99,8 +99,8 @@ class VectorRows {
  private:
   using G = Geometry<kIn, kOut, kPlanar>;
   using F = typename V::F;
-  static constexpr int kGroups = V::kGroups;         // per block
-  static constexpr int kBlock = kGroups * V::kFloats;        // pixels
+  static constexpr int kGroups = V::kGroups;           // per block
+  static constexpr int kBlock = kGroups * V::kFloats;  // pixels
   using Lanes = Coefficients<G::kVectors>;
 
   struct Row {
@@ -121,9 +121,9 @@ class VectorRows {
         const Row row = RowAt(call, sample, y, pass);
         PrefetchRow(sample.own, row.own, sample.width);
         PrefetchRow(sample.partner, row.partner, sample.width);
-        const bool inside = RowIsInside(sample.own_bytes, row.own, sample.width, row.own_mirrored) &&
-                            RowIsInside(sample.partner_bytes, row.partner, sample.width,
-                                        row.partner_mirrored);
+        const bool inside =
+            RowIsInside(sample.own_bytes, row.own, sample.width, row.own_mirrored) &&
+            RowIsInside(sample.partner_bytes, row.partner, sample.width, row.partner_mirrored);
         const Cut cut = CutOfRow(sample, y);
         if (kStream && IsAligned(row))
           WriteRow<true>(row, lanes, sample, cut, inside);
@@ -160,8 +160,7 @@ class VectorRows {
 
   static Row RowAt(const Call &call, const CpuSample &sample, int y, int pass) {
     const ptrdiff_t width = sample.width, plane = width * sample.height;
-    const ptrdiff_t offset =
-        kPlanar ? pass * plane + y * width : y * width * call.out_channels;
+    const ptrdiff_t offset = kPlanar ? pass * plane + y * width : y * width * call.out_channels;
     return {SourceRow(sample.own, y, pass),
             SourceRow(sample.partner, y, pass),
             sample.own.column < 0,
@@ -256,9 +255,8 @@ class VectorRows {
     uint8_t own[kBytes + 2 * kSlack] = {}, partner[kBytes + 2 * kSlack] = {};
     Cursor<G> own_cursor(Bounce(own + kSlack, row.own, row.own_mirrored, x, count),
                          row.own_mirrored);
-    Cursor<G> partner_cursor(
-        Bounce(partner + kSlack, row.partner, row.partner_mirrored, x, count),
-        row.partner_mirrored);
+    Cursor<G> partner_cursor(Bounce(partner + kSlack, row.partner, row.partner_mirrored, x, count),
+                             row.partner_mirrored);
     alignas(64) Out out[kBlock * kOut];
     Block<Mode::kCut, false>(own_cursor, partner_cursor, out, kBlock, lanes,
                              {cut.begin - x, cut.end - x});
@@ -266,8 +264,7 @@ class VectorRows {
       for (int v = 0; v < kOut; v++)
         __builtin_memcpy(row.out + v * row.plane + x, out + v * kBlock, count * sizeof(Out));
     } else {
-      __builtin_memcpy(row.out + static_cast<ptrdiff_t>(x) * kOut, out,
-                       count * kOut * sizeof(Out));
+      __builtin_memcpy(row.out + static_cast<ptrdiff_t>(x) * kOut, out, count * kOut * sizeof(Out));
     }
   }
 
@@ -309,8 +306,8 @@ class VectorRows {
       for (int n = 0; n < G::kVectors * kGroups; n++) {
         if (kMode != Mode::kPartner) a = V::Load(own.at, own.step);
         if (kMode != Mode::kOwn) b = V::Load(partner.at, partner.step);
-        run[n % kGroups] = Value<kMode>(a, b, own, partner, lanes, n % G::kVectors,
-                                        Shift(cut, n / G::kVectors));
+        run[n % kGroups] =
+            Value<kMode>(a, b, own, partner, lanes, n % G::kVectors, Shift(cut, n / G::kVectors));
         if (n % kGroups == kGroups - 1)
           V::template Store<kStream>(out + (n - n % kGroups) * V::kFloats, run);
       }
@@ -333,8 +330,8 @@ class VectorRows {
     const F both = V::Fma(V::Pick(a, own.picks->bytes[v]), V::Load(lanes.own.of[v]),
                           V::Fma(p, V::Load(lanes.partner.of[v]), s));
     if (kMode == Mode::kBoth) return both;
-    return V::Select(G::kPixels.index[v], cut.begin, cut.end,
-                     V::Fma(p, V::Load(lanes.k.of[v]), s), both);
+    return V::Select(G::kPixels.index[v], cut.begin, cut.end, V::Fma(p, V::Load(lanes.k.of[v]), s),
+                     both);
   }
 
   static void ZeroPlanes(const Call &call, const CpuSample &sample, int y_begin, int y_end) {

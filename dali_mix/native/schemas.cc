@@ -7,7 +7,8 @@ DALI_SCHEMA(dali_mix__CropSize)
     .DocStr("Arguments that give the size of the output, alike in plan and apply.")
     .AddOptionalArg<std::vector<float>>(
         "crop",
-        "Size of the output as (height, width) in pixels, one for all samples or a tensor for each. "
+        "Size of the output as (height, width) in pixels, one for all samples or a tensor for "
+        "each. "
         "Cannot be combined with `crop_h` and `crop_w`. Default: the size of the image.",
         nullptr, true)
     .AddOptionalArg<float>("crop_h", "Height of the output in pixels; goes with `crop_w`.", nullptr,
@@ -16,7 +17,8 @@ DALI_SCHEMA(dali_mix__CropSize)
                            true);
 
 DALI_SCHEMA(dali_mix__Plan)
-    .DocStr(R"(Draws how the images of a batch are mixed: the partner of each, and with what weights.
+    .DocStr(
+        R"(Draws how the images of a batch are mixed: the partner of each, and with what weights.
 
 Nothing but this operator is random. It looks at the number and the shapes of the images, never at
 their pixels, so GPU images cost no synchronization. Its outputs, one sample for each image, go to
@@ -68,10 +70,12 @@ Methods:
         "What shares one draw of weight and box: ``\"sample\"``, ``\"pair\"`` (a random matching "
         "whose two members share everything; an odd one is left unmixed) or ``\"batch\"``.",
         "sample")
-    .AddOptionalArg<std::string>("prob_per", "What `prob` decides on: ``\"sample\"`` or ``\"batch\"``.",
+    .AddOptionalArg<std::string>("prob_per",
+                                 "What `prob` decides on: ``\"sample\"`` or ``\"batch\"``.",
                                  "sample")
-    .AddOptionalArg<std::string>(
-        "choose_per", "What takes one method: ``\"sample\"`` or ``\"batch\"``.", "sample")
+    .AddOptionalArg<std::string>("choose_per",
+                                 "What takes one method: ``\"sample\"`` or ``\"batch\"``.",
+                                 "sample")
     .AddOptionalArg<std::string>(
         "pairing",
         "How partners are drawn: ``\"derange\"`` (a uniform permutation without fixed points), "
@@ -95,7 +99,8 @@ Methods:
     .AddParent("dali_mix__CropSize");
 
 DALI_SCHEMA(dali_mix__Apply)
-    .DocStr(R"(Mixes each image of a batch with its partner, and crops, mirrors, normalizes, lays out and
+    .DocStr(
+        R"(Mixes each image of a batch with its partner, and crops, mirrors, normalizes, lays out and
 casts, in one pass.
 
 It takes the place of ``crop_mirror_normalize`` and shares its argument names, defaults and formula.
@@ -135,17 +140,16 @@ that stay planes, take vector code; everything else is right but slower.)")
         "Height and width that the plan was drawn for. Where given, another output size is an "
         "error.",
         nullptr, true)
-    .AddOptionalArg<float>(
-        "mean", "Mean pixel value: one for all channels, or one for each.", std::vector<float>{0.0f})
-    .AddOptionalArg<float>(
-        "std", "Standard deviation: one for all channels, or one for each; not 0.",
-        std::vector<float>{1.0f})
+    .AddOptionalArg<float>("mean", "Mean pixel value: one for all channels, or one for each.",
+                           std::vector<float>{0.0f})
+    .AddOptionalArg<float>("std",
+                           "Standard deviation: one for all channels, or one for each; not 0.",
+                           std::vector<float>{1.0f})
     .AddOptionalArg<float>("scale", "What the normalized value is multiplied with.", 1.0f)
     .AddOptionalArg<float>("shift", "What is added after `scale`.", 0.0f)
-    .AddOptionalTypeArg("dtype", "Type of the output: FLOAT, FLOAT16, UINT8 or INT8.",
-                        DALI_FLOAT)
+    .AddOptionalTypeArg("dtype", "Type of the output: FLOAT, FLOAT16, UINT8 or INT8.", DALI_FLOAT)
     .AddOptionalArg<TensorLayout>("output_layout", "Layout of the output: \"CHW\" or \"HWC\".",
-                                        TensorLayout("CHW"))
+                                  TensorLayout("CHW"))
     .AddOptionalArg<int>("mirror", "Where nonzero, the image is flipped horizontally.", 0, true)
     .AddOptionalArg<bool>(
         "pad_output",

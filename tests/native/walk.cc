@@ -1,5 +1,5 @@
-// Runs the CUDA kernel's own functions on the host, thread by thread, and the CPU loops beside them.
-// Built and called by tests/test_kernel.py through ctypes.
+// Runs the CUDA kernel's own functions on the host, thread by thread, and the CPU loops beside
+// them. Built and called by tests/test_kernel.py through ctypes.
 #include <cstdint>
 #include <cstring>
 #include <vector>
@@ -39,8 +39,13 @@ namespace {
 int BytesPerValue(InType in) { return in == InType::kUint8 ? 1 : (in == InType::kHalf ? 2 : 4); }
 
 RowsKey KeyOf(const WalkCall &call) {
-  return {static_cast<InType>(call.in), static_cast<OutType>(call.out), call.channels,
-          call.out_channels, call.interleaved != 0, call.planar != 0, false};
+  return {static_cast<InType>(call.in),
+          static_cast<OutType>(call.out),
+          call.channels,
+          call.out_channels,
+          call.interleaved != 0,
+          call.planar != 0,
+          false};
 }
 
 Call CallOf(const WalkCall &call) {
@@ -63,8 +68,8 @@ Sample SampleOf(const WalkSample &walk, InType in, void *out) {
           static_cast<Shows>(walk.outside)};
 }
 
-// An output to write to: filled with one byte, and placed like `like` relative to 16 bytes, since the
-// kernel stores wide only where the address allows.
+// An output to write to: filled with one byte, and placed like `like` relative to 16 bytes, since
+// the kernel stores wide only where the address allows.
 class Background {
  public:
   Background(size_t bytes, uint8_t fill, const uint8_t *like) : memory_(bytes + 32), fill_(fill) {
@@ -86,8 +91,8 @@ class Background {
 
 extern "C" {
 
-// Every (block, thread) of the launch. Adds, for each byte of each output, how many threads wrote it:
-// a byte was written if two runs over different backgrounds left it alike.
+// Every (block, thread) of the launch. Adds, for each byte of each output, how many threads wrote
+// it: a byte was written if two runs over different backgrounds left it alike.
 void walk_kernel(const WalkCall *walk, uint8_t *const *outs, int32_t *const *writes) {
   const Call call = CallOf(*walk);
   VisitTile(KeyOf(*walk), [&]<class Tile>() {
@@ -113,10 +118,12 @@ void walk_kernel(const WalkCall *walk, uint8_t *const *outs, int32_t *const *wri
   });
 }
 
-// The portable CPU loop.
-void walk_rows(const WalkCall *walk, uint8_t *const *outs) {
+// The CPU loops: the portable ones, or those for AVX-512.
+void walk_rows(const WalkCall *walk, uint8_t *const *outs, int32_t avx512, int32_t stream) {
   const Call call = CallOf(*walk);
-  const RowsFn rows = RowsBaseline(KeyOf(*walk));
+  RowsKey key = KeyOf(*walk);
+  key.stream = stream;
+  const RowsFn rows = avx512 ? RowsAvx512(key) : RowsBaseline(key);
   for (int i = 0; i < walk->count; i++) {
     const WalkSample &sample = walk->samples[i];
     CpuSample cpu;

@@ -1,0 +1,53 @@
+"""Mixup and cutmix as native NVIDIA DALI operators.
+
+The public names; each lives in a module of its own and is imported at first use, so that
+`import dali_mix` loads neither DALI nor torch. The graph functions are in `dali_mix.fn`.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from dali_mix._plugin import load_plugin, plugin_path
+    from dali_mix.losses import MixLoss
+    from dali_mix.methods import CutMix, MixUp
+    from dali_mix.targets import MixTarget
+
+_HOMES = {
+    "CutMix": "methods",
+    "MixLoss": "losses",
+    "MixTarget": "targets",
+    "MixUp": "methods",
+    "load_plugin": "_plugin",
+    "plugin_path": "_plugin",
+}
+
+__all__ = [
+    "CutMix",
+    "MixLoss",
+    "MixTarget",
+    "MixUp",
+    "__version__",
+    "load_plugin",
+    "plugin_path",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'dali_mix' has no attribute {name!r}")
+    try:
+        module = importlib.import_module(f"dali_mix.{_HOMES[name]}")
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise ImportError(
+            f"dali_mix.{name} needs PyTorch, which is not installed; run `pip install torch`."
+        ) from error
+    return getattr(module, name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

@@ -1,0 +1,7 @@
+"""`python -m dali_mix`: the same as the `dali-mix` command."""
+
+import sys
+
+from dali_mix.cli import main
+
+sys.exit(main())

@@ -1,0 +1,153 @@
+// The AVX-512 intrinsics that rows_avx512.cc uses, lane by lane in plain C++: takes the place of
+// the compiler's header, so that the vector code is tested on processors that lack the
+// instructions.
+#ifndef DALI_MIX_TESTS_EMULATED_IMMINTRIN_H_
+#define DALI_MIX_TESTS_EMULATED_IMMINTRIN_H_
+
+#include <cmath>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+
+#include "half.h"
+
+struct alignas(16) __m128i {
+  uint8_t bytes[16];
+};
+struct alignas(32) __m256i {
+  uint16_t words[16];
+};
+struct alignas(64) __m512i {
+  uint8_t bytes[64];
+};
+struct alignas(64) __m512 {
+  float floats[16];
+};
+using __mmask16 = uint16_t;
+constexpr int _MM_FROUND_TO_NEAREST_INT = 0;
+
+namespace emulated {
+template <typename T>
+T Load(const void *at) {
+  T value;
+  std::memcpy(&value, at, sizeof(T));
+  return value;
+}
+// Aligned accesses fault on the real processor where the address is not.
+inline void RequireAligned(const void *at) {
+  if (reinterpret_cast<uintptr_t>(at) % 64) std::abort();
+}
+template <typename F>
+__m512 Map(F &&lane) {
+  __m512 result;
+  for (int i = 0; i < 16; i++) result.floats[i] = lane(i);
+  return result;
+}
+inline int32_t Int(const __m512i &v, int i) { return Load<int32_t>(v.bytes + 4 * i); }
+template <typename F>
+__mmask16 Compare(F &&lane) {
+  __mmask16 mask = 0;
+  for (int i = 0; i < 16; i++) mask = static_cast<__mmask16>(mask | (lane(i) ? 1u << i : 0u));
+  return mask;
+}
+}  // namespace emulated
+
+inline __m128i _mm_loadu_si128(const __m128i *at) { return emulated::Load<__m128i>(at); }
+inline __m512i _mm512_load_si512(const void *at) {
+  emulated::RequireAligned(at);
+  return emulated::Load<__m512i>(at);
+}
+inline __m512 _mm512_load_ps(const void *at) {
+  emulated::RequireAligned(at);
+  return emulated::Load<__m512>(at);
+}
+inline void _mm512_storeu_ps(void *at, __m512 v) { std::memcpy(at, &v, 64); }
+inline void _mm512_stream_ps(void *at, __m512 v) {
+  emulated::RequireAligned(at);
+  std::memcpy(at, &v, 64);
+}
+inline void _mm512_storeu_si512(void *at, __m512i v) { std::memcpy(at, &v, 64); }
+inline void _mm512_stream_si512(void *at, __m512i v) {
+  emulated::RequireAligned(at);
+  std::memcpy(at, &v, 64);
+}
+inline void _mm_sfence() {}
+
+inline __m512i _mm512_castsi128_si512(__m128i v) {
+  __m512i result = {};
+  std::memcpy(result.bytes, &v, 16);
+  return result;
+}
+inline __m512i _mm512_castsi256_si512(__m256i v) {
+  __m512i result = {};
+  std::memcpy(result.bytes, &v, 32);
+  return result;
+}
+inline __m512i _mm512_inserti32x4(__m512i a, __m128i b, int lane) {
+  std::memcpy(a.bytes + 16 * lane, &b, 16);
+  return a;
+}
+inline __m512i _mm512_inserti64x4(__m512i a, __m256i b, int half) {
+  std::memcpy(a.bytes + 32 * half, &b, 32);
+  return a;
+}
+inline __m512i _mm512_shuffle_epi8(__m512i a, __m512i control) {
+  __m512i result;
+  for (int i = 0; i < 64; i++) {
+    const uint8_t c = control.bytes[i];
+    result.bytes[i] = c & 0x80 ? 0 : a.bytes[(i & ~15) + (c & 15)];
+  }
+  return result;
+}
+inline __m512i _mm512_set1_epi32(int32_t value) {
+  __m512i result;
+  for (int i = 0; i < 16; i++) std::memcpy(result.bytes + 4 * i, &value, 4);
+  return result;
+}
+inline __m512 _mm512_set1_ps(float value) {
+  return emulated::Map([=](int) { return value; });
+}
+inline __m512 _mm512_cvtepi32_ps(__m512i v) {
+  return emulated::Map([&](int i) { return static_cast<float>(emulated::Int(v, i)); });
+}
+inline __m512 _mm512_fmadd_ps(__m512 a, __m512 b, __m512 c) {
+  return emulated::Map([&](int i) { return std::fma(a.floats[i], b.floats[i], c.floats[i]); });
+}
+// The second operand where either is NaN.
+inline __m512 _mm512_max_ps(__m512 a, __m512 b) {
+  return emulated::Map(
+      [&](int i) { return a.floats[i] > b.floats[i] ? a.floats[i] : b.floats[i]; });
+}
+inline __m512 _mm512_min_ps(__m512 a, __m512 b) {
+  return emulated::Map(
+      [&](int i) { return a.floats[i] < b.floats[i] ? a.floats[i] : b.floats[i]; });
+}
+inline __m512i _mm512_cvtps_epi32(__m512 v) {
+  __m512i result;
+  for (int i = 0; i < 16; i++) {
+    const auto rounded = static_cast<int32_t>(std::nearbyint(v.floats[i]));
+    std::memcpy(result.bytes + 4 * i, &rounded, 4);
+  }
+  return result;
+}
+inline __m128i _mm512_cvtepi32_epi8(__m512i v) {
+  __m128i result;
+  for (int i = 0; i < 16; i++) result.bytes[i] = v.bytes[4 * i];
+  return result;
+}
+inline __m256i _mm512_cvtps_ph(__m512 v, int) {
+  __m256i result;
+  for (int i = 0; i < 16; i++) result.words[i] = dali_mix::FloatToHalfSoft(v.floats[i]).bits;
+  return result;
+}
+inline __mmask16 _mm512_cmpge_epi32_mask(__m512i a, __m512i b) {
+  return emulated::Compare([&](int i) { return emulated::Int(a, i) >= emulated::Int(b, i); });
+}
+inline __mmask16 _mm512_cmplt_epi32_mask(__m512i a, __m512i b) {
+  return emulated::Compare([&](int i) { return emulated::Int(a, i) < emulated::Int(b, i); });
+}
+inline __m512 _mm512_mask_blend_ps(__mmask16 mask, __m512 a, __m512 b) {
+  return emulated::Map([&](int i) { return mask >> i & 1 ? b.floats[i] : a.floats[i]; });
+}
+
+#endif  // DALI_MIX_TESTS_EMULATED_IMMINTRIN_H_

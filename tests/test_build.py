@@ -1,0 +1,229 @@
+"""The build rules in setup.py: requirements, flavours, toolkits, sources, flags."""
+
+import importlib.util
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+NATIVE = ROOT / "dali_mix/native"
+DALI_13, DALI_12 = "nvidia-dali-cuda130==", "nvidia-dali-cuda120=="
+
+
+@pytest.fixture
+def rules(monkeypatch):
+    """setup.py as a module, on a machine without any nvcc unless the test adds one."""
+    for name in ("DALI_MIX_CUDA", "DALI_MIX_CUDA_ARCHS", "CUDA_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.chdir(ROOT)
+    spec = importlib.util.spec_from_file_location("setup_rules", ROOT / "setup.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    monkeypatch.setattr(module.cuda.shutil, "which", lambda name: None)
+    monkeypatch.setattr(module.cuda, "pypi_folders", lambda major: [])
+    return module
+
+
+def fake_toolkit(folder, release):
+    """A toolkit whose nvcc only answers questions."""
+    for name in ("bin/nvcc", "include/cuda_runtime.h", "lib/libcudart_static.a"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    nvcc = folder / "bin/nvcc"
+    nvcc.write_text(f"""#!/bin/sh
+case "$1" in
+  --version) echo "Cuda compilation tools, release {release}, V{release}.1" ;;
+  --dryrun) echo "#$ TOP={folder}/bin/.." >&2 ;;
+  --list-gpu-arch) printf 'compute_75\\ncompute_90\\ncompute_120\\n' ;;
+esac
+""")
+    nvcc.chmod(0o755)
+    return folder
+
+
+@pytest.fixture
+def pip_hooks(tmp_path):
+    """Runs the hooks that pip runs, in a copy of the sources; its output, or its error."""
+    files = ("setup.py", "pyproject.toml", "README.md", "LICENSE", "MANIFEST.in", "CHANGELOG.md")
+    for name in files:
+        shutil.copy(ROOT / name, tmp_path)
+    ignore = shutil.ignore_patterns("*.so", "__pycache__")
+    shutil.copytree(ROOT / "dali_mix", tmp_path / "dali_mix", ignore=ignore)
+
+    def call(code, **environment):
+        code = f"import setuptools.build_meta as hooks, sys, json; {code}"
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=tmp_path,
+            env={**os.environ, "DALI_MIX_CUDA": "", **environment},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return done.stdout if done.returncode == 0 else done.stderr
+
+    call.folder = tmp_path
+    return call
+
+
+@pytest.mark.parametrize("flavour", ["", "cpu", "12", "13"])
+def test_pip_is_given_one_dali_pin_for_building_and_for_running(pip_hooks, tmp_path, flavour):
+    code = "print(json.dumps(hooks.get_requires_for_build_wheel())); "
+    code += "hooks.prepare_metadata_for_build_wheel('.')"
+    home = fake_toolkit(tmp_path / "cuda", "12.9" if flavour == "12" else "13.0")
+    out = pip_hooks(code, DALI_MIX_CUDA=flavour, CUDA_HOME=str(home))
+    build = json.loads(next(line for line in out.splitlines() if line.startswith("[")))
+    metadata = (pip_hooks.folder / "dali_mix-0.1.0.dist-info/METADATA").read_text()
+    [pin] = re.findall(r"^Requires-Dist: (nvidia-dali-.*)$", metadata, re.MULTILINE)
+    assert pin in build
+    if flavour in ("12", "13"):
+        assert pin.startswith(f"nvidia-dali-cuda{flavour}0==")
+
+
+def test_the_sdist_holds_every_native_file(pip_hooks):
+    pip_hooks("hooks.build_sdist('.')", DALI_MIX_CUDA="cpu")
+    [archive] = pip_hooks.folder.glob("*.tar.gz")
+    with tarfile.open(archive) as sdist:
+        packed = {Path(name).name for name in sdist.getnames() if "/native/" in name}
+    assert packed == {path.name for path in NATIVE.iterdir() if path.is_file()}
+
+
+@pytest.mark.parametrize("value", ["11", "CPU", "12.9"])
+def test_an_unknown_flavour_is_one_sentence(pip_hooks, value):
+    error = pip_hooks("hooks.get_requires_for_build_wheel()", DALI_MIX_CUDA=value)
+    assert error.splitlines()[-1] == (
+        f"DALI_MIX_CUDA must be 12, 13 or cpu, got '{value}'; unset it for the CUDA 13 flavour."
+    )
+    assert "Traceback" not in error
+
+
+def test_without_nvcc_the_headers_are_required_and_no_compiler(rules):
+    pin, *packages = rules.build_requirements()
+    assert pin == DALI_13 + rules.DALI_RELEASE
+    assert packages == rules.cuda.HEADER_PACKAGES[13]
+
+
+def test_without_nvcc_cuda_13_requires_the_pinned_set_from_pypi(rules, monkeypatch):
+    monkeypatch.setenv("DALI_MIX_CUDA", "13")
+    names = [requirement.partition("==")[0] for requirement in rules.build_requirements()[1:]]
+    pieces = ["nvidia-cuda-nvcc", "nvidia-nvvm", "nvidia-cuda-crt"]
+    assert sorted(names) == sorted([*pieces, "nvidia-cuda-runtime", "nvidia-cuda-cccl"])
+    assert all("==" in requirement for requirement in rules.build_requirements())
+
+
+def test_without_nvcc_cuda_12_says_that_pypi_has_none(rules, monkeypatch):
+    monkeypatch.setenv("DALI_MIX_CUDA", "12")
+    with pytest.raises(SystemExit, match="DALI_MIX_CUDA=12 needs the nvcc of a CUDA 12 toolkit"):
+        rules.build_requirements()
+
+
+def test_with_nvcc_dali_is_the_only_requirement(rules, monkeypatch, tmp_path):
+    monkeypatch.setenv("CUDA_HOME", str(fake_toolkit(tmp_path, "12.9")))
+    monkeypatch.setenv("DALI_MIX_CUDA", "12")
+    assert rules.build_requirements() == [DALI_12 + rules.DALI_RELEASE]
+
+
+def test_cuda_home_comes_before_path(rules, monkeypatch, tmp_path):
+    home = fake_toolkit(tmp_path / "home", "13.0")
+    path = fake_toolkit(tmp_path / "path", "13.1")
+    monkeypatch.setattr(rules.cuda.shutil, "which", lambda name: str(path / "bin/nvcc"))
+    assert rules.cuda.find_toolkit(13).version == "13.1"
+    monkeypatch.setenv("CUDA_HOME", str(home))
+    assert rules.cuda.find_toolkit(13).version == "13.0"
+
+
+def test_an_nvcc_of_another_cuda_is_passed_over(rules, monkeypatch, tmp_path):
+    monkeypatch.setenv("CUDA_HOME", str(fake_toolkit(tmp_path / "home", "12.9")))
+    pypi = fake_toolkit(tmp_path / "cu13", "13.0")
+    monkeypatch.setattr(rules.cuda, "pypi_folders", lambda major: [pypi])
+    assert rules.cuda.find_toolkit(13).nvcc == str(pypi / "bin/nvcc")
+
+
+def test_a_cpu_build_uses_no_nvcc_that_is_there(rules, monkeypatch, tmp_path):
+    monkeypatch.setenv("CUDA_HOME", str(fake_toolkit(tmp_path, "13.0")))
+    monkeypatch.setattr(rules, "dali_flavour", lambda: 13)
+    assert rules.cuda_for_build().nvcc
+    monkeypatch.setenv("DALI_MIX_CUDA", "cpu")
+    assert rules.cuda_for_build().nvcc is None
+
+
+@pytest.mark.parametrize(("choice", "message"), [("13", "needs nvcc 13"), ("", "cuda_runtime.h")])
+def test_missing_cuda_names_the_packages(rules, monkeypatch, choice, message):
+    monkeypatch.setenv("DALI_MIX_CUDA", choice)
+    with pytest.raises(SystemExit, match=message + ".*`pip install nvidia-cuda-runtime=="):
+        rules.cuda_for_build()
+
+
+def test_missing_dali_names_the_command(rules, monkeypatch):
+    monkeypatch.setitem(sys.modules, "nvidia.dali.sysconfig", None)
+    command = f"run `pip install {rules.dali_requirement()}`"
+    with pytest.raises(SystemExit, match=f"DALI cannot be imported .*{command}"):
+        rules.installed_dali()
+
+
+def test_another_dali_names_both_and_the_command(rules, monkeypatch):
+    from nvidia import dali
+
+    monkeypatch.setattr(dali, "__version__", "9.8.7")
+    wanted = rules.dali_requirement()
+    with pytest.raises(SystemExit, match=f"against {wanted}, but nvidia-dali-cuda1[23]0==9.8.7 is"):
+        rules.installed_dali()
+
+
+def test_architectures_can_be_chosen_in_one_variable(rules, monkeypatch, tmp_path):
+    monkeypatch.setenv("CUDA_HOME", str(fake_toolkit(tmp_path, "13.0")))
+    monkeypatch.setenv("DALI_MIX_CUDA_ARCHS", "90; 75")
+    archs = rules.architectures(rules.cuda.find_toolkit(13))
+    assert archs == ["75", "90"]
+    assert rules.gencode(archs)[-1] == "-gencode=arch=compute_90,code=compute_90"
+
+
+@pytest.mark.parametrize("value", ["", "90,75", "sm_90", "35"])
+def test_an_unknown_architecture_is_named(rules, monkeypatch, tmp_path, value):
+    monkeypatch.setenv("CUDA_HOME", str(fake_toolkit(tmp_path, "13.0")))
+    monkeypatch.setenv("DALI_MIX_CUDA_ARCHS", value)
+    with pytest.raises(SystemExit, match=f"must list .*, got '{value}' .*; known are 75;90;120."):
+        rules.architectures(rules.cuda.find_toolkit(13))
+
+
+def test_vector_flags_stay_with_their_own_files(rules):
+    toolkit = rules.cuda.Toolkit(None, "", [], [])
+    commands = rules.compile_commands("g++", toolkit, [], [], Path("out"))
+    assert set(rules.VECTOR_FLAGS) <= {path.name for path in NATIVE.glob("*.cc")}
+    for command in commands:
+        flags = rules.VECTOR_FLAGS.get(Path(command[-3]).name, [])
+        assert [flag for flag in command if re.match(r"-m(avx|fma|f16c|arch)", flag)] == flags
+        assert "-DDALI_MIX_CPU_ONLY=1" in command
+
+
+def test_the_cuda_code_compiles(rules, monkeypatch, tmp_path):
+    monkeypatch.undo()  # the nvcc of this machine, wherever it is
+    monkeypatch.chdir(ROOT)
+    toolkit = rules.cuda.find_toolkit(13)
+    if toolkit is None:
+        pytest.skip("no nvcc 13 in CUDA_HOME, on PATH or in PyPI packages")
+    import nvidia.dali.sysconfig as sysconfig
+
+    include = ["-isystem", sysconfig.get_include_dir()]
+    commands = rules.compile_commands("g++", toolkit, ["90"], include, tmp_path)
+    commands = [command for command in commands if command[0] == toolkit.nvcc]
+    assert len(commands) == len(list(NATIVE.glob("*.cu"))) > 0
+    for command in commands:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+
+
+def test_pre_commit_uses_the_versions_that_make_lint_uses():
+    hooks = (ROOT / ".pre-commit-config.yaml").read_text()
+    project = (ROOT / "pyproject.toml").read_text()
+    pins = re.findall(r'"[a-z-]+==[\d.]+"', hooks)
+    assert pins
+    assert all(pin in project for pin in pins)

@@ -1,0 +1,166 @@
+"""Loading the plugin: what is checked before it is opened, and that nothing here ends in a crash.
+
+Every case runs in a Python of its own, since one process can hold one copy of the operators.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import dali_mix
+from dali_mix import _plugin
+
+PACKAGE = Path(dali_mix.__file__).parent
+LOAD = "import dali_mix; dali_mix.load_plugin(); "
+
+
+def python(code, folder=PACKAGE.parent, **environment):
+    """Run code with the dali_mix of that folder; what it printed, or its last line of error."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        cwd=folder,
+        env={**os.environ, "DALI_PRELOAD_PLUGINS": "", **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode in (0, 1), f"crashed with status {done.returncode}: {done.stderr}"
+    return (done.stdout if done.returncode == 0 else done.stderr.splitlines()[-1]).strip()
+
+
+@pytest.fixture
+def copy(tmp_path):
+    """A folder with a copy of the package, to break or to load beside the real one."""
+    ignore = shutil.ignore_patterns("native", "__pycache__")
+    shutil.copytree(PACKAGE, tmp_path / "dali_mix", ignore=ignore)
+    return tmp_path
+
+
+def change_record(folder, **fields):
+    record = folder / "dali_mix/_built.json"
+    record.write_text(json.dumps({**json.loads(record.read_text()), **fields}))
+
+
+def test_the_record_says_what_the_plugin_was_built_for():
+    built = _plugin.built()
+    assert built.version == dali_mix.__version__
+    assert built.dali_requirement == f"nvidia-dali-cuda{built.dali_cuda}0=={built.dali}"
+    assert bool(built.architectures) == (built.cuda is not None)
+    assert dali_mix.plugin_path().parent == PACKAGE
+
+
+def test_loading_from_many_threads_loads_once():
+    code = """
+import threading, dali_mix
+threads = [threading.Thread(target=dali_mix.load_plugin) for _ in range(8)]
+[thread.start() for thread in threads], [thread.join() for thread in threads]
+from nvidia.dali import fn
+print(dali_mix.load_plugin() == dali_mix.plugin_path(), hasattr(fn.dali_mix, "plan"))
+"""
+    assert python(code) == "True True"
+
+
+def test_another_release_of_dali_names_both_and_the_remedy(copy):
+    change_record(copy, dali="1.2.3")
+    error = python(LOAD, copy)
+    assert error.startswith("ImportError: dali_mix was built for DALI 1.2.3, but DALI ")
+    assert error.endswith(f"`pip install nvidia-dali-cuda{_plugin.built().dali_cuda}0==1.2.3`.")
+
+
+def test_another_cuda_flavour_of_dali_names_both_and_the_remedy(copy):
+    ours = _plugin.built().dali_cuda
+    change_record(copy, dali_cuda=11)
+    error = python(LOAD, copy)
+    assert f"CUDA 11 flavour, but the CUDA {ours} flavour is installed" in error
+    assert f"pip uninstall -y nvidia-dali-cuda{ours}0" in error
+    assert f"DALI_MIX_CUDA={ours}" in error
+
+
+@pytest.mark.parametrize("name", ["libdali_mix.so", "_built.json"])
+def test_not_built_names_the_folder_and_the_command(copy, name):
+    (copy / "dali_mix" / name).unlink()
+    error = python(LOAD, copy)
+    assert error.startswith("ImportError: the native part of dali_mix is not built")
+    assert f"{copy}/dali_mix" in error
+    assert "`pip install -e .`" in error
+
+
+def test_a_broken_library_is_an_import_error(copy):
+    (copy / "dali_mix/libdali_mix.so").write_bytes(b"not a library")
+    assert "ImportError: the native part of dali_mix" in python(LOAD, copy)
+
+
+def test_missing_dali_names_the_command():
+    error = python("import sys; sys.modules['nvidia.dali'] = None; " + LOAD)
+    assert error.startswith("ImportError: dali_mix needs NVIDIA DALI")
+    assert f"`pip install {_plugin.built().dali_requirement}`" in error
+
+
+def test_a_second_copy_is_an_error_that_names_the_first(copy):
+    first = PACKAGE / "libdali_mix.so"
+    code = f"from nvidia.dali import plugin_manager as m; m.load_library({str(first)!r}); {LOAD}"
+    error = python(code, copy)
+    assert f"already loaded from {first}, not from {copy}/dali_mix/libdali_mix.so" in error
+
+
+def test_a_copy_under_another_name_is_an_error(copy):
+    renamed = copy / "renamed.so"
+    shutil.copy(PACKAGE / "libdali_mix.so", renamed)
+    error = python(LOAD, DALI_PRELOAD_PLUGINS=str(renamed))
+    assert "already loaded from a library of another name" in error
+    assert "DALI_PRELOAD_PLUGINS" in error
+
+
+def test_the_same_file_preloaded_by_dali_is_accepted():
+    assert python(LOAD + "print('ok')", DALI_PRELOAD_PLUGINS=str(dali_mix.plugin_path())) == "ok"
+
+
+@pytest.mark.parametrize("dynamic_first", [False, True])
+def test_dynamic_mode_has_the_operators_whichever_came_first(dynamic_first):
+    dynamic = "import nvidia.dali.experimental.dynamic as ndd; "
+    code = dynamic + LOAD if dynamic_first else LOAD + dynamic
+    code += "print(ndd.dali_mix.plan.__name__, ndd.dali_mix.apply.__name__, "
+    code += "hasattr(ndd.dali_mix.plan, '_op_class'))"
+    assert python(code) == "plan apply True"
+
+
+def test_a_dynamic_mode_with_other_builders_is_an_import_error():
+    code = "import nvidia.dali.experimental.dynamic as ndd; "
+    code += "del ndd._op_builder.build_fn_wrapper; " + LOAD
+    error = python(code)
+    assert error.startswith("ImportError: this DALI does not let dali_mix join its dynamic mode")
+    assert "import dali_mix.dynamic before nvidia.dali.experimental.dynamic" in error
+
+
+LOADED = "import sys; print([name for name in ('torch', 'nvidia.dali') if name in sys.modules])"
+
+
+def test_importing_dali_mix_loads_neither_torch_nor_dali():
+    assert python("import dali_mix, dali_mix.cli; dir(dali_mix); " + LOADED) == "[]"
+
+
+def test_the_test_above_can_fail():
+    assert python(LOAD + LOADED) == "['nvidia.dali']"
+
+
+def test_missing_torch_names_the_command():
+    error = python("import sys; sys.modules['torch'] = None; import dali_mix; dali_mix.MixLoss")
+    assert error == (
+        "ImportError: dali_mix.MixLoss needs PyTorch, which is not installed; "
+        "run `pip install torch`."
+    )
+
+
+def test_unknown_names_are_attribute_errors():
+    with pytest.raises(AttributeError, match="has no attribute 'Mixup'"):
+        dali_mix.Mixup  # noqa: B018
+
+
+@pytest.mark.parametrize("name", dali_mix.__all__)
+def test_every_public_name_exists(name):
+    assert getattr(dali_mix, name) is not None
