@@ -17,7 +17,7 @@ endif
 
 # One stamp per flavour, and at most one at a time: another DALI_MIX_CUDA builds again.
 STAMP := .venv/.installed-$(or $(DALI_MIX_CUDA),default)-$(DALI_MIX_CUDA_ARCHS)
-NATIVE := $(wildcard dali_mix/native/*.cc dali_mix/native/*.cu dali_mix/native/*.h)
+NATIVE := $(wildcard $(addprefix dali_mix/native/*.,cc cu cuh h))
 
 .PHONY: test lint demo clean
 
