@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from dali_mix._plugin import load_plugin, plugin_path
     from dali_mix.losses import MixLoss
     from dali_mix.methods import CutMix, MixUp
+    from dali_mix.plan import Plan
     from dali_mix.targets import MixTarget
 
 _HOMES = {
@@ -20,6 +21,7 @@ _HOMES = {
     "MixLoss": "losses",
     "MixTarget": "targets",
     "MixUp": "methods",
+    "Plan": "plan",
     "load_plugin": "_plugin",
     "plugin_path": "_plugin",
 }
@@ -29,6 +31,7 @@ __all__ = [
     "MixLoss",
     "MixTarget",
     "MixUp",
+    "Plan",
     "__version__",
     "load_plugin",
     "plugin_path",
