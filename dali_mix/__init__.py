@@ -13,11 +13,14 @@ if TYPE_CHECKING:
     from dali_mix._plugin import load_plugin, plugin_path
     from dali_mix.losses import MixLoss
     from dali_mix.methods import CutMix, MixUp
+    from dali_mix.metrics import DominantAccuracy, MixAccuracy
     from dali_mix.plan import Plan
     from dali_mix.targets import MixTarget
 
 _HOMES = {
     "CutMix": "methods",
+    "DominantAccuracy": "metrics",
+    "MixAccuracy": "metrics",
     "MixLoss": "losses",
     "MixTarget": "targets",
     "MixUp": "methods",
@@ -28,6 +31,8 @@ _HOMES = {
 
 __all__ = [
     "CutMix",
+    "DominantAccuracy",
+    "MixAccuracy",
     "MixLoss",
     "MixTarget",
     "MixUp",

@@ -10,6 +10,9 @@ import pytest
 
 from dali_mix import doctor
 
+# Small tensors: more threads only spin against each other. Read when torch is imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if item.get_closest_marker("gpu") is None:
