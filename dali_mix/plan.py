@@ -10,6 +10,9 @@ class Plan(NamedTuple):
 
     The columns are what the place of use works with: DALI graph nodes in a pipeline, DALI batches
     in dynamic mode, NumPy arrays of the shapes below in `dali_mix.reference`.
+
+    A sample mixes K = 2 images. Methods that mix more will widen the columns to (N, K-1) partners,
+    (N, K) weights and (N, K-1, 4) boxes, and leave those for K = 2 as they are.
     """
 
     partner: Any

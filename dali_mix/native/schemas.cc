@@ -121,7 +121,7 @@ any other operator or the user. uint8 images with 1, 3 or 4 interleaved channels
 that stay planes, take vector code; everything else is right but slower.)")
     .NumInput(1)
     .NumOutput(1)
-    .InputDox(0, "images", "TensorList of uint8, float or float16 ('HWC', 'CHW')",
+    .InputDox(0, "images", "TensorList of uint8, float or float16",
               "Batch of images with equal numbers of channels.")
     .InputLayout(0, {"HWC", "CHW"})
     .AddOptionalArg<int>("partner",
