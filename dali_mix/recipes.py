@@ -1,0 +1,238 @@
+"""The standard recipes as graph functions: an image folder to training and to validation batches.
+
+    @pipeline_def(batch_size=256, num_threads=8, device_id=0)
+    def training():
+        return recipes.imagefolder_train("imagenet/train", dtype=types.FLOAT16)
+
+An image folder holds one folder of images for each class. Whole programs are in pipelines/; what
+turns a pipeline into a loader lives elsewhere.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dali_mix.fn as dmix  # before DALI, because it says in a sentence if DALI is missing
+from dali_mix.methods import CutMix, Method, MixUp
+
+# isort: split
+from nvidia.dali import fn, types
+from nvidia.dali.pipeline import Pipeline
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from dali_mix._mixing import Draw
+
+__all__ = [
+    "IMAGENET_MEAN",
+    "IMAGENET_STD",
+    "IMAGE_FILES",
+    "class_names",
+    "imagefolder_train",
+    "imagefolder_val",
+]
+
+IMAGENET_MEAN = (0.485 * 255, 0.456 * 255, 0.406 * 255)
+"""Of the red, green and blue channel, for pixels from 0 to 255."""
+IMAGENET_STD = (0.229 * 255, 0.224 * 255, 0.225 * 255)
+IMAGE_FILES = (
+    *("*.jpg", "*.jpeg", "*.png", "*.bmp", "*.tif", "*.tiff"),
+    *("*.pnm", "*.ppm", "*.pgm", "*.pbm", "*.jp2", "*.webp"),
+)
+"""File names that count as images, in upper or lower case. DALI's reader would also take sound."""
+
+_DEFAULT_METHODS = (MixUp(alpha=0.2), CutMix(alpha=1.0))
+
+
+def imagefolder_train(
+    root: str | os.PathLike[str],
+    *,
+    methods: Method | Sequence[Method] | None = _DEFAULT_METHODS,
+    weights: Sequence[Any] | None = None,
+    size: int | tuple[int, int] = 224,
+    shard_id: int = 0,
+    num_shards: int = 1,
+    shuffle_seed: int = 0,
+    area: tuple[float, float] = (0.08, 1.0),
+    aspect: tuple[float, float] = (3 / 4, 4 / 3),
+    mirror: float = 0.5,
+    mean: Any = IMAGENET_MEAN,
+    std: Any = IMAGENET_STD,
+    dtype: Any = types.FLOAT,
+    layout: str = "CHW",
+    device: str | None = None,
+    **draw: Unpack[Draw],
+) -> tuple[Any, Any, Any, Any]:
+    """Training batches: random resized crop and horizontal flip, as torchvision's, then mixing.
+
+    root:         folder with one folder of images for each class; grey and CMYK become RGB
+    methods:      as in `dali_mix.fn.mix`; None: nothing is mixed, lam is 1 and y2 is y1
+    weights:      relative weight of each method; default: all alike
+    size:         output height and width in pixels, one number for both
+    shard_id:     which of `num_shards` parts of the files to read, from 0
+    shuffle_seed: of the order of the files; the same in every shard, unlike the pipeline's seed
+    area, aspect: ranges of the random crop: share of the image's area, width over height
+    mirror:       probability of a horizontal flip
+    mean, std:    for pixels from 0 to 255
+    dtype:        types.FLOAT, FLOAT16, UINT8 or INT8 (for bytes, choose mean and std to suit)
+    layout:       "CHW" or "HWC"
+    device:       "cpu" or "gpu"; default: the GPU of the pipeline, if it has one
+    draw:         per, prob, partner … as in `dali_mix.fn.plan`
+    returns:      (x, y1, y2, lam) as `dali_mix.fn.mix`, on `device`; labels are places in
+                  `class_names(root)`, int32 of shape (1,)
+
+    The reader is named "Reader" and shuffles all files anew for every epoch. It pads each shard
+    with its last file, so that all shards have the same number of batches: take
+    `LastBatchPolicy.DROP` in the iterator, or the last batch mixes copies of one file.
+    """
+    height, width = _checked_size(size)
+    if not 0 <= mirror <= 1:
+        raise ValueError(f"mirror must be a probability in [0, 1], got {mirror}.")
+    # A true shuffle of all files, unlike random_shuffle, which only stirs a buffer.
+    order = {"shuffle_after_epoch": True, "shuffle_after_epoch_seed": shuffle_seed}
+    files, labels = _read(root, shard_id, num_shards, **order)
+    images = fn.decoders.image_random_crop(
+        files,
+        device=_decoder_device(device),
+        output_type=types.RGB,
+        random_area=list(area),
+        random_aspect_ratio=list(aspect),
+    )
+    images = fn.resize(images, size=(height, width), interp_type=types.INTERP_LINEAR)
+    x, y1, y2, lam = dmix.mix(
+        images,
+        labels,
+        MixUp(alpha=0) if methods is None else methods,
+        weights=None if methods is None else weights,
+        mirror=fn.random.coin_flip(probability=mirror) if mirror else 0,
+        mean=mean,
+        std=std,
+        dtype=dtype,
+        output_layout=layout,
+        **draw,
+    )
+    return x, y1, y2, lam
+
+
+def imagefolder_val(
+    root: str | os.PathLike[str],
+    *,
+    size: int | tuple[int, int] = 224,
+    resize: int | None = None,
+    shard_id: int = 0,
+    num_shards: int = 1,
+    mean: Any = IMAGENET_MEAN,
+    std: Any = IMAGENET_STD,
+    dtype: Any = types.FLOAT,
+    layout: str = "CHW",
+    device: str | None = None,
+) -> tuple[Any, Any]:
+    """Validation batches: the shorter side resized, the centre cropped, nothing random.
+
+    resize:  length of the shorter side in pixels; default: 256 for 224, and in that proportion
+    returns: (x, y), on `device`; y is int32 of shape (1,)
+
+    The other arguments are those of `imagefolder_train`. The reader is named "Reader", keeps the
+    order of the files, and pads each shard with its last file: take `LastBatchPolicy.PARTIAL` in
+    the iterator, which cuts the copies off, so that every file counts once.
+    """
+    height, width = _checked_size(size)
+    shorter = round(max(height, width) * 256 / 224) if resize is None else resize
+    if shorter < max(height, width):
+        raise ValueError(
+            f"resize must be at least the size of the crop, {height}x{width} pixels, got {shorter}."
+        )
+    decoder = _decoder_device(device)
+    files, labels = _read(root, shard_id, num_shards, stick_to_shard=True)
+    images = fn.decoders.image(files, device=decoder, output_type=types.RGB)
+    images = fn.resize(images, size=shorter, mode="not_smaller", interp_type=types.INTERP_LINEAR)
+    unmixed = dmix.Plan(partner=None, blend=None, box=None, lam=None, size=None)
+    x = dmix.apply(
+        images,
+        unmixed,
+        crop=(height, width),
+        mean=mean,
+        std=std,
+        dtype=dtype,
+        output_layout=layout,
+    )
+    return x, labels.gpu() if decoder == "mixed" else labels
+
+
+def class_names(root: str | os.PathLike[str]) -> list[str]:
+    """Names of the class folders in `root`; the place in this list is the label."""
+    with os.scandir(root) as entries:
+        return sorted(entry.name for entry in entries if entry.is_dir())
+
+
+def is_image(name: str) -> bool:
+    """Whether a file of this name counts as an image."""
+    return any(fnmatch.fnmatch(name.lower(), pattern) for pattern in IMAGE_FILES)
+
+
+def _read(
+    root: str | os.PathLike[str], shard_id: int, num_shards: int, **order: Any
+) -> tuple[Any, Any]:
+    """Files and labels of one shard."""
+    if not 0 <= shard_id < num_shards:
+        raise ValueError(
+            f"shard_id must lie in [0, num_shards), got {shard_id} with num_shards {num_shards}."
+        )
+    files, labels = fn.readers.file(
+        name="Reader",
+        file_root=_checked_root(root),
+        file_filters=list(IMAGE_FILES),
+        shard_id=shard_id,
+        num_shards=num_shards,
+        pad_last_batch=True,
+        **order,
+    )
+    return files, labels
+
+
+def _checked_root(root: str | os.PathLike[str]) -> str:
+    """`root` for DALI, which would say "No files found" whatever is wrong."""
+    path = Path(root)
+    if not path.is_dir():
+        what = "is not a folder" if path.exists() else "does not exist"
+        raise ValueError(f"root must be a folder with one folder per class; {path} {what}.")
+    classes = class_names(path)
+    if not classes:
+        found = "images but no class folders" if _has_image(path) else "neither folders nor images"
+        raise ValueError(
+            f"root must hold one folder per class, but {path} holds {found}; "
+            "put the images of each class in a folder named after it."
+        )
+    if not any(_has_image(path / name) for name in classes):
+        raise ValueError(
+            f"root must hold images in its class folders, but there are none in {path}/*, such as "
+            f"{path / classes[0]}; if the classes lie deeper, name the folder directly above them."
+        )
+    return os.fspath(path)
+
+
+def _has_image(folder: Path) -> bool:
+    with os.scandir(folder) as entries:
+        return any(is_image(entry.name) for entry in entries)
+
+
+def _checked_size(size: int | tuple[int, int]) -> tuple[int, int]:
+    height, width = (size, size) if isinstance(size, int) else size
+    if height < 1 or width < 1:
+        raise ValueError(f"size must be at least one pixel each way, got {size}.")
+    return height, width
+
+
+def _decoder_device(device: str | None) -> str:
+    """What DALI's decoders call it: "cpu", or "mixed" for images that end on the GPU."""
+    if device is None:
+        pipeline = Pipeline.current()
+        device = "cpu" if pipeline is None or pipeline.device_id is None else "gpu"
+    if device not in ("cpu", "gpu"):
+        raise ValueError(f'device must be "cpu" or "gpu", got {device!r}.')
+    return "mixed" if device == "gpu" else "cpu"
