@@ -219,7 +219,7 @@ def main() -> None:
     if options.out:
         where = harness.provenance(threads=options.threads)
         settings = {"rounds": options.rounds, "seed": options.seed, "baseline": BASELINE}
-        record = {"benchmark": "operator", "provenance": where, "settings": settings}
+        record = {"benchmark": "operators", "provenance": where, "settings": settings}
         harness.write(options.out, record | {"cases": cases})
 
 

@@ -1,0 +1,39 @@
+"""bench/README.md and its charts are what bench/report.py makes of bench/results, no more."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("matplotlib")
+
+BENCH = Path(__file__).resolve().parent.parent / "bench"
+sys.path.insert(0, str(BENCH.parent))
+
+from bench import report  # noqa: E402
+
+
+def test_the_committed_report_is_the_generated_one():
+    for name, text in report.generate(report.load(BENCH / "results")).items():
+        assert (BENCH / name).read_text() == text, f"run `python bench/report.py`: {name} is stale"
+
+
+def test_no_chart_is_left_over():
+    generated = report.generate(report.load(BENCH / "results"))
+    assert {path.name for path in BENCH.glob("*.svg")} == {n for n in generated if n != "README.md"}
+
+
+def test_a_changed_figure_changes_the_report():
+    runs = report.load(BENCH / "results")
+    changed = json.loads(json.dumps(runs))
+    name = next(name for name, run in runs.items() if run["benchmark"] == "operators")
+    for result in changed[name]["cases"][0]["results"].values():
+        result["wall"]["seconds"] = [9 * second for second in result["wall"]["seconds"]]
+        result["wall"]["summary"] = report_summary(result["wall"]["seconds"])
+    assert report.generate(runs)["README.md"] != report.generate(changed)["README.md"]
+
+
+def report_summary(seconds):
+    ordered = sorted(seconds)
+    return {"median": ordered[len(ordered) // 2], "q1": ordered[0], "q3": ordered[-1]}
