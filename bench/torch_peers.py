@@ -74,7 +74,7 @@ def contestants(
     missing = {}
     try:
         from timm.data import Mixup
-    except (ImportError, RuntimeError) as error:  # torchvision built for another torch: RuntimeError
+    except (ImportError, RuntimeError) as error:  # RuntimeError: torchvision of another torch
         missing["timm"] = f"cannot be imported ({error})"
     else:
         labels = torch.arange(count)

@@ -5,6 +5,7 @@ A subcommand module has a one-line docstring, which is its help, `add_arguments(
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from types import ModuleType
@@ -26,12 +27,18 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one subcommand. Exit status: its own, 2 after an error, 130 after Ctrl-C."""
+    """Run one subcommand. Exit status: its own, 2 after an error, 130 after Ctrl-C, 141 after a
+    closed pipe."""
     args = _parser().parse_args(argv)
     try:
         status: int = COMMANDS[args.command].run(args)
+        sys.stdout.flush()
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:
+        # Whoever read our output has enough of it; Python must not flush the rest at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except (ImportError, OSError, RuntimeError, ValueError) as error:
         # One line, whatever came: DALI's messages carry a traceback of the pipeline.
         print(f"dali-mix {args.command}: {' '.join(str(error).split())}", file=sys.stderr)
