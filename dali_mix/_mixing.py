@@ -56,6 +56,8 @@ class DrawAndOutput(Draw, Output, total=False):
 
 
 _MIXUP = MixUp()
+_PAIRINGS = ("derange", "shuffle", "reverse", "roll")
+_GIVEN_TENSORS = {"partner": "INT32", "box": "INT32", "lam": "FLOAT", "prob": "FLOAT"}
 _SIZE = ("crop", "crop_h", "crop_w")
 
 
@@ -143,7 +145,8 @@ class Mixing:
         first_labels = labels[0] if isinstance(labels, (tuple, list)) else labels
         inputs = self._mode.counted_by(images, first_labels, bool(given))
         arguments = self._draw_arguments(methods, weights, draw)
-        return Plan(*self._mode.operators.plan(*inputs, **given, **arguments))
+        # On the CPU, also when it looks at the shapes of GPU images.
+        return Plan(*self._mode.operators.plan(*inputs, device="cpu", **given, **arguments))
 
     def apply(self, images: Any, plan: Plan, **output: Unpack[Output]) -> Any:
         """Mix each image with its partner; crop, mirror, normalise, lay out and cast, in one pass.
@@ -271,12 +274,15 @@ class Mixing:
         """The arguments of the plan operator."""
         self._reject_unknown("plan", draw, Draw)
         arguments: dict[str, Any] = dict(draw)
-        partner = arguments.pop("partner", None)
-        if isinstance(partner, str):
-            arguments["pairing"] = partner
-        elif partner is not None:
-            arguments["partner"] = self._mode.cast(partner, "INT32")
-        for name, dtype in (("prob", "FLOAT"), ("lam", "FLOAT"), ("box", "INT32")):
+        if isinstance(arguments.get("partner"), str):
+            arguments["pairing"] = _as_pairing(arguments.pop("partner"))
+        for name in ("partner", "lam", "prob"):
+            if isinstance(arguments.get(name), (list, tuple)):
+                raise TypeError(
+                    f"{name} must be a DALI tensor with one value for each sample, got "
+                    f"{arguments[name]!r}: the batch size may vary, a list cannot."
+                )
+        for name, dtype in _GIVEN_TENSORS.items():
             if name in arguments and _is_tensor(arguments[name]):
                 arguments[name] = self._mode.cast(arguments[name], dtype)
         return _given(
@@ -307,6 +313,15 @@ def _as_methods(methods: Method | Sequence[Method]) -> list[Method]:
                 f"methods must be dali_mix.MixUp or dali_mix.CutMix objects, got {method!r}."
             )
     return listed
+
+
+def _as_pairing(partner: str) -> str:
+    if partner not in _PAIRINGS:
+        raise ValueError(
+            f"partner must be one of {', '.join(map(repr, _PAIRINGS))} or a DALI tensor of batch "
+            f"indices, got {partner!r}."
+        )
+    return partner
 
 
 def _as_weights(weights: Sequence[Any] | None, count: int) -> Sequence[Any]:

@@ -30,7 +30,12 @@ class _DynamicMode:
     random = "rng"
 
     def counted_by(self, images: Any, labels: Any, size_known: bool) -> tuple[Any, ...]:
-        return () if images is None else (images,)
+        counted = labels if images is None else images
+        if counted is None:
+            raise ValueError(
+                "plan in dynamic mode needs images or labels, to know how many samples there are."
+            )
+        return (counted,)
 
     def vector(self, values: Sequence[Any]) -> Any:
         if all_numbers(values):

@@ -56,8 +56,8 @@ def window(
     """The part of an (H, W, C) image that the output sees: cropped at round(pos * (size - crop)),
     halves away from zero, then mirrored horizontally. `crop_pos` is (y, x) in [0, 1]."""
     if crop is not None:
-        slack = [np.float32(length - side) for length, side in zip(image.shape, crop, strict=False)]
-        y, x = (int(np.float32(p) * s + 0.5) for p, s in zip(crop_pos, slack, strict=True))
+        slack = [length - side for length, side in zip(image.shape, crop, strict=False)]
+        y, x = (int(float(np.float32(p)) * s + 0.5) for p, s in zip(crop_pos, slack, strict=True))
         image = image[y : y + crop[0], x : x + crop[1]]
     return image[:, ::-1] if mirror else image
 
@@ -107,8 +107,8 @@ def apply(
     For every sample i, with a, b its own and its partner's window and w = own_weight(...):
         out = cast(scale * ((w*a + (1-w)*b) - mean) / std + shift)
     """
-    k = np.float64(scale) / np.asarray(std, np.float32).astype(np.float64)
-    s = np.float64(shift) - np.asarray(mean, np.float32).astype(np.float64) * k
+    k = np.float64(np.float32(scale)) / np.asarray(std, np.float32).astype(np.float64)
+    s = np.float64(np.float32(shift)) - np.asarray(mean, np.float32).astype(np.float64) * k
     if input_layout == "CHW":
         images = [image.transpose(1, 2, 0) for image in images]
     seen = [window(x, **kw) for x, kw in zip(images, windows or [{}] * len(images), strict=True)]

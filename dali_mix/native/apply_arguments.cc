@@ -76,6 +76,14 @@ ApplyArguments::ApplyArguments(const OpSpec &spec)
   ParseOutType(dtype_);
   for (const float std : std_)
     if (std == 0) Refuse("std must not be 0: it divides.");
+  const auto check_finite = [](const char *name, const std::vector<float> &values) {
+    for (const float value : values)
+      if (!std::isfinite(value)) Refuse(name, " must be finite, got ", value, ".");
+  };
+  check_finite("mean", mean_);
+  check_finite("std", std_);
+  check_finite("scale", {scale_});
+  check_finite("shift", {shift_});
 }
 
 void ApplyArguments::Acquire(const OpSpec &spec, const ArgumentWorkspace &ws,
@@ -132,9 +140,9 @@ void ApplyArguments::AcquireNormalization() {
 void ApplyArguments::AcquireWindows(const OpSpec &spec, const ArgumentWorkspace &ws) {
   const int count = static_cast<int>(images_.size());
   crop_size_.Acquire(spec, ws, count);
-  crop_pos_x_.Acquire(spec, ws, count);
-  crop_pos_y_.Acquire(spec, ws, count);
-  mirror_.Acquire(spec, ws, count);
+  AcquireArgument(crop_pos_x_, "crop_pos_x", spec, ws, count);
+  AcquireArgument(crop_pos_y_, "crop_pos_y", spec, ws, count);
+  AcquireArgument(mirror_, "mirror", spec, ws, count);
   windows_.clear();
   for (int i = 0; i < count; i++) windows_.push_back(MakeWindow(i));
 }
@@ -145,11 +153,11 @@ Window ApplyArguments::MakeWindow(int i) const {
     Refuse("crop must lie inside the image, got a window of ", size.height, " x ", size.width,
            " for sample ", i, " of ", image.height, " x ", image.width,
            ". Resize the images first, or crop less.");
-  // As crop_mirror_normalize: a float product, halves away from zero.
+  // As crop_mirror_normalize: halves away from zero, of the product in double.
   const auto place = [i](const char *name, float position, int slack) {
     if (!(position >= 0 && position <= 1))
       Refuse(name, " must be in [0, 1], got ", position, " for sample ", i, ".");
-    return static_cast<int>(std::round(position * static_cast<float>(slack)));
+    return static_cast<int>(std::round(static_cast<double>(position) * slack));
   };
   return {place("crop_pos_y", crop_pos_y_[i].data[0], image.height - size.height),
           place("crop_pos_x", crop_pos_x_[i].data[0], image.width - size.width), size};
@@ -157,10 +165,10 @@ Window ApplyArguments::MakeWindow(int i) const {
 
 void ApplyArguments::AcquirePlan(const OpSpec &spec, const ArgumentWorkspace &ws) {
   const int count = static_cast<int>(images_.size());
-  if (partner_.HasExplicitValue()) partner_.Acquire(spec, ws, count);
-  blend_.Acquire(spec, ws, count);
-  box_.Acquire(spec, ws, count, dali::TensorShape<1>{4});
-  if (size_.HasExplicitValue()) size_.Acquire(spec, ws, count, dali::TensorShape<1>{2});
+  if (partner_.HasExplicitValue()) AcquireArgument(partner_, "partner", spec, ws, count);
+  AcquireArgument(blend_, "blend", spec, ws, count);
+  AcquireArgument(box_, "box", spec, ws, count, 4);
+  if (size_.HasExplicitValue()) AcquireArgument(size_, "size", spec, ws, count, 2);
   mixes_.clear();
   blends_.clear();
   for (int i = 0; i < count; i++) {

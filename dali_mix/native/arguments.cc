@@ -14,10 +14,10 @@ CropSize::CropSize(const dali::OpSpec &spec)
 
 void CropSize::Acquire(const dali::OpSpec &spec, const dali::ArgumentWorkspace &ws,
                        int batch_size) {
-  if (crop_.HasExplicitValue()) crop_.Acquire(spec, ws, batch_size, dali::TensorShape<1>{2});
+  if (crop_.HasExplicitValue()) AcquireArgument(crop_, "crop", spec, ws, batch_size, 2);
   if (crop_h_.HasExplicitValue()) {
-    crop_h_.Acquire(spec, ws, batch_size);
-    crop_w_.Acquire(spec, ws, batch_size);
+    AcquireArgument(crop_h_, "crop_h", spec, ws, batch_size);
+    AcquireArgument(crop_w_, "crop_w", spec, ws, batch_size);
   }
 }
 

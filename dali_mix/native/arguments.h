@@ -8,6 +8,7 @@
 
 #include "dali/core/format.h"
 #include "dali/core/tensor_layout.h"
+#include "dali/core/tensor_shape_print.h"
 #include "dali/pipeline/operator/arg_helper.h"
 
 namespace dali_mix {
@@ -16,6 +17,28 @@ namespace dali_mix {
 template <typename... Parts>
 [[noreturn]] void Refuse(const Parts &...parts) {
   throw std::invalid_argument(dali::make_string(parts...));
+}
+
+// Takes what the argument holds for each sample: a scalar (kDim 0) or `length` values (kDim 1; one
+// value stands for all of them).
+template <int kDim, typename T>
+void AcquireArgument(dali::ArgValue<T, kDim> &argument, const char *name, const dali::OpSpec &spec,
+                     const dali::ArgumentWorkspace &ws, int batch_size, int length = 1) {
+  if (spec.HasTensorArgument(name)) {
+    const auto &shape = ws.ArgumentInput(name).shape();
+    for (int i = 0; i < shape.num_samples(); i++) {
+      const int dims = shape.sample_dim();
+      if (dims == 0 || (kDim == 1 && dims == 1 && shape.tensor_shape_span(i)[0] == length))
+        continue;
+      Refuse(name, " must hold ",
+             kDim == 0 ? std::string("a scalar, shape (),") : dali::make_string(length, " values"),
+             " for each sample, got shape ", shape[i], " for sample ", i, ".");
+    }
+  }
+  if constexpr (kDim == 0)
+    argument.Acquire(spec, ws, batch_size);
+  else
+    argument.Acquire(spec, ws, batch_size, dali::TensorShape<1>{length});
 }
 
 struct Extent {

@@ -107,13 +107,14 @@ PlanOp::PlanOp(const OpSpec &spec)
 
 void PlanOp::AcquireArguments(const Workspace &ws) {
   const int count = static_cast<int>(sizes_.size());
-  const dali::TensorShape<1> per_method = {static_cast<int64_t>(methods_.size())};
-  alpha_.Acquire(spec_, ws, count, per_method);
-  weights_.Acquire(spec_, ws, count, per_method);
-  prob_.Acquire(spec_, ws, count);
-  if (given_lam_.HasExplicitValue()) given_lam_.Acquire(spec_, ws, count);
-  if (given_partner_.HasExplicitValue()) given_partner_.Acquire(spec_, ws, count);
-  if (given_box_.HasExplicitValue()) given_box_.Acquire(spec_, ws, count, dali::TensorShape<1>{4});
+  const int per_method = static_cast<int>(methods_.size());
+  AcquireArgument(alpha_, "alpha", spec_, ws, count, per_method);
+  AcquireArgument(weights_, "weights", spec_, ws, count, per_method);
+  AcquireArgument(prob_, "prob", spec_, ws, count);
+  if (given_lam_.HasExplicitValue()) AcquireArgument(given_lam_, "lam", spec_, ws, count);
+  if (given_partner_.HasExplicitValue())
+    AcquireArgument(given_partner_, "partner", spec_, ws, count);
+  if (given_box_.HasExplicitValue()) AcquireArgument(given_box_, "box", spec_, ws, count, 4);
 }
 
 void PlanOp::CheckAlphaAndProb() const {
