@@ -4,7 +4,7 @@ with a sentence that says what is wrong and names the sample."""
 import numpy as np
 import nvidia.dali.experimental.dynamic as ndd
 import pytest
-from helpers import UNMIXED
+from helpers import (
     UNMIXED,
     PerSample,
     assert_refused,
