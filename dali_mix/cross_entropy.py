@@ -155,7 +155,7 @@ class _OnePass(Function):
 
 
 def _one_pass(logits: Tensor, hard: float, uniform: Tensor | None, labels: _Labels) -> Tensor:
-    loss: Tensor = _OnePass.apply(logits, hard, uniform, labels)  # type: ignore[no-untyped-call]
+    loss: Tensor = _OnePass.apply(logits, hard, uniform, labels)
     return loss
 
 
