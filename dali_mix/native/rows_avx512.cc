@@ -89,6 +89,8 @@ struct V {
   }
 };
 
+#include "rows_windows.h"
+// After it, not before.
 #include "rows_vector.h"
 
 }  // namespace avx512
