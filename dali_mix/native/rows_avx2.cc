@@ -84,7 +84,7 @@ struct V {
 };
 
 #include "rows_windows.h"
-// After it, not before.
+// Builds on the windows.
 #include "rows_vector.h"
 
 }  // namespace avx2

@@ -1,9 +1,9 @@
 // How the vector loops read: windows of input bytes and the shuffles that turn them into floats.
 // Included by each rows_*.cc inside its own namespace, after a `V` that wraps the instruction set.
 //
-// A 128-bit lane holds four output floats. They come from a window of 16 input bytes; a byte shuffle
-// picks the four and widens them. The windows of consecutive lanes lie a constant step apart,
-// negative for a mirrored image:
+// A 128-bit lane holds four output floats. They come from a window of 16 input bytes; a byte
+// shuffle picks the four and widens them. The windows of consecutive lanes lie a constant step
+// apart, negative for a mirrored image:
 //
 //   planar       lane = one channel of 4 pixels      step 4*channels, one shuffle per channel
 //   interleaved  lane = 4 consecutive values         step 4  (3 when a fourth channel is padding)
