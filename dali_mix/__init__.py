@@ -10,8 +10,12 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from dali_mix._distributed import Shard, shard
     from dali_mix._plugin import load_plugin, plugin_path
+    from dali_mix.loader import MixLoader
     from dali_mix.losses import MixLoss
+    from dali_mix.manifold import manifold_mixup
+    from dali_mix.manifold_target import ManifoldTarget
     from dali_mix.methods import CutMix, MixUp
     from dali_mix.metrics import DominantAccuracy, MixAccuracy
     from dali_mix.plan import Plan
@@ -20,26 +24,36 @@ if TYPE_CHECKING:
 _HOMES = {
     "CutMix": "methods",
     "DominantAccuracy": "metrics",
+    "ManifoldTarget": "manifold_target",
     "MixAccuracy": "metrics",
+    "MixLoader": "loader",
     "MixLoss": "losses",
     "MixTarget": "targets",
     "MixUp": "methods",
     "Plan": "plan",
+    "Shard": "_distributed",
     "load_plugin": "_plugin",
+    "manifold_mixup": "manifold",
     "plugin_path": "_plugin",
+    "shard": "_distributed",
 }
 
 __all__ = [
     "CutMix",
     "DominantAccuracy",
+    "ManifoldTarget",
     "MixAccuracy",
+    "MixLoader",
     "MixLoss",
     "MixTarget",
     "MixUp",
     "Plan",
+    "Shard",
     "__version__",
     "load_plugin",
+    "manifold_mixup",
     "plugin_path",
+    "shard",
 ]
 
 

@@ -1,0 +1,73 @@
+"""Which part of the data this process reads, and its seed. Imports neither torch nor DALI."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import NamedTuple
+
+import numpy as np
+
+__all__ = ["Shard", "shard", "spread_seed"]
+
+_SEEDS = 2**62
+
+
+class Shard(NamedTuple):
+    """The arguments `shard_id` and `num_shards` of a reader, and `seed` of its pipeline."""
+
+    shard_id: int
+    """Global rank, in [0, num_shards)."""
+    num_shards: int
+    """Number of processes on all nodes."""
+    seed: int
+    """In [0, 2**62); different on every rank, unless asked otherwise."""
+
+
+def shard(seed: int = 0, *, same_draws: bool = False) -> Shard:
+    """Shard and pipeline seed of this process, from torch.distributed.
+
+    seed:       of the whole run, the same on every rank; any integer
+    same_draws: let all ranks draw alike: the same mixing weights, boxes, partners and crops
+    returns:    Shard(shard_id, num_shards, seed). The seeds of the ranks of one run differ from
+                each other, and those of runs with other seeds have nothing to do with them
+
+    Asked are, in this order: the default process group, if it is initialised; RANK and WORLD_SIZE,
+    as torchrun sets them; else this process is the only one. The rank is the global one: the GPU's
+    number repeats on every node, and with it the draws would.
+
+        shard = dali_mix.shard(seed=0)
+        @pipeline_def(batch_size=256, num_threads=8, device_id=local_rank, seed=shard.seed)
+        def training():
+            files, labels = fn.readers.file(
+                shard_id=shard.shard_id, num_shards=shard.num_shards, pad_last_batch=True, …)
+    """
+    rank, size = _rank_and_size()
+    return Shard(rank, size, (spread_seed(seed) + (0 if same_draws else rank)) % _SEEDS)
+
+
+def spread_seed(seed: int) -> int:
+    """A seed in [0, 2**62), far away from that of every other `seed`."""
+    sign = int(seed < 0)
+    return int(np.random.SeedSequence([abs(seed), sign]).generate_state(1, np.uint64)[0]) % _SEEDS
+
+
+def _rank_and_size() -> tuple[int, int]:
+    torch = sys.modules.get("torch")  # not imported: no process group
+    if torch is not None:
+        distributed = torch.distributed
+        if distributed.is_available() and distributed.is_initialized():
+            return distributed.get_rank(), distributed.get_world_size()
+    given = [os.environ.get(name) for name in ("RANK", "WORLD_SIZE")]
+    if None in given:
+        return 0, 1
+    try:
+        rank, size = (int(str(value)) for value in given)
+    except ValueError:
+        rank, size = -1, 0
+    if not 0 <= rank < size:
+        raise ValueError(
+            f"RANK must lie in [0, WORLD_SIZE), got RANK={given[0]} and WORLD_SIZE={given[1]} in "
+            "the environment; start with torchrun, or unset both."
+        )
+    return rank, size

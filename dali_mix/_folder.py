@@ -1,0 +1,153 @@
+"""The pipeline of `MixLoader.from_imagefolder`: the recipe, with what the process has to offer."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from dali_mix import recipes  # before DALI, because it says in a sentence if DALI is missing
+from dali_mix._distributed import Shard, spread_seed
+from dali_mix._epochs import share_of_reader
+from dali_mix._tail import PATTERNS, KeptPartners
+
+# isort: split
+from nvidia.dali import fn, types
+from nvidia.dali.pipeline import Pipeline
+
+_READER = "Reader"
+_DTYPES = {
+    torch.float32: types.FLOAT,
+    torch.float16: types.FLOAT16,
+    torch.uint8: types.UINT8,
+    torch.int8: types.INT8,
+}
+
+
+@dataclass(frozen=True)
+class FolderPipeline:
+    """Makes the pipeline, any number of times."""
+
+    root: str
+    training: bool
+    keeps_tail: bool
+    """Whether the last batch of an epoch is wanted, though it is padded."""
+    options: dict[str, Any]
+    """Of the pipeline."""
+    recipe: dict[str, Any]
+    """Arguments of the recipe."""
+
+    @property
+    def mixes_copies(self) -> bool:
+        """Whether samples may mix with the copies that fill the last batch."""
+        return self._mixes and not self.keeps_tail
+
+    @property
+    def _mixes(self) -> bool:
+        return self.training and self.recipe.get("methods", ()) is not None
+
+    def __call__(self) -> Pipeline:
+        pipeline = Pipeline(**self.options)
+        partners = None
+        if self._mixes and self.keeps_tail:
+            partners = KeptPartners(self.options["seed"], _pattern(self.recipe))
+        function: Any = recipes.imagefolder_train if self.training else recipes.imagefolder_val
+        with pipeline:
+            given = dict(self.recipe)
+            if partners is not None:
+                given["partner"] = fn.external_source(source=partners, dtype=types.INT32, ndim=0)
+            pipeline.set_outputs(*function(self.root, **given))
+        meta = pipeline.reader_meta(_READER)
+        if partners is not None:
+            partners.share = share_of_reader(_READER, meta, pipeline.max_batch_size)
+        return pipeline
+
+
+def folder_pipeline(
+    root: str | os.PathLike[str],
+    training: bool,
+    keeps_tail: bool,
+    shard: Shard,
+    shuffle_seed: int,
+    *,
+    batch_size: int,
+    device: str | None,
+    device_id: int | None,
+    num_threads: int | None,
+    prefetch_queue_depth: int,
+    **recipe: Any,
+) -> FolderPipeline:
+    """`MixLoader.from_imagefolder`'s arguments, checked and completed."""
+    if not isinstance(batch_size, int) or batch_size < 1:
+        raise ValueError(f"batch_size must be at least 1, got {batch_size}.")
+    options = {
+        "batch_size": batch_size,
+        "num_threads": _threads() if num_threads is None else num_threads,
+        "device_id": _device_id(device, device_id),
+        "seed": shard.seed,
+        "prefetch_queue_depth": prefetch_queue_depth,
+        "enable_checkpointing": True,
+    }
+    recipe = _checked_recipe(training, recipe)
+    if training:
+        # DALI adds the number of the epoch to it, and takes 32 bits.
+        recipe.setdefault("shuffle_seed", spread_seed(shuffle_seed) % 2**30)
+    recipe |= {"shard_id": shard.shard_id, "num_shards": shard.num_shards}
+    return FolderPipeline(os.fspath(root), training, keeps_tail, options, recipe)
+
+
+def _checked_recipe(training: bool, recipe: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of the recipe, those of torch translated."""
+    function: Any = recipes.imagefolder_train if training else recipes.imagefolder_val
+    known = set(inspect.signature(function).parameters) - {"root", "shard_id", "num_shards", "draw"}
+    known -= {"device"}
+    if training:
+        known |= {"per", "prob", "prob_per", "choose_per", "partner"}
+    for name in recipe:
+        if name not in known:
+            raise TypeError(
+                f"from_imagefolder() with training={training} has no argument {name!r}; "
+                f"of the recipe it takes {', '.join(sorted(known))}."
+            )
+    dtype = recipe.get("dtype")
+    if isinstance(dtype, torch.dtype):
+        if dtype not in _DTYPES:
+            raise ValueError(
+                f"dtype must be one of {', '.join(map(str, _DTYPES))}, got {dtype}; "
+                "convert x afterwards."
+            )
+        return recipe | {"dtype": _DTYPES[dtype]}
+    return dict(recipe)
+
+
+def _pattern(recipe: dict[str, Any]) -> str:
+    """How partners are drawn where the copies take no part."""
+    pattern = recipe.get("partner", "derange")
+    if pattern not in PATTERNS[:4]:
+        raise ValueError(f"partner must be one of {', '.join(PATTERNS[:4])}, got {pattern!r}.")
+    return "match" if recipe.get("per") == "pair" and pattern == "derange" else pattern
+
+
+def _device_id(device: str | None, device_id: int | None) -> int | None:
+    """Of the GPU that the pipeline works on; None: the CPU."""
+    if device not in (None, "cpu", "gpu"):
+        raise ValueError(f'device must be "cpu" or "gpu", got {device!r}.')
+    there = torch.cuda.is_available()
+    if device == "cpu" or (device is None and device_id is None and not there):
+        return None
+    if not there:
+        raise RuntimeError(
+            "a GPU is asked for, and this PyTorch sees none; take device='cpu', or install a "
+            "PyTorch with CUDA."
+        )
+    return torch.cuda.current_device() if device_id is None else device_id
+
+
+def _threads() -> int:
+    """The processors of this process, shared with the other processes of the node."""
+    local = os.environ.get("LOCAL_WORLD_SIZE", "1")
+    processes = int(local) if local.isdigit() else 1
+    return max(len(os.sched_getaffinity(0)) // max(processes, 1), 1)
