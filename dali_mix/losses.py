@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dali_mix.cross_entropy import mixed_cross_entropy, mixed_nll
+from dali_mix.manifold_target import ManifoldTarget
 from dali_mix.targets import MixTarget, broadcast_lam, checked_parts
 
 __all__ = ["MixLoss"]
@@ -43,9 +44,9 @@ class MixLoss(nn.Module):
                those of "any other" below at construction).
     mix:       "losses" or "labels": of any other criterion, what is blended
 
-    Call it as loss(logits, target) with a MixTarget, or as loss(logits, y1, y2, lam); lam is (N,),
-    other shapes are the criterion's. A plain target goes to the criterion as it is, so that
-    validation uses the same object.
+    Call it as loss(logits, target) with a MixTarget (or the ManifoldTarget of manifold_mixup), or
+    as loss(logits, y1, y2, lam); lam is (N,), other shapes are the criterion's. A plain target goes
+    to the criterion as it is, so that validation uses the same object.
 
     criterion                         what is computed
     cross-entropy, NLL on class ids   in one pass; "mean" divides by sum(lam*w[y1] + (1-lam)*w[y2]),
@@ -98,8 +99,8 @@ class MixLoss(nn.Module):
             y1, y2, lam = checked_parts(target, y2, lam)
         elif y2 is not None or lam is not None:
             raise TypeError("loss(logits, y1, y2, lam) needs y2 and lam. Or pass one MixTarget.")
-        elif isinstance(target, MixTarget):
-            y1, y2, lam = target
+        elif isinstance(target, (MixTarget, ManifoldTarget)):
+            y1, y2, lam = target[:3]
         elif isinstance(target, (tuple, list)):
             raise TypeError(
                 f"target must be a tensor or a MixTarget, got {_name(target)}. "
@@ -184,7 +185,7 @@ def _unreduced(criterion: Callable[..., Tensor]) -> Callable[..., Tensor]:
         return functools.partial(criterion, reduction="none")
     twin: Any = copy.copy(criterion)
     twin.reduction = "none"
-    return twin  # type: ignore[no-any-return]
+    return twin
 
 
 def _check_batch(logits: Tensor, y1: Tensor) -> None:

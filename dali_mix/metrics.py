@@ -12,6 +12,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from dali_mix.manifold_target import ManifoldTarget
 from dali_mix.targets import MixTarget, broadcast_lam, checked_parts
 
 __all__ = ["DominantAccuracy", "MixAccuracy"]
@@ -31,7 +32,7 @@ class MixAccuracy(nn.Module):
                   then every rank must call it
 
     update(logits, target) takes logits (N, C, d1, ...) and a MixTarget of class ids (N, d1, ...);
-    or y1, y2, lam in its place, or plain ids. compute() is a float64 scalar, nan before the first
+    or a ManifoldTarget, or y1, y2, lam in its place, or plain ids. compute() is a float64 scalar, nan before the first
     label.
     """
 
@@ -132,6 +133,8 @@ class DominantAccuracy(MixAccuracy):
 def _parts(
     target: Any, y2: Tensor | None, lam: Tensor | float | None
 ) -> tuple[Tensor, Tensor, Tensor]:
+    if isinstance(target, ManifoldTarget):
+        target = target.mix
     if isinstance(target, MixTarget):
         return target
     if y2 is not None and lam is not None:

@@ -11,8 +11,9 @@ turns a pipeline into a loader lives elsewhere.
 from __future__ import annotations
 
 import fnmatch
+import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from dali_mix.methods import CutMix, Method, MixUp
 
 # isort: split
 from nvidia.dali import fn, types
+from nvidia.dali import math as dali_math
 from nvidia.dali.pipeline import Pipeline
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ __all__ = [
     "class_names",
     "imagefolder_train",
     "imagefolder_val",
+    "random_erasing",
 ]
 
 IMAGENET_MEAN = (0.485 * 255, 0.456 * 255, 0.406 * 255)
@@ -61,6 +64,7 @@ def imagefolder_train(
     area: tuple[float, float] = (0.08, 1.0),
     aspect: tuple[float, float] = (3 / 4, 4 / 3),
     mirror: float = 0.5,
+    augment: Callable[[Any], Any] | None = None,
     mean: Any = IMAGENET_MEAN,
     std: Any = IMAGENET_STD,
     dtype: Any = types.FLOAT,
@@ -78,6 +82,8 @@ def imagefolder_train(
     shuffle_seed: of the order of the files; the same in every shard, unlike the pipeline's seed
     area, aspect: ranges of the random crop: share of the image's area, width over height
     mirror:       probability of a horizontal flip
+    augment:      function in the graph from images to images, uint8 (H, W, 3) of the output size,
+                  before they are mixed, such as `random_erasing`
     mean, std:    for pixels from 0 to 255
     dtype:        types.FLOAT, FLOAT16, UINT8 or INT8 (for bytes, choose mean and std to suit)
     layout:       "CHW" or "HWC"
@@ -105,7 +111,7 @@ def imagefolder_train(
     )
     images = fn.resize(images, size=(height, width), interp_type=types.INTERP_LINEAR)
     x, y1, y2, lam = dmix.mix(
-        images,
+        images if augment is None else augment(images),
         labels,
         MixUp(alpha=0) if methods is None else methods,
         weights=None if methods is None else weights,
@@ -162,6 +168,47 @@ def imagefolder_val(
         output_layout=layout,
     )
     return x, labels.gpu() if decoder == "mixed" else labels
+
+
+def random_erasing(
+    images: Any,
+    *,
+    prob: float = 0.25,
+    area: tuple[float, float] = (0.02, 1 / 3),
+    aspect: tuple[float, float] = (0.3, 1 / 0.3),
+    fill: Any = None,
+) -> Any:
+    """Paint over one rectangle of some images (Zhong et al. 2020); the ranges are timm's defaults.
+
+    images:  uint8 (H, W, 3), CPU or GPU, that are not mixed yet: a rectangle painted over a mixed
+             image hides pixels of either, which lam does not know of
+    prob:    probability in [0, 1] that an image loses a rectangle
+    area:    range in (0, 1] of its share of the image, drawn uniformly
+    aspect:  range of its height over its width, drawn log-uniformly
+    fill:    red, green and blue, numbers or a DALI tensor; default: one colour for each image, from
+             normal distributions with IMAGENET_MEAN and IMAGENET_STD, cut to [0, 255]
+
+    The place is drawn uniformly among those inside the image. A side longer than the image is cut
+    to it.
+    """
+    if not 0 <= prob <= 1:
+        raise ValueError(f"prob must be a probability in [0, 1], got {prob}.")
+    for name, (low, high), most in (("area", area, 1.0), ("aspect", aspect, math.inf)):
+        if not 0 < low <= high <= most or math.isinf(high):
+            raise ValueError(
+                f"{name} must be a range of positive numbers, at most {most}, got {low} to {high}."
+            )
+    if fill is None:
+        mean, std = types.Constant([*IMAGENET_MEAN]), types.Constant([*IMAGENET_STD])
+        fill = dali_math.clamp(fn.random.normal(shape=[3]) * std + mean, 0.0, 255.0)
+    whole = fn.cast(images.shape()[:2], dtype=types.FLOAT)
+    share = fn.random.uniform(range=[*area]) * whole[0] * whole[1]
+    stretch = fn.random.uniform(range=[math.log(bound) / 2 for bound in aspect])
+    sides = dali_math.sqrt(share) * dali_math.exp(fn.stack(stretch, -stretch))
+    sides = dali_math.min(dali_math.floor(sides + 0.5), whole)
+    anchor = dali_math.floor(fn.random.uniform(range=[0, 1], shape=[2]) * (whole - sides + 1))
+    erased = fn.random.coin_flip(probability=prob)
+    return fn.erase(images, anchor=anchor, shape=sides * erased, axis_names="HW", fill_value=fill)
 
 
 def class_names(root: str | os.PathLike[str]) -> list[str]:

@@ -4,6 +4,7 @@ import pytest
 import torch
 import torch.distributed as dist
 
+from dali_mix.manifold_target import ManifoldTarget
 from dali_mix.metrics import DominantAccuracy, MixAccuracy
 from dali_mix.targets import MixTarget
 
@@ -63,6 +64,13 @@ def test_plain_labels_give_ordinary_accuracy(metric):
     assert (
         metric()(logits, target.y1).item() == (logits.argmax(1) == target.y1).double().mean().item()
     )
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_a_manifold_target_counts_as_its_mix_target(metric):
+    logits, target = batch()
+    with_partner = ManifoldTarget(*target, torch.arange(len(logits)))
+    assert metric()(logits, with_partner) == metric()(logits, target)
 
 
 def test_a_pair_of_one_class_counts_once():

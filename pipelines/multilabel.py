@@ -1,0 +1,148 @@
+"""Several labels for an image: multi-hot vectors, mixed in DALI, binary cross-entropy, F1 by class.
+
+    python pipelines/multilabel.py photos.csv photos
+
+LIST is a CSV file with the columns `file` and `labels`, the labels of a file separated by spaces
+(none at all is fine); file names are relative to DIR. Every sample carries a float vector with a 1
+for each of its labels. DALI pairs the vectors as it pairs class ids, and MixLoss computes the loss
+of lam * own + (1 - lam) * partner's vector, which for binary cross-entropy is the blended loss. A
+share of the list is held back for validation, on images that are not mixed.
+"""
+
+import argparse
+import csv
+from pathlib import Path
+
+import numpy as np
+import torch
+from nvidia.dali import fn, pipeline_def, types
+from torch import nn
+
+import dali_mix
+import dali_mix.fn as dmix
+
+MEAN = [0.485 * 255, 0.456 * 255, 0.406 * 255]
+STD = [0.229 * 255, 0.224 * 255, 0.225 * 255]
+
+
+def read_list(path):
+    """File names, names of the labels, and one row of 0 and 1 for each file."""
+    with open(path, newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    if not rows or not {"file", "labels"} <= rows[0].keys():
+        raise ValueError(f"LIST must have columns file and labels and some rows, got {path}.")
+    labels = [row["labels"].split() for row in rows]
+    names = sorted({name for row in labels for name in row})
+    table = np.array([[name in row for name in names] for row in labels], np.float32)
+    return [row["file"] for row in rows], names, table
+
+
+class Source:
+    """Encoded files and their vectors, sample by sample; shuffled anew for each epoch."""
+
+    def __init__(self, folder, files, table, shuffle, batch_size):
+        self.folder, self.files, self.table, self.shuffle = folder, files, table, shuffle
+        self.order, self.epoch = np.arange(len(files)), -1
+        # Full batches only: the end of the epoch is filled up, and MixLoader drops or cuts it.
+        self.padded = -(-len(files) // batch_size) * batch_size
+
+    def __call__(self, info):
+        if info.idx_in_epoch >= self.padded:
+            raise StopIteration
+        if self.shuffle and info.epoch_idx != self.epoch:
+            self.epoch = info.epoch_idx
+            self.order = np.random.default_rng(self.epoch).permutation(len(self.files))
+        index = self.order[info.idx_in_epoch % len(self.order)]
+        return np.fromfile(self.folder / self.files[index], np.uint8), self.table[index]
+
+
+@pipeline_def
+def pipeline(source, args, training):
+    files, labels = fn.external_source(source, num_outputs=2, batch=False)
+    decoder = "mixed" if args.device == "gpu" else "cpu"
+    images = fn.decoders.image(files, device=decoder, output_type=types.RGB)
+    images = fn.resize(images, size=[args.size, args.size])
+    if training:
+        mirror = fn.random.coin_flip()
+        return dmix.mixup(images, labels, alpha=0.4, mirror=mirror, mean=MEAN, std=STD)
+    x = fn.crop_mirror_normalize(images, mean=MEAN, std=STD)
+    return x, labels.gpu() if args.device == "gpu" else labels
+
+
+def make_loader(args, files, table, training):
+    built = pipeline(
+        Source(args.folder, files, table, training, args.batch_size),
+        args,
+        training,
+        batch_size=args.batch_size,
+        num_threads=args.threads,
+        device_id=torch.cuda.current_device() if args.device == "gpu" else None,
+        seed=args.seed,
+    )
+    return dali_mix.MixLoader(built, size=len(files))
+
+
+def f1_by_class(logits, labels):
+    """2 TP / (2 TP + FP + FN) of each class, nan for a class that neither side has."""
+    guess, truth = logits > 0, labels > 0.5
+    return 2 * (guess & truth).sum(0) / (guess.sum(0) + truth.sum(0))
+
+
+def train(args):
+    files, names, table = read_list(args.list)
+    chosen = np.random.default_rng(args.seed).permutation(len(files))
+    val, kept = np.split(chosen, [max(1, round(args.validation * len(files)))])
+    training = make_loader(args, [files[i] for i in kept], table[kept], True)
+    validation = make_loader(args, [files[i] for i in val], table[val], False)
+    torch.manual_seed(args.seed)
+    device = torch.device("cuda" if args.device == "gpu" else "cpu")
+    stem = [nn.Conv2d(3, 32, 5, stride=2), nn.BatchNorm2d(32), nn.ReLU(), nn.AdaptiveAvgPool2d(1)]
+    model = nn.Sequential(*stem, nn.Flatten(), nn.Linear(32, len(names))).to(device)
+    criterion = dali_mix.MixLoss(nn.BCEWithLogitsLoss())
+    optimizer = torch.optim.Adam(model.parameters(), lr=args.lr)
+    for epoch in range(args.epochs):
+        model.train()
+        for x, target in training:  # target.y1 and target.y2: (N, number of labels) float32
+            loss = criterion(model(x), target)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        print(f"epoch {epoch}: loss of the last batch {loss.item():.4f}", flush=True)
+    model.eval()
+    with torch.no_grad():
+        results = [(model(x), y) for x, y in validation]
+    logits, labels = (torch.cat(parts) for parts in zip(*results, strict=True))
+    print(f"validation on {len(labels)} images: loss {criterion(logits, labels).item():.4f}")
+    for name, score, count in zip(names, f1_by_class(logits, labels), labels.sum(0), strict=True):
+        print(f"  {name:20} F1 {score:.3f} on {count:.0f} images")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.formatter_class = argparse.ArgumentDefaultsHelpFormatter
+    parser.error = lambda message: parser.exit(2, f"{parser.prog}: {message}; see --help.\n")
+    parser.add_argument("list", metavar="LIST", type=Path, help="CSV file: file,labels")
+    parser.add_argument("folder", metavar="DIR", type=Path, help="that holds the files")
+    parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--batch-size", type=int, default=64)
+    parser.add_argument("--size", type=int, default=128, help="height and width in pixels")
+    parser.add_argument("--threads", type=int, default=4, help="CPU threads of each pipeline")
+    parser.add_argument("--lr", type=float, default=3e-3)
+    parser.add_argument("--validation", type=float, default=0.2, help="share held back")
+    parser.add_argument("--device", choices=["auto", "cpu", "gpu"], default="auto")
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    if not 0 < args.validation < 1:
+        parser.error(f"--validation must lie in (0, 1), got {args.validation}")
+    if min(args.epochs, args.batch_size, args.size, args.threads) < 1:
+        parser.error("--epochs, --batch-size, --size and --threads must be at least 1")
+    if args.device == "auto":
+        args.device = "gpu" if torch.cuda.is_available() else "cpu"
+    try:
+        train(args)
+    except (ImportError, OSError, RuntimeError, ValueError) as error:
+        parser.exit(2, f"{parser.prog}: {' '.join(str(error).split())}\n")
+
+
+if __name__ == "__main__":
+    main()

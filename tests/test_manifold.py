@@ -1,0 +1,467 @@
+"""manifold_mixup: which activations are mixed, with what, and what is refused."""
+
+import contextlib
+
+import pytest
+import torch
+import torch.distributed as dist
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+
+from dali_mix import ManifoldTarget, manifold_mixup
+
+N = 5
+PARTNER = torch.tensor([3, 0, 4, 1, 2])  # not its own inverse: own and partner cannot be exchanged
+LAM = torch.tensor([0.9, 0.25, 1.0, 0.0, 0.6])
+
+
+def make_target(partner=PARTNER, lam=LAM):
+    y = torch.arange(len(partner))
+    return ManifoldTarget(y, y[partner], lam, partner)
+
+
+def mixed(h, target):
+    """The definition, sample by sample, in float64."""
+    rows = [
+        lam * h[own].double() + (1 - lam) * h[other].double()
+        for own, (other, lam) in enumerate(
+            zip(target.partner.tolist(), target.lam.double().tolist(), strict=True)
+        )
+    ]
+    return torch.stack(rows)
+
+
+class Tower(nn.Module):
+    """Three layers in a row; `outputs` holds what each handed on."""
+
+    def __init__(self, *layers):
+        super().__init__()
+        self.first, self.second, self.third = layers
+
+    def forward(self, x):
+        return self.third(self.second(self.first(x)))
+
+
+def dense():
+    return Tower(nn.Linear(4, 6), nn.Sequential(nn.Tanh(), nn.Linear(6, 6)), nn.Linear(6, 3))
+
+
+def convolutional():
+    return Tower(
+        nn.Conv2d(3, 4, 3, padding=1),
+        nn.Sequential(nn.BatchNorm2d(4), nn.ReLU()),
+        nn.Sequential(nn.Flatten(), nn.Linear(4 * 6 * 7, 3)),
+    )
+
+
+def tokens():
+    layer = nn.TransformerEncoderLayer(8, 2, 16, dropout=0.0, batch_first=True)
+    return Tower(nn.Linear(4, 8), layer, nn.Linear(8, 3))
+
+
+def embedded():
+    return Tower(nn.Embedding(11, 4), nn.Flatten(), nn.Linear(8, 3))
+
+
+MODELS = {
+    "dense": (dense, lambda: torch.randn(N, 4)),
+    "convolutional": (convolutional, lambda: torch.randn(N, 3, 6, 7)),
+    "tokens": (tokens, lambda: torch.randn(N, 2, 4)),
+    "embedding": (embedded, lambda: torch.randint(11, (N, 2))),
+}
+
+
+def by_hand(model, x, target, layer):
+    """The forward pass with the mixing written into it."""
+    for name, part in model.named_children():
+        x = part(x)
+        if name == layer:
+            x = mixed(x, target).to(x.dtype)
+    return x
+
+
+@pytest.mark.parametrize("layer", ["first", "second", "third"])
+@pytest.mark.parametrize(("make", "data"), MODELS.values(), ids=MODELS.keys())
+@pytest.mark.parametrize("as_module", [False, True], ids=["name", "module"])
+def test_the_output_of_the_layer_is_mixed_and_no_other(make, data, layer, as_module):
+    torch.manual_seed(0)
+    model, x, target = make(), data(), make_target()
+    given = getattr(model, layer) if as_module else layer
+    with manifold_mixup(model, layers=[given], target=target) as drawn:
+        out = model(x)
+    assert drawn == layer
+    torch.testing.assert_close(out, by_hand(model, x, target, layer))
+
+
+def test_a_nested_layer_goes_by_its_dotted_name():
+    torch.manual_seed(0)
+    model, x, target = dense(), torch.randn(N, 4), make_target()
+    with manifold_mixup(model, layers=["second.0"], target=target) as drawn:
+        out = model(x)
+    assert drawn == "second.0"
+    hidden = mixed(torch.tanh(model.first(x)), target).float()
+    torch.testing.assert_close(out, model.third(model.second[1](hidden)))
+
+
+@pytest.mark.parametrize("keyword", [False, True])
+def test_the_input_counts_as_a_layer_when_asked(keyword):
+    torch.manual_seed(0)
+    model, x, target = dense(), torch.randn(N, 4), make_target()
+    before = x.clone()
+    with manifold_mixup(model, include_input=True, target=target) as drawn:
+        out = model(x=x) if keyword else model(x)
+    assert drawn == "input"
+    torch.testing.assert_close(out, model(mixed(x, target).float()))
+    assert torch.equal(x, before)
+
+
+def test_layers_are_drawn_alike_often_and_again_with_the_same_generator():
+    model, x, target = dense(), torch.randn(N, 4), make_target()
+
+    def draws(seed):
+        generator = torch.Generator().manual_seed(seed)
+        drawn = []
+        for _ in range(300):
+            context = manifold_mixup(
+                model,
+                layers=["first", "second"],
+                include_input=True,
+                target=target,
+                generator=generator,
+            )
+            with context as layer:
+                model(x)
+            drawn.append(layer)
+        return drawn
+
+    state = torch.get_rng_state()
+    drawn = draws(1)
+    assert torch.equal(state, torch.get_rng_state())  # a generator of its own
+    assert drawn == draws(1) != draws(2)
+    # 100 expected each; a fair draw leaves [67, 133] with a probability below 1e-4.
+    assert all(67 <= drawn.count(layer) <= 133 for layer in ("first", "second", "input"))
+
+
+def test_without_a_generator_the_draw_is_torchs():
+    model, x, target = dense(), torch.randn(N, 4), make_target()
+
+    def draws():
+        torch.manual_seed(7)
+        for _ in range(20):
+            with manifold_mixup(model, layers=["first", "second"], target=target) as layer:
+                model(x)
+            yield layer
+
+    assert (once := list(draws())) == list(draws())
+    assert {*once} == {"first", "second"}
+
+
+def test_gradients_flow_to_both_samples():
+    model, target = nn.Sequential(nn.Identity()), make_target()
+    x = torch.randn(N, 2, requires_grad=True)
+    weight = torch.randn(N, 2)
+    with manifold_mixup(model, layers=["0"], target=target):
+        (model(x) * weight).sum().backward()
+    expected = torch.zeros(N, 2)
+    for own, other in enumerate(PARTNER.tolist()):
+        expected[own] += LAM[own] * weight[own]
+        expected[other] += (1 - LAM[own]) * weight[own]
+    torch.testing.assert_close(x.grad, expected)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_the_dtype_stays_and_lam_keeps_its_precision(dtype):
+    model, target = nn.Sequential(nn.Identity()), make_target(lam=torch.full((N,), 0.3333))
+    h = (torch.randn(N, 7, dtype=torch.float64) * 100).to(dtype)
+    with manifold_mixup(model, layers=["0"], target=target):
+        out = model(h)
+    assert out.dtype == dtype
+    torch.testing.assert_close(out, mixed(h, target).to(dtype))
+
+
+def test_a_sample_with_lam_1_stays_to_the_bit_and_lam_0_is_the_partner():
+    model, target = nn.Sequential(nn.Identity()), make_target()
+    h = torch.randn(N, 3)
+    with manifold_mixup(model, layers=["0"], target=target):
+        out = model(h)
+    assert torch.equal(out[2], h[2]) and torch.equal(out[3], h[PARTNER[3]])
+
+
+def test_under_autocast_the_activation_stays_in_half_precision():
+    torch.manual_seed(0)
+    model, x, target = dense(), torch.randn(N, 4), make_target()
+    with torch.autocast("cpu", torch.bfloat16):
+        with manifold_mixup(model, layers=["first"], target=target):
+            out = model(x)
+        expected = by_hand(model, x, target, "first")
+    assert out.dtype == torch.bfloat16
+    torch.testing.assert_close(out, expected)
+
+
+def test_channels_last_stays():
+    model = nn.Sequential(nn.Identity())
+    h = torch.randn(N, 3, 4, 6).to(memory_format=torch.channels_last)
+    with manifold_mixup(model, layers=["0"], target=make_target()):
+        out = model(h)
+    assert out.is_contiguous(memory_format=torch.channels_last)
+
+
+def hooks(model):
+    return [m for m in model.modules() if m._forward_hooks or m._forward_pre_hooks]
+
+
+@pytest.mark.parametrize("include_input", [False, True])
+def test_the_hook_is_gone_afterwards_also_after_an_exception(include_input):
+    model, x, target = dense(), torch.randn(N, 4), make_target()
+    layers = [] if include_input else ["second"]
+    arguments = {"layers": layers, "include_input": include_input, "target": target}
+    plain = model(x)
+    with manifold_mixup(model, **arguments):
+        assert hooks(model)
+        model(x)
+    assert not hooks(model)
+    with pytest.raises(ZeroDivisionError), manifold_mixup(model, **arguments):
+        raise ZeroDivisionError
+    assert not hooks(model) and torch.equal(model(x), plain)
+
+
+def test_a_layer_that_does_not_run_is_an_error_after_which_the_hook_is_gone():
+    model = dense()
+    with (
+        pytest.raises(RuntimeError, match="layer 'second' did not run inside manifold_mixup"),
+        manifold_mixup(model, layers=["second"], target=make_target()),
+    ):
+        model.first(torch.randn(N, 4))
+    assert not hooks(model)
+
+
+def test_an_exception_of_the_users_is_not_replaced():
+    with (
+        pytest.raises(KeyError, match="mine"),
+        manifold_mixup(dense(), layers=["second"], target=make_target()),
+    ):
+        raise KeyError("mine")
+
+
+def test_a_layer_that_runs_twice_is_an_error():
+    relu = nn.ReLU()
+    model = nn.Sequential(nn.Linear(4, 4), relu, nn.Linear(4, 4), relu)
+    with (
+        pytest.raises(RuntimeError, match="layer '1' runs more than once"),
+        manifold_mixup(model, layers=[relu], target=make_target()),
+    ):
+        model(torch.randn(N, 4))
+
+
+@pytest.mark.parametrize("reentrant", [False, True])
+def test_with_activation_checkpointing_the_layer_is_mixed_anew_in_the_backward_pass(reentrant):
+    torch.manual_seed(0)
+    model, target = dense(), make_target()
+    x = torch.randn(N, 4, requires_grad=True)
+    by_hand(model, x, target, "second").square().sum().backward()
+    expected = [p.grad.clone() for p in (x, *model.parameters())]
+    x.grad = None
+    model.zero_grad()
+    with manifold_mixup(model, layers=["second"], target=target):
+        checkpoint(model, x, use_reentrant=reentrant).square().sum().backward()
+    torch.testing.assert_close([p.grad for p in (x, *model.parameters())], expected)
+
+
+def test_in_eval_mode_a_plain_target_passes_and_nothing_is_mixed():
+    model, x = dense().eval(), torch.randn(N, 4)
+    with manifold_mixup(model, layers=["first"], target=torch.arange(N)) as drawn:
+        out = model(x)
+    assert drawn is None and torch.equal(out, model(x))
+
+
+def test_in_eval_mode_a_mixed_target_is_an_error_unless_asked():
+    torch.manual_seed(0)
+    model, x, target = dense().eval(), torch.randn(N, 4), make_target()
+    with pytest.raises(ValueError, match="in eval mode is not mixed"):
+        manifold_mixup(model, layers=["first"], target=target)
+    with manifold_mixup(model, layers=["first"], target=target, in_eval=True):
+        out = model(x)
+    torch.testing.assert_close(out, by_hand(model, x, target, "first"))
+
+
+class Attention(nn.Module):
+    def __init__(self, kind):
+        super().__init__()
+        self.kind = kind
+
+    def forward(self, x):
+        return {"tuple": (x, x), "dict": {"x": x}}[self.kind]
+
+
+class Picky(nn.Module):
+    def __init__(self, inner):
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x):
+        self.inner(x)
+        return x
+
+
+@pytest.mark.parametrize("kind", ["tuple", "dict"])
+def test_an_output_that_is_no_tensor_is_refused_with_the_name_of_the_layer(kind):
+    model = Picky(Attention(kind))
+    with (
+        pytest.raises(TypeError, match=f"layer 'inner' must return one tensor .* returns a {kind}"),
+        manifold_mixup(model, layers=["inner"], target=make_target()),
+    ):
+        model(torch.randn(N, 4))
+
+
+@pytest.mark.parametrize(
+    ("h", "error", "match"),
+    [
+        (torch.randn(7, N), ValueError, r"must have the batch of the target, 5, .* got \(7, 5\)"),
+        (torch.tensor(1.0), ValueError, r"must have the batch of the target, 5, .* got \(\)"),
+        (torch.ones(N, 2).long(), TypeError, "must be floating point to be mixed, got torch.int64"),
+        (torch.ones(N, 2, device="meta"), ValueError, "on the device of layer 'inner', meta, got"),
+    ],
+    ids=["time first", "no batch", "ids", "device"],
+)
+def test_an_output_that_does_not_fit_is_refused(h, error, match):
+    model = Picky(nn.Identity())
+    with (
+        pytest.raises(error, match=match),
+        manifold_mixup(model, layers=["inner"], target=make_target()),
+    ):
+        model(h)
+
+
+@pytest.mark.parametrize("inputs", [(), (torch.ones(N), torch.ones(N)), (torch.ones(N).long(),)])
+def test_an_input_that_is_not_one_floating_point_tensor_is_refused(inputs):
+    class Free(nn.Module):
+        def forward(self, *inputs):
+            return inputs
+
+    model = Free()
+    with (
+        pytest.raises(TypeError, match="include_input needs a model that takes one floating point"),
+        manifold_mixup(model, include_input=True, target=make_target()),
+    ):
+        model(*inputs)
+
+
+@pytest.mark.parametrize(
+    ("layers", "error", "match"),
+    [
+        ("first", TypeError, "layers must be a list of modules or names, got 'first'"),
+        (nn.Sequential(), TypeError, "layers must be a list of modules or names, got Sequential"),
+        ([], ValueError, "layers must name at least one layer"),
+        (["frist"], ValueError, "got 'frist'; .* such as 'first'"),
+        ([""], ValueError, "layers must name modules of the model, got ''"),
+        ([nn.Linear(1, 1)], ValueError, "got a Linear that is none"),
+        ([1], TypeError, "layers must hold modules or their names, got 1"),
+        (["first", "first"], ValueError, "layers must differ, got 'first' twice"),
+        (["blocks"], ValueError, "layer 'blocks', a ModuleList, never runs itself"),
+    ],
+)
+def test_layers_that_do_not_fit_are_refused_before_the_block(layers, error, match):
+    model = dense()
+    model.blocks = nn.ModuleList([nn.Identity()])
+    with pytest.raises(error, match=match):
+        manifold_mixup(model, layers=layers, target=make_target())
+    assert not hooks(model)
+
+
+def test_a_target_without_partners_is_refused_in_training():
+    with pytest.raises(TypeError, match="must be a ManifoldTarget, got MixTarget"):
+        manifold_mixup(dense(), layers=["first"], target=make_target().mix)
+
+
+@pytest.mark.parametrize("layer", ["first", "module.first", "input"])
+def test_it_trains_under_distributed_data_parallel(tmp_path, layer):
+    torch.manual_seed(0)
+    model, x, target = dense(), torch.randn(N, 4), make_target()
+    start = mixed(x, target).float() if layer == "input" else x
+    by_hand(model, start, target, layer.removeprefix("module.")).square().sum().backward()
+    expected = [p.grad.clone() for p in model.parameters()]
+    model.zero_grad()
+    dist.init_process_group("gloo", init_method=f"file://{tmp_path}/store", rank=0, world_size=1)
+    try:
+        parallel = nn.parallel.DistributedDataParallel(model)
+        layers = {"include_input": True} if layer == "input" else {"layers": [layer]}
+        with manifold_mixup(parallel, **layers, target=target):
+            out = parallel(x)
+        out.square().sum().backward()
+    finally:
+        dist.destroy_process_group()
+    torch.testing.assert_close([p.grad for p in model.parameters()], expected)
+
+
+@pytest.fixture
+def graphs():
+    """A backend that counts the graphs it compiles."""
+    torch.compiler.reset()
+    compiled = []
+    yield lambda graph, _: compiled.append(graph) or graph.forward, compiled
+    torch.compiler.reset()
+
+
+# Dynamo looks at .grad of what passes between the layers.
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")
+@pytest.mark.parametrize("used_before", [False, True])
+def test_a_model_compiled_layer_by_layer_is_mixed_without_recompiling(graphs, used_before):
+    torch.manual_seed(0)
+    backend, compiled = graphs
+    model, x = dense(), torch.randn(N, 4)
+    layers = ["first", "second", "third"]
+    parts = {name: getattr(model, name) for name in layers}
+    for name, part in parts.items():
+        setattr(model, name, torch.compile(part, backend=backend, fullgraph=True))
+    if used_before:
+        model(x)
+    for step in range(9):
+        target = make_target(torch.randperm(N), torch.rand(N))
+        with manifold_mixup(model, layers=[layers[step % 3]], target=target):
+            out = model(x)
+        torch.testing.assert_close(out, by_hand(model, x, target, layers[step % 3]))
+    assert len(compiled) == 3
+
+
+def test_the_input_of_a_model_compiled_as_a_whole_is_mixed_without_recompiling(graphs):
+    torch.manual_seed(0)
+    backend, compiled = graphs
+    model, x = dense(), torch.randn(N, 4)
+    whole = torch.compile(model, backend=backend, fullgraph=True)
+    for _ in range(4):
+        target = make_target(torch.randperm(N), torch.rand(N))
+        with manifold_mixup(whole, include_input=True, target=target):
+            out = whole(x)
+        torch.testing.assert_close(out, model(mixed(x, target).float()))
+    assert len(compiled) == 1
+
+
+@pytest.mark.parametrize("how", ["around", "in place", "a layer in place"])
+def test_a_layer_inside_a_compiled_module_is_refused(how):
+    model = dense()
+    called = torch.compile(model, backend="eager") if how == "around" else model
+    if how == "in place":
+        model.compile(backend="eager")
+    elif how == "a layer in place":
+        model.first.compile(backend="eager")
+    with pytest.raises(ValueError, match=r"first' lies inside a compiled module"):
+        manifold_mixup(called, layers=["first"], target=make_target())
+
+
+@pytest.mark.parametrize("used_before", [False, True])
+def test_behind_the_back_of_the_context_a_compiled_model_is_mixed_or_an_error(graphs, used_before):
+    """The context gets the model as it was, the compiled one is called: never silently unmixed."""
+    torch.manual_seed(0)
+    model, x = dense(), torch.randn(N, 4)
+    whole = torch.compile(model, backend=graphs[0])
+    if used_before:
+        whole(x)
+    for _ in range(3):
+        target = make_target(torch.randperm(N), torch.rand(N))
+        with contextlib.ExitStack() as stack:
+            if used_before:  # its graph knows of no hook
+                stack.enter_context(pytest.raises(RuntimeError, match="did not run inside"))
+            with manifold_mixup(model, layers=["first"], target=target):
+                out = whole(x)
+            torch.testing.assert_close(out, by_hand(model, x, target, "first"))
+    torch.testing.assert_close(whole(x), model(x))
