@@ -31,9 +31,9 @@ class MixAccuracy(nn.Module):
     sync:         compute() adds the counts of all ranks where torch.distributed is initialised;
                   then every rank must call it
 
-    update(logits, target) takes logits (N, C, d1, ...) and a MixTarget of class ids (N, d1, ...);
-    or a ManifoldTarget, or y1, y2, lam in its place, or plain ids. compute() is a float64 scalar, nan before the first
-    label.
+    update(logits, target) takes logits (N, C, d1, ...) and a MixTarget (or ManifoldTarget) of class
+    ids (N, d1, ...); or y1, y2, lam in its place, or plain ids. compute() is a float64 scalar, nan
+    before the first label.
     """
 
     def __init__(self, top_k: int = 1, *, ignore_index: int = -100, sync: bool = True) -> None:
