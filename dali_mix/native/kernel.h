@@ -13,7 +13,7 @@
 namespace dali_mix {
 
 // Arrays of a thread stay in registers only if every index is known when the loop is unrolled.
-#if defined(__CUDACC__)
+#if defined(__CUDA_ARCH__)
 #define MIX_UNROLL _Pragma("unroll")
 #else
 #define MIX_UNROLL
