@@ -8,7 +8,6 @@ benchmark on the same kind of machine is another file, and both are shown.
 
 from __future__ import annotations
 
-import io
 import json
 import sys
 from collections.abc import Iterable
@@ -22,17 +21,19 @@ import matplotlib
 matplotlib.use("svg")
 import matplotlib.pyplot as plt
 
+from bench.report_parts import FLOOR, OURS, UNMIXED, row, svg
+from bench.report_training import training
+
 HERE = Path(__file__).resolve().parent
 INTRO = """# Benchmarks
 
 Made by `python bench/report.py` from the files in `results/`; not edited by hand.
 
-All contestants of a table alternate in one process, in a fresh random order in each round, after
-their results were checked. A figure is the median of the rounds, with the quartiles beside it; a
-ratio is taken within each round, and its median is given. Compare figures within a table: the
+All contestants of a table of times alternate in one process, in a fresh random order in each round,
+after their results were checked. A figure is the median of the rounds, with the quartiles beside
+it; a ratio is taken within each round, and its median is given. Compare figures within a table: the
 machines are shared, and absolute times move between runs.
 """
-OURS, UNMIXED, FLOOR = "#0b63ce", "#8a8f98", "#d9dce1"
 
 
 def main() -> None:
@@ -47,7 +48,7 @@ def load(folder: Path) -> dict[str, Any]:
 
 def generate(runs: dict[str, Any]) -> dict[str, str]:
     """Text of every generated file, by its path under bench/."""
-    sections = {"operators": operators, "loss": loss}
+    sections = {"operators": operators, "loss": loss, "training": training}
     files: dict[str, str] = {}
     parts = [INTRO]
     for kind, section in sections.items():
@@ -64,19 +65,16 @@ def where(name: str, run: dict[str, Any]) -> str:
     p = run["provenance"]
     versions = ", ".join(f"{k} {v}" for k, v in p["packages"].items() if v and k != "dali-mix")
     dirty = " with local changes" if p["dirty"] else ""
-    rounds = run["settings"]["rounds"]
+    settings = run["settings"]
+    count = f"{settings['rounds']} rounds" if "rounds" in settings else f"{settings['seeds']} seeds"
     facts = [
         f"{p['cpu']}, {p['cores']} cores, {p['threads']} threads",
         f"load {p['load_average']:.1f} at the end",
         f"{versions}, Python {p['python']}",
-        f"commit {p['commit'][:10]}{dirty}, {p['date']}, {rounds} rounds",
+        f"commit {p['commit'][:10]}{dirty}, {p['date']}, {count}",
     ]
     command = f"`{p['command']}`, raw run in `results/{name}.json`"
     return f"\n{'; '.join(facts)}. {command}.\n"
-
-
-def row(cells: Iterable[str]) -> str:
-    return "| " + " | ".join(cells) + " |"
 
 
 def spread(values: dict[str, float], factor: float = 1.0, digits: int = 2) -> str:
@@ -158,15 +156,6 @@ def operator_chart(run: dict[str, Any]) -> str:
         axis.set_visible(False)
     figure.supxlabel("time of a batch, cmn (which does not mix) = 1; logarithmic", fontsize=9)
     return svg(figure)
-
-
-def svg(figure: Any) -> str:
-    """The same text for the same numbers: no date, no random ids."""
-    buffer = io.StringIO()
-    with matplotlib.rc_context({"svg.hashsalt": "dali_mix", "svg.fonttype": "none"}):
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    plt.close(figure)
-    return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines()) + "\n"
 
 
 def loss(name: str, run: dict[str, Any]) -> tuple[str, dict[str, str]]:
