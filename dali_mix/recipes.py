@@ -93,8 +93,9 @@ def imagefolder_train(
                   `class_names(root)`, int32 of shape (1,)
 
     The reader is named "Reader" and shuffles all files anew for every epoch. It pads each shard
-    with its last file, so that all shards have the same number of batches: take
-    `LastBatchPolicy.DROP` in the iterator, or the last batch mixes copies of one file.
+    with its last file, so that all shards have the same number of batches: iterate with
+    `dali_mix.MixLoader`. DALI's own iterators may put out a batch of copies of one file, even with
+    `LastBatchPolicy.DROP`.
     """
     height, width = _checked_size(size)
     if not 0 <= mirror <= 1:
@@ -144,8 +145,9 @@ def imagefolder_val(
     returns: (x, y), on `device`; y is int32 of shape (1,)
 
     The other arguments are those of `imagefolder_train`. The reader is named "Reader", keeps the
-    order of the files, and pads each shard with its last file: take `LastBatchPolicy.PARTIAL` in
-    the iterator, which cuts the copies off, so that every file counts once.
+    order of the files, and pads each shard with its last file: `dali_mix.MixLoader`, or
+    `LastBatchPolicy.PARTIAL` in DALI's iterators, cuts the copies off, so that every file counts
+    once.
     """
     height, width = _checked_size(size)
     shorter = round(max(height, width) * 256 / 224) if resize is None else resize
@@ -194,9 +196,10 @@ def random_erasing(
     if not 0 <= prob <= 1:
         raise ValueError(f"prob must be a probability in [0, 1], got {prob}.")
     for name, (low, high), most in (("area", area, 1.0), ("aspect", aspect, math.inf)):
-        if not 0 < low <= high <= most or math.isinf(high):
+        if not 0 < low < high <= most or math.isinf(high):
             raise ValueError(
-                f"{name} must be a range of positive numbers, at most {most}, got {low} to {high}."
+                f"{name} must be a range of two positive numbers, the smaller one first, at most "
+                f"{most}, got {low} to {high}."
             )
     if fill is None:
         mean, std = types.Constant([*IMAGENET_MEAN]), types.Constant([*IMAGENET_STD])

@@ -17,16 +17,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from nvidia.dali import pipeline_def
-from nvidia.dali.plugin.base_iterator import LastBatchPolicy
-from nvidia.dali.plugin.pytorch import DALIGenericIterator
 from PIL import Image, ImageOps
 from sklearn.datasets import load_digits
 from torch import nn
 from tqdm import tqdm
 
-from dali_mix import CutMix, MixLoss, MixTarget, MixUp, preview, recipes, sheet
-from dali_mix.metrics import MixAccuracy
+from dali_mix import CutMix, MixAccuracy, MixLoader, MixLoss, MixUp, preview, sheet
 
 METHODS = {"none": None, "mixup": MixUp(), "cutmix": CutMix()}
 SIZE = 32
@@ -50,36 +46,17 @@ def write_digits(folder, limit):
 
 
 def training_batches(root, method, seed, batch_size):
-    """Iterate over (x, y1, y2, lam). A mirrored digit is none, so nothing is mirrored."""
-
-    @pipeline_def(**pipeline_arguments(batch_size, seed))
-    def training():
-        return recipes.imagefolder_train(
-            root, methods=method, shuffle_seed=seed, area=(0.7, 1.0), mirror=0, **GREY
-        )
-
-    return batches(training(), ["x", "y1", "y2", "lam"], LastBatchPolicy.DROP)
+    """Loader of (x, MixTarget). A mirrored digit is none, so nothing is mirrored."""
+    augment = {"methods": method, "area": (0.7, 1.0), "mirror": 0}
+    return MixLoader.from_imagefolder(
+        root, batch_size=batch_size, seed=seed, num_threads=THREADS, **augment, **GREY
+    )
 
 
 def validation_batches(root):
-    """Iterate over (x, y), every file once."""
-
-    @pipeline_def(**pipeline_arguments(128, seed=0))
-    def validation():
-        return recipes.imagefolder_val(root, resize=SIZE, **GREY)
-
-    return batches(validation(), ["x", "y"], LastBatchPolicy.PARTIAL)
-
-
-def pipeline_arguments(batch_size, seed):
-    device_id = 0 if DEVICE.type == "cuda" else None
-    threads = {"num_threads": THREADS, "device_id": device_id}
-    return {"batch_size": batch_size, "seed": seed, **threads}
-
-
-def batches(pipeline, names, policy):
-    return DALIGenericIterator(
-        pipeline, names, reader_name="Reader", last_batch_policy=policy, auto_reset=True
+    """Loader of (x, y), every file once."""
+    return MixLoader.from_imagefolder(
+        root, batch_size=128, training=False, num_threads=THREADS, resize=SIZE, **GREY
     )
 
 
@@ -103,9 +80,8 @@ def train(loader, epochs, progress):
     images, start = 0, time.perf_counter()
     for _ in range(epochs):
         accuracy.reset()
-        for (batch,) in loader:
-            target = MixTarget(batch["y1"], batch["y2"], batch["lam"])
-            logits = model(batch["x"])
+        for x, target in loader:
+            logits = model(x)
             loss = criterion(logits, target)
             optimizer.zero_grad()
             loss.backward()
@@ -122,7 +98,7 @@ def train(loader, epochs, progress):
 def evaluate(model, loader):
     """Accuracy and expected calibration error on images that are not mixed."""
     model.eval()
-    outputs = [(model(batch["x"]), batch["y"].reshape(-1).long()) for (batch,) in loader]
+    outputs = [(model(x), y) for x, y in loader]
     logits, labels = (torch.cat(parts) for parts in zip(*outputs, strict=True))
     accuracy = MixAccuracy().to(DEVICE)(logits, labels).item()
     return accuracy, calibration_error(logits.softmax(1), labels)
@@ -172,8 +148,8 @@ def run(args):
             for name, method in METHODS.items():
                 progress.set_description(f"{name}, seed {seed}")
                 torch.manual_seed(seed)
-                loader = training_batches(data / "train", method, seed, args.batch_size)
-                model, speed = train(loader, args.epochs, progress)
+                with training_batches(data / "train", method, seed, args.batch_size) as loader:
+                    model, speed = train(loader, args.epochs, progress)
                 results[name].append((*evaluate(model, validation), speed))
     print_table(results)
     print(f"\nMean ± standard deviation over {args.seeds} seeds, {args.epochs} epochs, {DEVICE}.")

@@ -49,7 +49,7 @@ def test_imagefolder_says_what_came_out(photos):
     classes, training, validation = done.stdout.splitlines()
     assert classes == "2 classes, 3 training batches an epoch"
     assert re.fullmatch(
-        r"training: x \(4, 3, 16, 16\) torch.float32 on cpu, y torch.int32, "
+        r"training: x \(4, 3, 16, 16\) torch.float32 on cpu, y torch.int64, "
         r"mean lam 0\.\d{3}, \d+ images/s",
         training,
     )
@@ -63,14 +63,15 @@ def test_imagefolder_says_what_came_out(photos):
     [
         (["--method", "none"], r"\(4, 3, 16, 16\) torch.float32", r"1\.000"),
         (["--method", "mixup", "--alpha", "8"], r"\(4, 3, 16, 16\) torch.float32", r"0\.[56]\d*"),
-        (["--dtype", "float16", "--layout", "HWC"], r"\(4, 16, 16, 3\) torch.float16", r"0\.\d*"),
+        (["--dtype", "float16", "--layout", "HWC"], r"\(4, 3, 16, 16\) torch.float16", r"0\.\d*"),
+        (["--recipe", "timm-vit"], r"\(4, 3, 16, 16\) torch.float32", r"0\.[3-9]\d*"),
         (["--shard-id", "1", "--num-shards", "2"], r"\(4, 3, 16, 16\) torch.float32", r"0\.\d*"),
     ],
 )
 def test_imagefolder_options(photos, monkeypatch, capsys, arguments, x, lam):
     assert run(monkeypatch, photos, "--batch-size", 4, "--batches", 8, *SIZE, *arguments) == 0
     training = capsys.readouterr().out.splitlines()[1]
-    assert re.match(rf"training: x {x} on cpu, y torch.int32, mean lam {lam},", training)
+    assert re.match(rf"training: x {x} on cpu, y torch.int64, mean lam {lam},", training)
 
 
 def test_imagefolder_takes_one_folder_for_both(photos, monkeypatch, capsys):
@@ -84,7 +85,10 @@ def test_imagefolder_takes_one_folder_for_both(photos, monkeypatch, capsys):
     [
         (["none"], "DIR must be a folder, got none"),
         (["photos", "--alpha", "-1"], "alpha of MixUp must be finite and not negative"),
-        (["photos", "--batch-size", "13"], "--batch-size must be at most the images of one shard"),
+        (["photos", "--batch-size", "13"], "batch_size must be at most the 12 samples of a shard"),
+        (["photos", "--recipe", "timm-vit", "--batch-size", "13"], "batch_size must be at most"),
+        (["photos", "--recipe", "timm-vit", "--shard-id", "2"], "shard_id must lie in [0, num_sha"),
+        (["photos", "--recipe", "timm-vit", "--method", "none"], "--method and --alpha belong to"),
         (["photos", "--batches", "0"], "--batch-size, --batches and --threads must be at least 1"),
         (["photos", "--shard-id", "2"], "shard_id must lie in [0, num_shards), got 2"),
         (["photos", "--method", "fmix"], "argument --method: invalid choice: 'fmix'"),
@@ -98,6 +102,32 @@ def test_imagefolder_errors_are_one_sentence(photos, monkeypatch, capsys, argume
     message = capsys.readouterr().err
     assert message.startswith(f"imagefolder.py: {sentence}")
     assert message.count("\n") == 1
+
+
+@pytest.mark.parametrize("recipe", ["imagenet", "timm-vit"])
+def test_imagefolder_names_a_file_that_cannot_be_decoded(photos, monkeypatch, capsys, recipe):
+    (photos / "train" / "cat" / "broken.jpg").write_bytes(b"no image")
+    arguments = [photos, "--batch-size", 13, "--batches", 3, *SIZE, "--recipe", recipe]
+    assert run(monkeypatch, *arguments) == 2
+    message = capsys.readouterr().err.splitlines()[-1]  # after the progress bar
+    assert message.startswith("imagefolder.py: cannot decode cat/broken.jpg; remove or repair it")
+
+
+def test_timm_vit_draws_mixup_and_cutmix_for_each_image(photos, monkeypatch):
+    program = runpy.run_path(str(FOLDER / "imagefolder.py"))
+    options = ["imagefolder.py", photos, "--recipe", "timm-vit", "--batch-size", "12", *SIZE]
+    monkeypatch.setattr(sys, "argv", [str(option) for option in options])
+    found = []
+    monkeypatch.setitem(program["main"].__globals__, "run", found.append)
+    program["main"]()
+    (args,) = found
+    args.dtype, args.layout = "float32", "CHW"
+    with program["training_batches"](photos / "train", args) as loader:
+        lam = np.concatenate([target.lam.numpy() for _ in range(40) for _, target in loader])
+    # Cutmix counts pixels, mixup's lam is any number; one image is one or the other, half and half.
+    counted = np.isclose(lam * 256, np.round(lam * 256), atol=1e-4)
+    assert abs(counted.mean() - 0.5) < 0.1
+    assert (lam[~counted] < 0.5).any()  # not folded, as in timm
 
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.py")), ids=lambda path: path.name)

@@ -32,19 +32,34 @@ def test_every_block_of_code_runs_and_gives_what_its_comment_says(photos):
     outputs = {}
     for place, code in enumerate(CODE):
         exec(compile(code, f"README.md, block {place}", "exec"), names)
-        outputs[place] = {
-            name: names.get(name) for name in ("x", "y1", "lam", "loss", "raw", "box")
-        }
-    assert len(CODE) == 6
+        outputs[place] = dict(names)
+    assert len(CODE) == 8
     assert outputs[0]["x"].as_tensor().shape() == [32, 3, 224, 224]
     assert outputs[0]["y1"].as_tensor().shape() == [32, 1]
     assert outputs[0]["lam"].as_tensor().shape() == [32]
     assert np.isclose(np.array(outputs[1]["lam"].as_tensor()), 1).any()
     assert "FLOAT16" in str(outputs[2]["x"].dtype)
-    assert outputs[3]["loss"].isfinite()
-    assert outputs[4]["raw"].as_tensor().shape() == [32, 224, 224, 3]
-    assert outputs[4]["box"].as_tensor().shape() == [32, 4]
-    assert tuple(outputs[5]["x"].torch().shape[1:]) == (3, 224, 224)
+    assert outputs[6]["raw"].as_tensor().shape() == [32, 224, 224, 3]
+    assert outputs[6]["box"].as_tensor().shape() == [32, 4]
+    assert tuple(outputs[7]["x"].torch().shape[1:]) == (3, 224, 224)
+    check_torch_blocks(*(outputs[place] for place in (3, 4, 5)))
+
+
+def check_torch_blocks(loop, folder, manifold):
+    x, target = loop["x"], loop["target"]
+    assert x.shape == (32, 3, 224, 224)
+    assert [part.shape for part in target] == [(32,)] * 3
+    assert [str(part.dtype) for part in target] == ["torch.int64", "torch.int64", "torch.float32"]
+    assert loop["loss"].isfinite() and len(loop["loader"]) == 1
+    assert len(folder["loader"]) == len(folder["validation"]) == 2  # 40 images
+    assert folder["target"].batch_size == 8  # of the second batch
+    assert manifold["loss"].isfinite() and manifold["target"].partner.shape == (32,)
+
+
+def test_every_program_is_in_the_table_and_none_else():
+    listed = re.findall(r"^\| `(\w+\.py)` \|", README, re.MULTILINE)
+    there = [path.name for path in (Path(__file__).parent.parent / "pipelines").glob("*.py")]
+    assert sorted(listed) == sorted(there)
 
 
 def test_the_mean_of_folded_lam_is_as_the_table_says():

@@ -213,3 +213,130 @@ def test_bad_arguments_of_one_recipe(folder):
         run(recipes.imagefolder_train, folder, mirror=2)
     with pytest.raises(ValueError, match="resize must be at least the size of the crop"):
         run(recipes.imagefolder_val, folder, size=32, resize=31)
+
+
+def augmented(folder, **arguments) -> list[np.ndarray]:
+    """One batch of pixels as they are: (x, y1, y2, lam)."""
+    return run(recipes.imagefolder_train, folder, size=(30, 40), mirror=0.5, **RAW, **arguments)
+
+
+def test_augment_gets_uint8_images_of_the_output_size_before_they_are_mixed(folder):
+    seen = []
+
+    def red_only(images):
+        seen.append(images)
+        return images * np.uint8([1, 0, 0])
+
+    x, y1, y2, lam = augmented(folder, augment=red_only, methods=dali_mix.MixUp(alpha=1.0))
+    reds = np.array([color[0] for color in COLORS.values()], np.float64)
+    expected = lam * reds[y1[:, 0]] + (1 - lam) * reds[y2[:, 0]]
+    np.testing.assert_allclose(x[:, 0].mean((1, 2)), expected, atol=3)
+    assert len(seen) == 1 and not x[:, 1:].any()
+
+
+@pytest.fixture
+def fingerprints(tmp_path: Path) -> Path:
+    """12 classes of one image each; its red is 10 times the label, its green 0."""
+    for label in range(12):
+        image = Image.new("RGB", (40, 30), (10 * label, 0, 0))
+        path = tmp_path / "prints" / f"{label:02}" / "0.png"
+        path.parent.mkdir(parents=True)
+        image.save(path)
+    return tmp_path / "prints"
+
+
+def erased_in_own_red(images):
+    """Erases with green 255, and leaves red: each pixel still tells whose it is."""
+    color = fn.cast(fn.reductions.max(images, axes=[0, 1]), dtype=types.FLOAT)
+    green = types.Constant([0.0, 255.0, 0.0])
+    return recipes.random_erasing(images, prob=0.9, fill=color + green)
+
+
+@pytest.mark.parametrize("erase", [None, erased_in_own_red], ids=["off", "on"])
+def test_erasing_before_mixing_leaves_lam_the_share_of_own_pixels(fingerprints, erase):
+    erased = 0
+    for seed in range(8):
+        x, y1, y2, lam = augmented(
+            fingerprints, augment=erase, methods=dali_mix.CutMix(), batch_size=12, seed=seed
+        )
+        own, partner = (x[:, 0] == 10 * y[:, :, None] for y in (y1, y2))
+        assert (own | partner).all()
+        np.testing.assert_allclose(own.mean((1, 2)), lam, atol=1e-6)
+        green = x[:, 1] == 255
+        erased += ((own & green).any() and (partner & green).any()) * 1
+    assert erased == (0 if erase is None else 8)
+
+
+def test_erasing_leaves_mixup_weights_as_they_are(fingerprints):
+    x, y1, y2, lam = augmented(
+        fingerprints, augment=erased_in_own_red, methods=dali_mix.MixUp(alpha=1.0), batch_size=12
+    )
+    expected = 10 * (lam * y1[:, 0] + (1 - lam) * y2[:, 0])
+    np.testing.assert_allclose(
+        x[:, 0], np.broadcast_to(expected[:, None, None], (12, 30, 40)), atol=1
+    )
+
+
+def erased_boxes(count=4000, shape=(48, 64), **arguments) -> tuple[np.ndarray, np.ndarray]:
+    """(count, H, W) what is erased, and (count, 4) the box around it, of those that are."""
+
+    def graph():
+        images = types.Constant(np.zeros((*shape, 3), np.uint8), layout="HWC")
+        return (recipes.random_erasing(images, fill=255, **arguments),)
+
+    (x,) = run(graph, batch_size=count)
+    mask = x[..., 0] == 255
+    rows, columns = mask.any(2), mask.any(1)
+    found = mask.any((1, 2))
+    ends = [rows.argmax(1), columns.argmax(1)]
+    ends += [shape[0] - rows[:, ::-1].argmax(1), shape[1] - columns[:, ::-1].argmax(1)]
+    return mask, np.stack(ends, 1)[found]
+
+
+def test_random_erasing_follows_its_law():
+    mask, boxes = erased_boxes()
+    assert abs(len(boxes) / 4000 - 0.25) < 0.03  # four standard deviations
+    height, width = boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]
+    assert (height * width == mask.sum((1, 2))[mask.any((1, 2))]).all()  # a full rectangle
+    area = height * width / (48 * 64)
+    # Uniform from 0.02 to 1/3, but for sides cut to the image.
+    assert area.min() > 0.015 and area.max() < 0.35 and abs(area.mean() - 0.1767) < 0.012
+    whole = (height < 48) & (width < 64)
+    assert abs(np.log(height / width)[whole].mean()) < 0.1
+    assert abs(np.log(height / width)[whole].std() - np.log(1 / 0.3) / 3**0.5) < 0.06
+    # Every place that fits is alike likely: the first and the last alike.
+    for start, side, length in ((boxes[:, 0], height, 48), (boxes[:, 1], width, 64)):
+        place = (start + 0.5) / (length - side + 1)
+        assert abs(place.mean() - 0.5) < 0.04 and abs((place < 0.25).mean() - 0.25) < 0.06
+
+
+def test_random_erasing_cuts_what_is_larger_than_the_image():
+    _, boxes = erased_boxes(200, prob=1.0, area=(0.9999, 1.0), aspect=(3.999, 4.0))
+    assert (boxes[:, [0, 2]] == [0, 48]).all() and (boxes[:, 3] - boxes[:, 1] == 28).all()
+
+
+def test_random_erasing_paints_one_colour_drawn_for_each_image():
+    def graph():
+        images = types.Constant(np.full((8, 8, 3), 7, np.uint8), layout="HWC")
+        return (recipes.random_erasing(images, prob=1.0, area=(0.99, 1.0), aspect=(0.99, 1.0)),)
+
+    (x,) = run(graph, batch_size=3000)
+    assert (x == x[:, :1, :1]).all()
+    colors = x[:, 0, 0].astype(np.float64)
+    # Normal, cut to [0, 255] at about two standard deviations.
+    assert np.abs(np.median(colors, 0) - recipes.IMAGENET_MEAN).max() < 6
+    assert np.abs(colors.std(0) - recipes.IMAGENET_STD).max() < 6
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({"prob": 1.5}, r"prob must be a probability in \[0, 1\], got 1.5"),
+        ({"area": (0.5, 0.2)}, "area must be a range of two positive numbers.* got 0.5 to 0.2"),
+        ({"area": (0.5, 2)}, "area must be a range of two positive numbers.* at most 1.0"),
+        ({"aspect": (0, 2)}, "aspect must be a range of two positive numbers.* got 0 to 2"),
+    ],
+)
+def test_bad_arguments_of_random_erasing(arguments, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        erased_boxes(1, **arguments)
