@@ -1,6 +1,8 @@
 // The CPU loops for AVX2, FMA and F16C.
 #include <immintrin.h>
 
+#include <utility>
+
 #include "rows.h"
 
 namespace dali_mix {

@@ -6,6 +6,16 @@
 // Loads may run over the row, so rows near the ends of the image's memory, where that could leave
 // it, are bounced through a buffer; so are the stores of a last, partial block.
 
+// Calls f(0) … f(count - 1), each argument known at compile time: arrays so indexed stay in
+// registers, whatever the compiler thinks of a loop.
+#define MIX_INLINE __attribute__((always_inline))
+template <int kCount, typename F>
+MIX_HD void Unroll(F &&f) {
+  [&]<int... kIndex>(std::integer_sequence<int, kIndex...>) MIX_INLINE {
+    (f(std::integral_constant<int, kIndex>{}), ...);
+  }(std::make_integer_sequence<int, kCount>{});
+}
+
 enum class Mode { kOwn, kPartner, kBoth, kCut };
 
 // Coefficients laid out like the floats of a group.
@@ -52,13 +62,12 @@ class VectorRows {
       FillLanes(lanes, call, sample, pass);
       for (int y = y_begin; y < y_end; y++) {
         const Row row = RowAt(call, sample, y, pass);
-        PrefetchRow(sample.own, row.own, sample.width);
-        PrefetchRow(sample.partner, row.partner, sample.width);
+        PrefetchNext(sample, row, y + 1);
         const bool inside =
             RowIsInside(sample.own_bytes, row.own, sample.width, row.own_mirrored) &&
             RowIsInside(sample.partner_bytes, row.partner, sample.width, row.partner_mirrored);
         const Cut cut = CutOfRow(sample, y);
-        if (kStream && IsAligned(row))
+        if (kStream && IsWholeLines(row, sample.width))
           WriteRow<true>(row, lanes, sample, cut, inside);
         else
           WriteRow<false>(row, lanes, sample, cut, inside);
@@ -102,12 +111,21 @@ class VectorRows {
             plane};
   }
 
-  // Asks for the row after `pixel`'s: a mirrored row is read backwards, which the processor's own
-  // prefetcher does not foresee.
-  static void PrefetchRow(const Source &source, const uint8_t *pixel, int width) {
-    const ptrdiff_t bytes = static_cast<ptrdiff_t>(width) * kIn;
-    const uint8_t *row = pixel + source.row + (source.column < 0 ? kIn - bytes : 0);
-    for (ptrdiff_t i = 0; i < bytes; i += 64) __builtin_prefetch(row + i);
+  // Asks for what the next row reads: a mirrored row is read backwards, which the processor's own
+  // prefetcher does not foresee. Always inlined: g++ takes a function that only prefetches for one
+  // without effect, and drops the call.
+  MIX_HD static void PrefetchNext(const CpuSample &sample, const Row &row, int next_y) {
+    const Cut all = {0, sample.width};
+    if (sample.outside != Shows::kPartner) PrefetchColumns(sample.own, row.own, all);
+    PrefetchColumns(sample.partner, row.partner,
+                    sample.outside == Shows::kOwn ? CutOfRow(sample, next_y) : all);
+  }
+
+  MIX_HD static void PrefetchColumns(const Source &source, const uint8_t *pixel, Cut columns) {
+    const int leftmost = source.column < 0 ? columns.end - 1 : columns.begin;
+    const uint8_t *at = pixel + source.row + static_cast<ptrdiff_t>(leftmost) * source.column;
+    const ptrdiff_t bytes = static_cast<ptrdiff_t>(columns.end - columns.begin) * kIn;
+    for (ptrdiff_t i = 0; i < bytes; i += 64) __builtin_prefetch(at + i);
   }
 
   // Whether vector loads for the whole row, its partial block included, stay in the image.
@@ -120,9 +138,10 @@ class VectorRows {
   }
 
   // Stores around the cache pay only for whole cache lines.
-  static bool IsAligned(const Row &row) {
+  static bool IsWholeLines(const Row &row, int width) {
+    const auto bytes = static_cast<uintptr_t>(width) * (kPlanar ? 1 : kOut) * sizeof(Out);
     const auto plane = static_cast<uintptr_t>(kPlanar ? row.plane * sizeof(Out) : 0);
-    return (reinterpret_cast<uintptr_t>(row.out) | plane) % 64 == 0;
+    return (reinterpret_cast<uintptr_t>(row.out) | bytes | plane) % 64 == 0;
   }
 
   static Mode ModeOf(Shows shows) {
@@ -215,45 +234,42 @@ class VectorRows {
 
   // V::kFloats * kGroups pixels.
   template <Mode kMode, bool kStream>
-  static inline void Block(Cursor<G> &own, Cursor<G> &partner, Out *out, ptrdiff_t plane,
+  MIX_HD static void Block(Cursor<G> &own, Cursor<G> &partner, Out *out, ptrdiff_t plane,
                            const Lanes &lanes, Cut cut) {
     F run[kGroups];
-    if (kPlanar) {
+    if constexpr (kPlanar) {
       // The windows of all groups stay in registers while one channel after the other is picked.
-      typename V::Window a[kGroups], b[kGroups];
-#pragma GCC unroll 16
-      for (int g = 0; g < kGroups; g++) {
+      typename V::Window a[kGroups] = {}, b[kGroups] = {};
+      Unroll<kGroups>([&](auto g) MIX_INLINE {
         if (kMode != Mode::kPartner) a[g] = V::Load(own.at, own.step);
         if (kMode != Mode::kOwn) b[g] = V::Load(partner.at, partner.step);
-      }
-#pragma GCC unroll 16
-      for (int v = 0; v < G::kVectors; v++) {
-#pragma GCC unroll 16
-        for (int g = 0; g < kGroups; g++)
+      });
+      Unroll<G::kVectors>([&](auto v) MIX_INLINE {
+        Unroll<kGroups>([&](auto g) MIX_INLINE {
           run[g] = Value<kMode>(a[g], b[g], own, partner, lanes, v, Shift(cut, g));
+        });
         V::template Store<kStream>(out + v * plane, run);
-      }
+      });
     } else {
-      typename V::Window a, b;
-#pragma GCC unroll 16
-      for (int n = 0; n < G::kVectors * kGroups; n++) {
+      Unroll<G::kVectors * kGroups>([&](auto n) MIX_INLINE {
+        typename V::Window a = {}, b = {};
         if (kMode != Mode::kPartner) a = V::Load(own.at, own.step);
         if (kMode != Mode::kOwn) b = V::Load(partner.at, partner.step);
         run[n % kGroups] =
             Value<kMode>(a, b, own, partner, lanes, n % G::kVectors, Shift(cut, n / G::kVectors));
         if (n % kGroups == kGroups - 1)
           V::template Store<kStream>(out + (n - n % kGroups) * V::kFloats, run);
-      }
+      });
     }
   }
 
   // The cut as group g of the block sees it.
-  static inline Cut Shift(Cut cut, int g) {
+  MIX_HD static Cut Shift(Cut cut, int g) {
     return {cut.begin - g * V::kFloats, cut.end - g * V::kFloats};
   }
 
   template <Mode kMode>
-  static inline F Value(typename V::Window a, typename V::Window b, const Cursor<G> &own,
+  MIX_HD static F Value(typename V::Window a, typename V::Window b, const Cursor<G> &own,
                         const Cursor<G> &partner, const Lanes &lanes, int v, Cut cut) {
     const F s = V::Load(lanes.s.of[v]);
     if (kMode == Mode::kOwn)
