@@ -9,6 +9,7 @@ NumPy and the standard library only. What is measured, and its inputs, belong to
 from __future__ import annotations
 
 import argparse
+import ctypes
 import importlib.metadata
 import json
 import os
@@ -31,6 +32,15 @@ CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 
 def nothing() -> None:
     """For a device that has nothing to wait for."""
+
+
+def keep_freed_memory() -> None:
+    """Let glibc hand out freed blocks again instead of asking for fresh pages: page faults would
+    be half of the time of whoever allocates large tensors, and unevenly so."""
+    trim_threshold, mmap_max = -1, -4
+    libc = ctypes.CDLL(None)
+    libc.mallopt(trim_threshold, 2**31 - 1)
+    libc.mallopt(mmap_max, 0)
 
 
 def compare(

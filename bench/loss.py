@@ -148,6 +148,7 @@ def main() -> None:
         parser.error("--device cuda needs a GPU that torch can use, and there is none")
     if options.threads:
         torch.set_num_threads(options.threads)
+    harness.keep_freed_memory()
     sizes = []
     for classes in options.classes:
         sizes.append(measure(classes, options))

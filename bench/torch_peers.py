@@ -6,22 +6,14 @@ the tensor in the layout and type asked for. A peer that is not installed is nam
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from bench.harness import keep_freed_memory
+
 Contestants = dict[str, Callable[[], object]]
-
-
-def keep_freed_memory() -> None:
-    """Let glibc hand out freed blocks again instead of asking for fresh pages: half of a peer's
-    time is page faults otherwise, and DALI reuses its buffers anyway."""
-    trim_threshold, mmap_max = -1, -4
-    libc = ctypes.CDLL(None)
-    libc.mallopt(trim_threshold, 2**31 - 1)
-    libc.mallopt(mmap_max, 0)
 
 
 def contestants(

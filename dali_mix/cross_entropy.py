@@ -24,14 +24,14 @@ from dali_mix.targets import broadcast_lam
 __all__ = ["mixed_cross_entropy", "mixed_nll"]
 
 # Note [small batches]
-# At 10 classes and batch 256 every operation is a few microseconds of call overhead: forward and
-# backward take 175 us where two calls of cross_entropy and their blend take 180 us. So few
-# operations decide: below ONE_PASS_FROM no autograd function in Python (+100 us); the mean of (N,)
-# losses as one dot product (-20 us); no count of ignored labels where a look at the labels shows
-# that there are none (-15 us).
+# At 10 classes and batch 256 every operation is call overhead of a few microseconds, and forward and
+# backward take as long as two calls of cross_entropy and their blend. So few operations decide: an
+# autograd function in Python only where it saves more than it costs; the mean of (N,) losses as one
+# dot product; no count of ignored labels where a look at the labels shows that there are none.
 
-ONE_PASS_FROM = 1 << 17
-"""Elements of the logits from which _OnePass saves more traffic than its call costs."""
+ONE_PASS_FROM = 1 << 20
+"""Elements of the logits from which _OnePass saves more traffic than its call costs (bench/loss.py:
+the two cross at 2,000 to 4,000 classes for a batch of 256)."""
 
 
 class _Labels(NamedTuple):
