@@ -24,10 +24,10 @@ from dali_mix.targets import broadcast_lam
 __all__ = ["mixed_cross_entropy", "mixed_nll"]
 
 # Note [small batches]
-# At 10 classes and batch 256 every operation is call overhead of a few microseconds, and forward and
-# backward take as long as two calls of cross_entropy and their blend. So few operations decide: an
-# autograd function in Python only where it saves more than it costs; the mean of (N,) losses as one
-# dot product; no count of ignored labels where a look at the labels shows that there are none.
+# At 10 classes and batch 256 every operation is call overhead of a few microseconds, and forward
+# and backward take as long as two calls of cross_entropy and their blend. So few operations decide:
+# an autograd function in Python only where it saves more than it costs; the mean of (N,) losses as
+# one dot product; no count of ignored labels where a look at the labels shows that there are none.
 
 ONE_PASS_FROM = 1 << 20
 """Elements of the logits from which _OnePass saves more traffic than its call costs (bench/loss.py:
