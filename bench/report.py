@@ -148,7 +148,7 @@ def operator_chart(run: dict[str, Any]) -> str:
         axis.bar_label(bars, [f"{ratio:.2f}" for ratio in ratios], padding=3, fontsize=8)
         axis.axvline(1, color="black", linewidth=0.8)
         axis.set_xscale("log")
-        axis.set_xlim(0.05, max(ratios) * 2)
+        axis.set_xlim(min(ratios) / 2, max(ratios) * 2)
         axis.set_title(title(case), fontsize=9)
         axis.tick_params(labelsize=8)
         axis.spines[["top", "right"]].set_visible(False)
