@@ -7,8 +7,9 @@
 from __future__ import annotations
 
 import numbers
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Protocol, TypedDict
+from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
 
 from dali_mix.methods import CutMix, Method, MixUp
 from dali_mix.plan import Plan
@@ -61,27 +62,47 @@ _GIVEN_TENSORS = {"partner": "INT32", "box": "INT32", "lam": "FLOAT", "prob": "F
 _SIZE = ("crop", "crop_h", "crop_w")
 
 
-class Mode(Protocol):
-    """What differs between pipeline mode and dynamic mode."""
+class Mode(ABC):
+    """What differs between pipeline mode and dynamic mode, and what follows from it."""
 
-    operators: Any
-    """Where `plan` and `apply` are found."""
+    ops: Any
+    """`nvidia.dali.fn`, or dynamic mode: where DALI's operators are found, ours among them."""
+    dtypes: ClassVar[dict[str, Any]]
+    """FLOAT and INT32 as these operators take them."""
     random: str
     """Name of the argument of the random state: "seed" or "rng"."""
 
+    @abstractmethod
     def counted_by(self, images: Any, labels: Any, size_known: bool) -> tuple[Any, ...]:
         """What the plan operator looks at to know the batch: images, or something of the same
         count, or nothing."""
 
-    def vector(self, values: Sequence[Any]) -> Any:
-        """One float vector for each sample, of numbers and tensors with a value for each sample."""
+    @abstractmethod
+    def constant(self, value: float) -> Any:
+        """A float for each sample."""
 
-    def cast(self, value: Any, dtype: str) -> Any: ...
-
-    def permute(self, values: Any, indices: Any) -> Any: ...
-
+    @abstractmethod
     def place_like(self, values: Any, images: Any) -> Any:
         """`values` on the device of `images`."""
+
+    def vector(self, values: Sequence[Any]) -> Any:
+        """One float vector for each sample, of numbers and tensors with a value for each sample."""
+        if all(isinstance(value, numbers.Real) for value in values):
+            return [float(value) for value in values]
+        return self.ops.stack(
+            *(
+                self.constant(float(value))
+                if isinstance(value, numbers.Real)
+                else self.cast(value, "FLOAT")
+                for value in values
+            )
+        )
+
+    def cast(self, value: Any, dtype: str) -> Any:
+        return self.ops.cast(value, dtype=self.dtypes[dtype])
+
+    def permute(self, values: Any, indices: Any) -> Any:
+        return self.ops.permute_batch(values, indices=indices)
 
 
 class Mixing:
@@ -146,7 +167,7 @@ class Mixing:
         inputs = self._mode.counted_by(images, first_labels, bool(given))
         arguments = self._draw_arguments(methods, weights, draw)
         # On the CPU, also when it looks at the shapes of GPU images.
-        return Plan(*self._mode.operators.plan(*inputs, device="cpu", **given, **arguments))
+        return Plan(*self._mode.ops.dali_mix.plan(*inputs, device="cpu", **given, **arguments))
 
     def apply(self, images: Any, plan: Plan, **output: Unpack[Output]) -> Any:
         """Mix each image with its partner; crop, mirror, normalise, lay out and cast, in one pass.
@@ -177,7 +198,7 @@ class Mixing:
         """
         self._reject_unknown("apply", output, Output)
         columns = _given(partner=plan.partner, blend=plan.blend, box=plan.box, size=plan.size)
-        return self._mode.operators.apply(images, **columns, **output)
+        return self._mode.ops.dali_mix.apply(images, **columns, **output)
 
     def mix(
         self,
@@ -336,10 +357,6 @@ def _as_weights(weights: Sequence[Any] | None, count: int) -> Sequence[Any]:
 
 def _is_tensor(value: Any) -> bool:
     return not isinstance(value, (numbers.Real, str, list, tuple))
-
-
-def all_numbers(values: Sequence[Any]) -> bool:
-    return all(isinstance(value, numbers.Real) for value in values)
 
 
 def _given(**arguments: Any) -> dict[str, Any]:

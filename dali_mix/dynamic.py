@@ -9,10 +9,9 @@ They take and return DALI batches.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
-from dali_mix._mixing import Mixing, all_numbers
+from dali_mix._mixing import Mixing, Mode
 from dali_mix._plugin import load_plugin
 from dali_mix.plan import Plan
 
@@ -23,10 +22,11 @@ import nvidia.dali.experimental.dynamic as ndd  # noqa: E402
 __all__ = ["Plan", "apply", "cutmix", "mix", "mixup", "plan"]
 
 
-class _DynamicMode:
-    """DALI's dynamic mode; see `dali_mix._mixing.Mode`."""
+class _DynamicMode(Mode):
+    """DALI's dynamic mode."""
 
-    operators = ndd.dali_mix  # type: ignore[attr-defined]  # there since load_plugin()
+    ops = ndd
+    dtypes: ClassVar = {"FLOAT": ndd.float32, "INT32": ndd.int32}
     random = "rng"
 
     def counted_by(self, images: Any, labels: Any, size_known: bool) -> tuple[Any, ...]:
@@ -37,22 +37,8 @@ class _DynamicMode:
             )
         return (counted,)
 
-    def vector(self, values: Sequence[Any]) -> Any:
-        if all_numbers(values):
-            return [float(value) for value in values]
-        tensors = [
-            ndd.tensor(float(value), dtype=ndd.float32)
-            if all_numbers([value])
-            else ndd.cast(value, dtype=ndd.float32)
-            for value in values
-        ]
-        return ndd.stack(*tensors)
-
-    def cast(self, value: Any, dtype: str) -> Any:
-        return ndd.cast(value, dtype={"FLOAT": ndd.float32, "INT32": ndd.int32}[dtype])
-
-    def permute(self, values: Any, indices: Any) -> Any:
-        return ndd.permute_batch(values, indices=indices)
+    def constant(self, value: float) -> Any:
+        return ndd.tensor(value, dtype=ndd.float32)
 
     def place_like(self, values: Any, images: Any) -> Any:
         return values.to_device(images.device)

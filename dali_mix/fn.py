@@ -12,10 +12,9 @@ in `dali_mix.dynamic`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
-from dali_mix._mixing import Mixing, all_numbers
+from dali_mix._mixing import Mixing, Mode
 from dali_mix._plugin import load_plugin
 from dali_mix.plan import Plan
 
@@ -27,10 +26,11 @@ from nvidia.dali.pipeline import Pipeline  # noqa: E402
 __all__ = ["Plan", "apply", "cutmix", "mix", "mixup", "plan"]
 
 
-class _PipelineMode:
-    """DALI's pipeline mode; see `dali_mix._mixing.Mode`."""
+class _PipelineMode(Mode):
+    """DALI's pipeline mode."""
 
-    operators = fn.dali_mix  # type: ignore[attr-defined]  # there since load_plugin()
+    ops = fn
+    dtypes: ClassVar = {"FLOAT": types.FLOAT, "INT32": types.INT32}
     random = "seed"
 
     def counted_by(self, images: Any, labels: Any, size_known: bool) -> tuple[Any, ...]:
@@ -47,22 +47,8 @@ class _PipelineMode:
             images = labels if labels is not None and labels.device == "cpu" else None
         return () if images is None else (images,)
 
-    def vector(self, values: Sequence[Any]) -> Any:
-        if all_numbers(values):
-            return [float(value) for value in values]
-        nodes = [
-            types.Constant(float(value), dtype=types.FLOAT)
-            if all_numbers([value])
-            else fn.cast(value, dtype=types.FLOAT)
-            for value in values
-        ]
-        return fn.stack(*nodes)
-
-    def cast(self, value: Any, dtype: str) -> Any:
-        return fn.cast(value, dtype=getattr(types, dtype))
-
-    def permute(self, values: Any, indices: Any) -> Any:
-        return fn.permute_batch(values, indices=indices)
+    def constant(self, value: float) -> Any:
+        return types.Constant(value, dtype=types.FLOAT)
 
     def place_like(self, values: Any, images: Any) -> Any:
         if values.device == images.device:

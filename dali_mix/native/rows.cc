@@ -25,9 +25,9 @@ Isa BestIsa() {
 Isa BestIsa() { return Isa::kBaseline; }
 #endif
 
-// Whether stores around the cache pay when they alternate between planes: they save up to a quarter
-// on Intel's processors and cost a factor of 1.4 to 3 on AMD's (Zen 3); for one interleaved stream
-// they pay on both.
+// Whether stores around the cache pay when they alternate between planes: they do on Intel's
+// processors, and cost more than they save on AMD's (Zen 3); for one interleaved stream they pay on
+// both.
 bool StreamsPlanes() {
 #if defined(__x86_64__)
   return __builtin_cpu_is("intel");
