@@ -1,83 +1,13 @@
 """manifold_mixup: which activations are mixed, with what, and what is refused."""
 
-import contextlib
-
 import pytest
 import torch
 import torch.distributed as dist
+from manifold_models import LAM, MODELS, PARTNER, N, by_hand, dense, make_target, mixed
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from dali_mix import ManifoldTarget, manifold_mixup
-
-N = 5
-PARTNER = torch.tensor([3, 0, 4, 1, 2])  # not its own inverse: own and partner cannot be exchanged
-LAM = torch.tensor([0.9, 0.25, 1.0, 0.0, 0.6])
-
-
-def make_target(partner=PARTNER, lam=LAM):
-    y = torch.arange(len(partner))
-    return ManifoldTarget(y, y[partner], lam, partner)
-
-
-def mixed(h, target):
-    """The definition, sample by sample, in float64."""
-    rows = [
-        lam * h[own].double() + (1 - lam) * h[other].double()
-        for own, (other, lam) in enumerate(
-            zip(target.partner.tolist(), target.lam.double().tolist(), strict=True)
-        )
-    ]
-    return torch.stack(rows)
-
-
-class Tower(nn.Module):
-    """Three layers in a row; `outputs` holds what each handed on."""
-
-    def __init__(self, *layers):
-        super().__init__()
-        self.first, self.second, self.third = layers
-
-    def forward(self, x):
-        return self.third(self.second(self.first(x)))
-
-
-def dense():
-    return Tower(nn.Linear(4, 6), nn.Sequential(nn.Tanh(), nn.Linear(6, 6)), nn.Linear(6, 3))
-
-
-def convolutional():
-    return Tower(
-        nn.Conv2d(3, 4, 3, padding=1),
-        nn.Sequential(nn.BatchNorm2d(4), nn.ReLU()),
-        nn.Sequential(nn.Flatten(), nn.Linear(4 * 6 * 7, 3)),
-    )
-
-
-def tokens():
-    layer = nn.TransformerEncoderLayer(8, 2, 16, dropout=0.0, batch_first=True)
-    return Tower(nn.Linear(4, 8), layer, nn.Linear(8, 3))
-
-
-def embedded():
-    return Tower(nn.Embedding(11, 4), nn.Flatten(), nn.Linear(8, 3))
-
-
-MODELS = {
-    "dense": (dense, lambda: torch.randn(N, 4)),
-    "convolutional": (convolutional, lambda: torch.randn(N, 3, 6, 7)),
-    "tokens": (tokens, lambda: torch.randn(N, 2, 4)),
-    "embedding": (embedded, lambda: torch.randint(11, (N, 2))),
-}
-
-
-def by_hand(model, x, target, layer):
-    """The forward pass with the mixing written into it."""
-    for name, part in model.named_children():
-        x = part(x)
-        if name == layer:
-            x = mixed(x, target).to(x.dtype)
-    return x
+from dali_mix import manifold_mixup
 
 
 @pytest.mark.parametrize("layer", ["first", "second", "third"])
@@ -391,77 +321,3 @@ def test_it_trains_under_distributed_data_parallel(tmp_path, layer):
     finally:
         dist.destroy_process_group()
     torch.testing.assert_close([p.grad for p in model.parameters()], expected)
-
-
-@pytest.fixture
-def graphs():
-    """A backend that counts the graphs it compiles."""
-    torch.compiler.reset()
-    compiled = []
-    yield lambda graph, _: compiled.append(graph) or graph.forward, compiled
-    torch.compiler.reset()
-
-
-# Dynamo looks at .grad of what passes between the layers.
-@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")
-@pytest.mark.parametrize("used_before", [False, True])
-def test_a_model_compiled_layer_by_layer_is_mixed_without_recompiling(graphs, used_before):
-    torch.manual_seed(0)
-    backend, compiled = graphs
-    model, x = dense(), torch.randn(N, 4)
-    layers = ["first", "second", "third"]
-    parts = {name: getattr(model, name) for name in layers}
-    for name, part in parts.items():
-        setattr(model, name, torch.compile(part, backend=backend, fullgraph=True))
-    if used_before:
-        model(x)
-    for step in range(9):
-        target = make_target(torch.randperm(N), torch.rand(N))
-        with manifold_mixup(model, layers=[layers[step % 3]], target=target):
-            out = model(x)
-        torch.testing.assert_close(out, by_hand(model, x, target, layers[step % 3]))
-    assert len(compiled) == 3
-
-
-def test_the_input_of_a_model_compiled_as_a_whole_is_mixed_without_recompiling(graphs):
-    torch.manual_seed(0)
-    backend, compiled = graphs
-    model, x = dense(), torch.randn(N, 4)
-    whole = torch.compile(model, backend=backend, fullgraph=True)
-    for _ in range(4):
-        target = make_target(torch.randperm(N), torch.rand(N))
-        with manifold_mixup(whole, include_input=True, target=target):
-            out = whole(x)
-        torch.testing.assert_close(out, model(mixed(x, target).float()))
-    assert len(compiled) == 1
-
-
-@pytest.mark.parametrize("how", ["around", "in place", "a layer in place"])
-def test_a_layer_inside_a_compiled_module_is_refused(how):
-    model = dense()
-    called = torch.compile(model, backend="eager") if how == "around" else model
-    if how == "in place":
-        model.compile(backend="eager")
-    elif how == "a layer in place":
-        model.first.compile(backend="eager")
-    with pytest.raises(ValueError, match=r"first' lies inside a compiled module"):
-        manifold_mixup(called, layers=["first"], target=make_target())
-
-
-@pytest.mark.parametrize("used_before", [False, True])
-def test_behind_the_back_of_the_context_a_compiled_model_is_mixed_or_an_error(graphs, used_before):
-    """The context gets the model as it was, the compiled one is called: never silently unmixed."""
-    torch.manual_seed(0)
-    model, x = dense(), torch.randn(N, 4)
-    whole = torch.compile(model, backend=graphs[0])
-    if used_before:
-        whole(x)
-    for _ in range(3):
-        target = make_target(torch.randperm(N), torch.rand(N))
-        with contextlib.ExitStack() as stack:
-            if used_before:  # its graph knows of no hook
-                stack.enter_context(pytest.raises(RuntimeError, match="did not run inside"))
-            with manifold_mixup(model, layers=["first"], target=target):
-                out = whole(x)
-            torch.testing.assert_close(out, by_hand(model, x, target, "first"))
-    torch.testing.assert_close(whole(x), model(x))
