@@ -31,7 +31,7 @@ from torch.nn import functional
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from bench import harness
+from dali_mix import _harness as harness
 from dali_mix.losses import MixLoss
 from dali_mix.targets import MixTarget
 

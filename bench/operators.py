@@ -30,8 +30,9 @@ from nvidia.dali import fn, types
 
 import dali_mix
 import dali_mix.fn as dmix
-from bench import harness, torch_peers
+from bench import torch_peers
 from bench.floor import floor
+from dali_mix import _harness as harness
 
 MEAN, STD = [123.675, 116.28, 103.53], [58.395, 57.12, 57.375]
 DTYPES = {"float32": types.FLOAT, "float16": types.FLOAT16, "uint8": types.UINT8}

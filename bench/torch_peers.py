@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.harness import keep_freed_memory
+from dali_mix._harness import keep_freed_memory
 
 Contestants = dict[str, Callable[[], object]]
 

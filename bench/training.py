@@ -34,10 +34,11 @@ from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from bench import harness, training_claims
+from bench import training_claims
 from bench.training_data import Data, digits, image_folder
 from bench.training_graph import VARIANTS
 from bench.training_run import Settings, run
+from dali_mix import _harness as harness
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""bench/loss.py, and with it bench/harness.py: what a run writes, and what it refuses."""
+"""bench/loss.py, and with it dali_mix/_harness.py: what a run writes, and what it refuses."""
 
 import json
 import subprocess

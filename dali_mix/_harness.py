@@ -1,4 +1,6 @@
-"""How every benchmark here measures: contestants alternate, results carry where they come from.
+"""How every benchmark measures, those of bench/ and `dali-mix bench` alike.
+
+Contestants alternate, and results say where they come from:
 
     check() first; then every contestant in a fresh random order, round after round, in one process;
     median and quartiles of the rounds, and of the ratios to a baseline taken within each round.
