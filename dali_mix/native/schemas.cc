@@ -119,27 +119,59 @@ not written to; the two of a pair must have equal shapes after cropping.
 The operator is deterministic; ``plan`` makes its `partner`, `blend`, `box` and `size`, and so can
 any other operator or the user. uint8 images with 1, 3 or 4 interleaved channels, and uint8 planes
 that stay planes, take vector code; everything else is right but slower.)")
-    .NumInput(1)
+    .NumInput(1, 4)
     .NumOutput(1)
     .InputDox(0, "images", "TensorList of uint8, float or float16",
-              "Batch of images with equal numbers of channels.")
-    .InputLayout(0, {"HWC", "CHW"})
-    .AddOptionalArg<int>("partner",
-                         "Index, in the batch, of the image mixed in. Default: none, each image is "
-                         "its own partner and stays unmixed.",
-                         nullptr, true)
-    .AddOptionalArg<float>("blend", "Weight, in [0, 1], of the own image outside the box.", 1.0f,
-                           true)
+              "Batch of images with equal numbers of channels, or of videos or volumes.")
+    .InputLayout(0, {"HWC", "CHW", "FHWC", "FCHW", "CFHW", "DHWC", "DCHW", "CDHW", "HW"})
+    .InputDox(1, "second", "TensorList", "What `inputs` names first.")
+    .InputDox(2, "third", "TensorList", "What `inputs` names second.")
+    .InputDox(3, "fourth", "TensorList", "What `inputs` names third.")
+    .AddOptionalArg<std::string>(
+        "inputs",
+        "Names of the inputs after the images: ``\"others\"``, images with the indices behind "
+        "those "
+        "of the batch, cropped and mirrored as those; ``\"fitted\"``, images of the size of the "
+        "box, "
+        "for samples that `fit`; ``\"mask\"``, uint8 of shape (H, W), the own weight in 1/255, "
+        "which "
+        "multiplies `blend`, for whole images or for cells; of shape (0, 0): none.",
+        std::vector<std::string>{})
+    .AddOptionalArg<std::vector<int>>(
+        "partner",
+        "Index, in the batch, of the image mixed in; or several, with as many boxes and one more "
+        "weight. Default: none, each image is its own partner and stays unmixed.",
+        nullptr, true)
+    .AddOptionalArg<float>(
+        "blend",
+        "Weight, in [0, 1], of the own image outside the box; with several partners, weights of "
+        "all images, own first, that sum to 1.",
+        std::vector<float>{1.0f}, true)
     .AddOptionalArg<int>(
         "box",
         "Where the partner shows: ``(y0, x0, y1, x1)`` in output pixels, half-open, inside the "
-        "output. All zero: no box.",
+        "output; several boxes of one partner, or one for each partner, where later ones cover "
+        "earlier ones. All zero: no box.",
         std::vector<int>{0, 0, 0, 0}, true)
     .AddOptionalArg<std::vector<int>>(
         "size",
-        "Height and width that the plan was drawn for. Where given, another output size is an "
-        "error.",
+        "Height and width, or frames, height and width, that the plan was drawn for. Where given, "
+        "another output size is an error.",
         nullptr, true)
+    .AddOptionalArg<std::vector<int>>(
+        "fit", "Where nonzero, the box shows the image of ``fitted``, from its first pixel.",
+        nullptr, true)
+    .AddOptionalArg<std::vector<int>>(
+        "offset",
+        "For each partner ``(y, x)``: which of its pixels shows in its box, relative to the place.",
+        nullptr, true)
+    .AddOptionalArg<std::vector<int>>(
+        "frames", "``(begin, end)`` of the frames that have the box. Default: all.", nullptr, true)
+    .AddOptionalArg<int>("copied",
+                         "At least 0: `images` are maps of integers that are copied, never "
+                         "blended; where images are "
+                         "blended this one of them shows, 0 the own, 1 the first partner.",
+                         -1)
     .AddOptionalArg<float>("mean", "Mean pixel value: one for all channels, or one for each.",
                            std::vector<float>{0.0f})
     .AddOptionalArg<float>("std",
@@ -148,7 +180,10 @@ that stay planes, take vector code; everything else is right but slower.)")
     .AddOptionalArg<float>("scale", "What the normalized value is multiplied with.", 1.0f)
     .AddOptionalArg<float>("shift", "What is added after `scale`.", 0.0f)
     .AddOptionalTypeArg("dtype", "Type of the output: FLOAT, FLOAT16, UINT8 or INT8.", DALI_FLOAT)
-    .AddOptionalArg<TensorLayout>("output_layout", "Layout of the output: \"CHW\" or \"HWC\".",
+    .AddOptionalArg<TensorLayout>("output_layout",
+                                  "Layout of the output: \"CHW\" or \"HWC\", of each frame where "
+                                  "there are several; \"CFHW\" or "
+                                  "\"CDHW\" takes the channels out of the frames.",
                                   TensorLayout("CHW"))
     .AddOptionalArg<int>("mirror", "Where nonzero, the image is flipped horizontally.", 0, true)
     .AddOptionalArg<bool>(
