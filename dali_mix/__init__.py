@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from dali_mix.manifold_target import ManifoldTarget
     from dali_mix.methods import CutMix, MixUp
     from dali_mix.metrics import DominantAccuracy, MixAccuracy
+    from dali_mix.multi_target import MultiMixTarget
     from dali_mix.plan import Plan
     from dali_mix.targets import MixTarget
 
@@ -30,6 +31,7 @@ _HOMES = {
     "MixLoss": "losses",
     "MixTarget": "targets",
     "MixUp": "methods",
+    "MultiMixTarget": "multi_target",
     "Plan": "plan",
     "Shard": "_distributed",
     "load_plugin": "_plugin",
@@ -47,6 +49,7 @@ __all__ = [
     "MixLoss",
     "MixTarget",
     "MixUp",
+    "MultiMixTarget",
     "Plan",
     "Shard",
     "__version__",
