@@ -51,9 +51,10 @@ class MixLoader:
                  batch (default without mixing); "fill", with copies of the last sample. A reader
                  whose images are mixed takes "drop" only: DALI pads before it mixes, and samples
                  would mix with copies of themselves; `from_imagefolder` has a way around that
-    mixed:       whether the pipeline puts out (x, y1, y2, lam) rather than (x, y); default: by the
-                 number of outputs, 4 or 2. For tuples of labels say True, with outputs
-                 (x, *y1, *y2, lam), or False, with (x, *y)
+    mixed:       whether the pipeline puts out (x, y1, y2, lam), or (x, ys, weights) where a sample
+                 mixes K images, rather than (x, y); default: by the number of outputs, 4, 3 or 2.
+                 For tuples of labels say True, with outputs (x, *y1, *y2, lam) or
+                 (x, *ys, weights), told apart by the shape of the last, or False, with (x, *y)
     size:        samples of one epoch, for a pipeline without a reader, whose source stops after
                  each epoch or never
     same_draws:  allow pipelines of a list to have one seed, and so to draw alike
@@ -61,8 +62,9 @@ class MixLoader:
     Each step yields (x, target); with a list of pipelines, a list of (x, target):
       x:       (N, C, H, W) images; HWC output comes with channels_last strides, not copied. Other
                shapes are as the pipeline puts them out
-      target:  MixTarget(y1, y2, lam) when mixing, else y; a tuple of these for tuples of labels.
-               Integer labels of shape (N,) or (N, 1) become (N,) int64, all others stay
+      target:  MixTarget(y1, y2, lam) or MultiMixTarget(ys, weights) when mixing, else y; a tuple
+               of these for tuples of labels. Integer labels of shape (N,) or (N, 1) become (N,)
+               int64, and (N, K) in ys; all others stay
     All are where the pipeline put them, CPU or GPU, without a copy (but with exec_dynamic=False),
     and are yours: DALI does not write to them again, even after close().
 
