@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from dali_mix.metrics import DominantAccuracy, MixAccuracy
     from dali_mix.multi_target import MultiMixTarget
     from dali_mix.plan import Plan
+    from dali_mix.schedule import Scheduled
     from dali_mix.targets import MixTarget
 
 _HOMES = {
@@ -33,6 +34,7 @@ _HOMES = {
     "MixUp": "methods",
     "MultiMixTarget": "multi_target",
     "Plan": "plan",
+    "Scheduled": "schedule",
     "Shard": "_distributed",
     "load_plugin": "_plugin",
     "manifold_mixup": "manifold",
@@ -51,6 +53,7 @@ __all__ = [
     "MixUp",
     "MultiMixTarget",
     "Plan",
+    "Scheduled",
     "Shard",
     "__version__",
     "load_plugin",

@@ -18,7 +18,7 @@ from dali_mix._folder import folder_pipeline  # before DALI; says in a sentence 
 import nvidia.dali
 from nvidia.dali.pipeline import Pipeline
 
-from dali_mix import _checkpoint, _distributed
+from dali_mix import _checkpoint, _distributed, schedule
 from dali_mix._batches import Batch, mixes, to_batch
 from dali_mix._culprit import explained
 from dali_mix._distributed import Shard
@@ -178,8 +178,20 @@ class MixLoader:
         """Number, from 0, of the next batch in its epoch."""
         return 0 if self._made >= len(self) else self._made
 
+    def set(self, **values: float) -> None:
+        """Change `Scheduled` numbers of the pipelines by name, without making them anew.
+
+        The new values count from the next batch on that is not computed yet: before the first
+        batch, from that one; later the prefetch_queue_depth - 1 batches that DALI has computed in
+        advance come first. They are part of state_dict(), with the places where they changed.
+
+        A ValueError or TypeError names what cannot be set; then nothing is changed.
+        """
+        self._check_usable()
+        schedule.change(self._pipelines, values)
+
     def state_dict(self) -> dict[str, Any]:
-        """Where the loader stands, as strings, integers and lists, fit for JSON and torch.save.
+        """Where the loader stands, as plain data, fit for JSON and torch.save.
 
         Taken between two batches, a loader that loads it yields the second one next, and all that
         follow, bit for bit, whatever DALI has computed in advance. Each rank saves and loads its
@@ -206,6 +218,7 @@ class MixLoader:
                     "object; give MixLoader a function that makes the pipeline instead."
                 )
             self._pipelines = [opened(source) for source in self._sources]
+        schedule.load(self._pipelines, state["schedules"])
         for pipeline, checkpoint in zip(self._pipelines, checkpoints, strict=True):
             _checkpoint.restore(pipeline, checkpoint)
         self._epoch, self._made = epoch, made
