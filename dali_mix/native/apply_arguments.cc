@@ -161,7 +161,10 @@ void ApplyArguments::AcquireImages(const std::vector<InputShape> &inputs) {
   const TensorLayout &layout = inputs[0].layout;
   interleaved_ = layout.empty() || layout[layout.ndim() - 1] != 'W';
   const auto read = [&](const char *name, int place) {
-    if (inputs[place].layout != layout)
+    const TensorLayout &own = inputs[place].layout;
+    // Maps may come back from a resize with a channel.
+    const bool alike = own == layout || (copies_ && layout == "HW" && own == "HWC");
+    if (!alike)
       Refuse(name, " must have the layout of the images, \"", layout.str(), "\", got \"",
              inputs[place].layout.str(), "\".");
     ImageInput images = ReadShapes(name, inputs[place]);
@@ -191,15 +194,18 @@ void ApplyArguments::AcquireImages(const std::vector<InputShape> &inputs) {
 }
 
 // "CHW" and "HWC" stand for each frame of a sequence; "CFHW" takes the channels out of the frames.
+// Maps keep theirs.
 void ApplyArguments::AcquireOutputLayout(const TensorLayout &layout) {
   const char frames = FramesOf(layout);
   std::string asked = asked_layout_.str();
-  if (layout == "HW") {
-    if (!copies_)
-      Refuse(
-          "images must be \"HWC\" or \"CHW\", or sequences of these, got \"HW\". fn.reshape adds a "
-          "channel.");
-    asked = "HW";
+  if (layout == "HW" && !copies_)
+    Refuse(
+        "images must be \"HWC\" or \"CHW\", or sequences of these, got \"HW\". fn.reshape adds a "
+        "channel.");
+  if (copies_) {
+    out_layout_ = layout.empty() ? TensorLayout("HWC") : layout;
+    planar_ = layout.ndim() > 2 && layout[layout.ndim() - 1] == 'W';
+    return;
   }
   if (frames && asked.size() == 3) asked = frames + asked;
   const std::string sequence = std::string("C") + frames + "HW";

@@ -37,7 +37,8 @@ void ApplyArguments::AcquirePlan(const ArgumentWorkspace &ws) {
         dali::make_string("4 values for each of 1 to ", kMaxBoxes, " boxes"), box_.Length());
   check("box", images_ == 2 || boxes == images_ - 1 || !box_.Given(),
         dali::make_string("4 values for each of the ", images_ - 1, " partners"), box_.Length());
-  check("fit", !fit_.Given() || fit_.Length() == 1, "1 value", fit_.Length());
+  check("fit", !fit_.Given() || fit_.Length() == 1 || fit_.Length() == 2, "1 or 2 values",
+        fit_.Length());
   check("offset", !offset_.Given() || offset_.Length() == 2 * (images_ - 1),
         dali::make_string(2 * (images_ - 1), " values"), offset_.Length());
   check("frames", !frames_.Given() || frames_.Length() == 2, "2 values", frames_.Length());
@@ -154,10 +155,6 @@ void ApplyArguments::DropWhatDoesNotShow(Mix &mix, int i) const {
 
 void ApplyArguments::CheckMask(Mix &mix, int i) const {
   if (!mix.masked) return;
-  const Extent mask = masks_[i], size = inputs_[0].windows[i].size;
-  if (mask.height > size.height || mask.width > size.width)
-    Refuse("mask must not be larger than the output of ", size.height, " x ", size.width, ", got ",
-           mask.height, " x ", mask.width, " for sample ", i, ".");
   if (mix.images > 2)
     Refuse("mask needs samples of two images, got ", mix.images, " for sample ", i, ".");
 }

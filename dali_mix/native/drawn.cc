@@ -51,7 +51,8 @@ DrawnSample DrawResized(double side, Volume size, Rng rng) {
   const int width = static_cast<int>(size.width * side);
   drawn.boxes[0] = DrawPlace(Place::kInside, height, width, size.height, size.width, rng);
   drawn.end_frame = size.frames;
-  drawn.fit = !drawn.boxes[0].Empty();
+  const Box &box = drawn.boxes[0];
+  drawn.fit[0] = box.y1 - box.y0, drawn.fit[1] = box.x1 - box.x0;
   CountPair(drawn, size);
   return drawn;
 }

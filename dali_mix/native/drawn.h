@@ -18,7 +18,7 @@ struct DrawnSample {
   float weights[kMaxImages] = {1};  // where there is no box
   Box boxes[kMaxBoxes] = {};        // of the partners, or several of one
   int offsets[kMaxImages - 1][2] = {};
-  int fit = 0;
+  int fit[2] = {};  // size that the whole partner is given; 0, 0: its own
   int first_frame = 0, end_frame = 0;
   DrawnMask mask;
   float lam[kMaxImages] = {1};  // shares, counted

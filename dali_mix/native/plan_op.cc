@@ -161,6 +161,8 @@ void PlanOp::CheckOptions(const OpSpec &spec) const {
   if (given_box_.Given() &&
       !Any(methods_, [](const Method &method) { return method.kind == Kind::kCutMix; }))
     Refuse("box needs a method that cuts, got no cutmix. Add cutmix, or give lam.");
+  if (given_partner_.Given() && others_ && FitsPartners(methods_))
+    Refuse("partner cannot be given where others are resized into the box.");
   if (given_lam_.HasExplicitValue() && images_ > 2)
     Refuse("lam needs methods of two images, got one of ", images_, ".");
 }
@@ -301,7 +303,7 @@ bool PlanOp::SetupImpl(std::vector<dali::OutputDesc> &outputs, const Workspace &
              shaped(boxes > 1 ? dali::TensorShape<>{boxes, 4} : dali::TensorShape<>{4}, DALI_INT32),
              shaped(many ? images : scalar, DALI_FLOAT), shaped({sequences_ ? 3 : 2}, DALI_INT32)};
   if (MovesPartners(methods_)) outputs.push_back(shaped({images_ - 1, 2}, DALI_INT32));
-  if (FitsPartners(methods_)) outputs.push_back(shaped(scalar, DALI_INT32));
+  if (FitsPartners(methods_)) outputs.push_back(shaped({2}, DALI_INT32));
   if (DrawsFrames(methods_)) outputs.push_back(shaped({2}, DALI_INT32));
   if (DrawsMasks(methods_)) {
     dali::TensorListShape<> masks(count, 2);
@@ -389,7 +391,7 @@ void PlanOp::RunImpl(Workspace &ws) {
   int output = 5;
   if (MovesPartners(methods_))
     Write<int>(ws, output++, [&](int i) { return &drawn_[i].offsets[0][0]; });
-  if (FitsPartners(methods_)) Write<int>(ws, output++, [&](int i) { return &drawn_[i].fit; });
+  if (FitsPartners(methods_)) Write<int>(ws, output++, [&](int i) { return drawn_[i].fit; });
   if (DrawsFrames(methods_))
     Write<int>(ws, output++, [&](int i) { return &drawn_[i].first_frame; });
   if (DrawsMasks(methods_))

@@ -159,7 +159,9 @@ MIX_HD Out MixPixel(const Call &call, const Layered &sample, const float *weight
                     int y, int x, int c) {
   const auto value = [&](int k) { return *PixelAt<In>(sample.Image(k), y, x, c); };
   if constexpr (kIsCopied<In>) {
-    return value(shown.image == kBlended ? call.copied : shown.image);
+    // Of a sample with fewer images the further maps weigh nothing: its own will do.
+    const int blended = call.copied < sample.Images() ? call.copied : 0;
+    return value(shown.image == kBlended ? blended : shown.image);
   } else {
     return ComputePixel<Out>(call, sample, weights, shown, c, value);
   }

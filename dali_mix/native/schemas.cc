@@ -43,7 +43,8 @@ With a method that mixes K > 2 images these are K - 1 partners, K weights, K - 1
 partner, and K shares, the own first. Then follow, if a method draws them, in this order:
 
 * ``offset`` (int32, (K - 1, 2)): which pixels of a partner show in its box, relative to the place.
-* ``fit`` (int32, scalar): whether the whole partner is to be resized into the box.
+* ``fit`` (int32, 2 values): height and width that the whole partner is to be resized to, those of
+  the box; (0, 0): it shows as it is.
 * ``frames`` (int32, 2 values): ``(begin, end)`` of the frames that have the box.
 * ``mask`` (uint8, (H, W)): own weight in 1/255, for pixels or cells; (0, 0): none.
 
