@@ -75,6 +75,11 @@ def given(**arguments: Any) -> dict[str, Any]:
     return {name: value for name, value in arguments.items() if value is not None}
 
 
+def named(names: Sequence[str], values: Sequence[Any]) -> dict[str, Any]:
+    """Not with zip(strict=True): a graph with conditionals has a zip of its own, without it."""
+    return {name: values[k] for k, name in enumerate(names)}
+
+
 def is_tensor(value: Any) -> bool:
     return not isinstance(value, (numbers.Real, str, list, tuple))
 

@@ -52,7 +52,7 @@ class Labels:
             ys = of(labels, second)
             return (ys, lam) if count > 2 else (*ys, lam)
         others = [None] * len(labels) if second is None else second
-        parts = [of(part, other) for part, other in zip(labels, others, strict=True)]
+        parts = [of(labels[k], others[k]) for k in range(len(labels))]
         if count > 2:
             return tuple(parts), lam
         return tuple(own for own, _ in parts), tuple(partner for _, partner in parts), lam

@@ -89,7 +89,7 @@ class Mixing(Pixels, Labels):
         arguments = self._draw_arguments(listed, weights, draw, first_labels)
         # On the CPU, also when it looks at the shapes of GPU images.
         columns = self._mode.ops.dali_mix.plan(*inputs, device="cpu", **given, **arguments)
-        return Plan(**dict(zip(args.columns_of(listed), columns, strict=True)))
+        return Plan(**args.named(args.columns_of(listed), columns))
 
     def mix(
         self,
@@ -182,8 +182,9 @@ class Mixing(Pixels, Labels):
 
     def _second(self, images: Any, labels: Any, given: dict[str, Any]) -> tuple[Any, Any]:
         """The other batch and its labels, where partners come from one; says so in `given`."""
-        second = given.pop("second", None)
-        if second is None and given.get("partner") == "previous":
+        second, partner = given.pop("second", None), given.get("partner")
+        named = isinstance(partner, str)  # else a tensor, which compares to nothing
+        if second is None and named and partner == "previous":
             given["partner"] = "others"
             parts = isinstance(labels, (tuple, list))
             before = self._mode.previous
@@ -193,11 +194,12 @@ class Mixing(Pixels, Labels):
             return None, None
         if not isinstance(second, (tuple, list)) or len(second) != 2:
             raise TypeError("second must be (images2, labels2), where labels2 may be None.")
-        if given.setdefault("partner", "others") != "others":
+        if partner is not None:
             raise ValueError(
-                f"partner must be left out with second, got {given['partner']!r}: each image is "
-                "mixed with the one across."
+                f"partner must be left out with second, got {partner!r}: each image is mixed with "
+                "the one across."
             )
+        given["partner"] = "others"
         return second[0], second[1]
 
     def _masked(self, images: Any, labels: Any, mask: Any, draw: Draw, size: Any) -> Plan:

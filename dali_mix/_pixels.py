@@ -91,7 +91,7 @@ class Pixels:
         )
         outputs = self._mode.ops.dali_mix.resized(*mask, to=size, **columns)
         names = ["box", "lam", "size", *(name for name in ("offset", "fit") if name in columns)]
-        return plan._replace(**dict(zip(names, outputs, strict=True)))
+        return plan._replace(**args.named(names, outputs))
 
     def _further(
         self, images: Any, plan: Plan, others: Any, output: Any, classes: bool

@@ -41,6 +41,11 @@ class Plan(NamedTuple):
     """(N, h, w) uint8, own weight in 1/255, which multiplies `blend` where there is no box; for
     pixels, or for cells: pixel y of H has row y*h // H. (0, 0): none. A list where sizes differ."""
 
+    @property
+    def columns(self) -> tuple[Any, ...]:
+        """Those that are there, in order: what a pipeline puts out to show its plan."""
+        return tuple(column for column in self if column is not None)
+
     def resized(self, height: int, width: int) -> Plan:
         """The same plan for outputs of another size: boxes to the nearest pixel, lam counted again.
 

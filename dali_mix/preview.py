@@ -16,7 +16,7 @@ from dali_mix.methods import CutMix, Method, MixUp
 if TYPE_CHECKING:
     from dali_mix.sheet import Row
 
-_METHODS: dict[str, type[Method]] = {"mixup": MixUp, "cutmix": CutMix}
+_METHODS: dict[str, Any] = {"mixup": MixUp, "cutmix": CutMix}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

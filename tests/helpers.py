@@ -57,6 +57,8 @@ def feed(batches: Sequence[Sequence[np.ndarray]], layout: str = "", device: str 
 
 
 def flatten(outputs: Any) -> list[Any]:
+    if isinstance(outputs, Plan):
+        outputs = outputs.columns
     if isinstance(outputs, (tuple, list)):
         return [node for part in outputs for node in flatten(part)]
     return [outputs]

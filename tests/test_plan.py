@@ -214,7 +214,7 @@ EVERYTHING = {"weights": [1, 2], "prob": 0.8}
 def test_the_plan_does_not_depend_on(other):
     first = draw(16, BOTH, runs=5, **EVERYTHING)
     again = draw(16, BOTH, runs=5, **EVERYTHING, **other)
-    for column, same in zip(first, again, strict=True):
+    for column, same in zip(first.columns, again.columns, strict=True):
         assert column.tobytes() == same.tobytes()
 
 
@@ -251,7 +251,7 @@ def test_giving_partners_changes_nothing_else():
 def test_prob_changes_nothing_of_what_is_mixed():
     every, some = draw(1000, CutMix(1.0)), draw(1000, CutMix(1.0), prob=0.5)
     mixed = some.lam < 1
-    for column, same in zip(every, some, strict=True):
+    for column, same in zip(every.columns, some.columns, strict=True):
         np.testing.assert_array_equal(column[mixed], same[mixed])
 
 
