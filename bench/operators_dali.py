@@ -1,4 +1,4 @@
-"""The contestants of bench/operators.py that are DALI graphs: ours, and those of stock operators."""
+"""The contestants of bench/operators.py that are DALI graphs: ours and stock ones."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
-import nvidia.dali as dali
 import numpy as np
+import nvidia.dali as dali
 from nvidia.dali import fn, math, types
 
 import dali_mix

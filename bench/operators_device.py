@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from bench.floor import floor
@@ -29,11 +29,16 @@ class Device:
         return _device_copy((2 * case.in_bytes + case.out_bytes) // 2)
 
     def free_memory(self) -> int:
-        """Bytes for a case, on the CPU or the GPU."""
+        """Bytes for a case, on the CPU or the GPU; what earlier cases kept is given back."""
+        harness.release_freed_memory()
         if self.name == "cpu":
-            return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+            facts = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
+            return int(facts["MemAvailable"].split()[0]) * 1024
         import torch
+        from nvidia.dali.backend import ReleaseUnusedMemory
 
+        torch.cuda.empty_cache()
+        ReleaseUnusedMemory()
         return torch.cuda.mem_get_info()[0]
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import ctypes
+import gc
 import importlib.metadata
 import json
 import os
@@ -43,6 +44,12 @@ def keep_freed_memory() -> None:
     libc = ctypes.CDLL(None)
     libc.mallopt(trim_threshold, 2**31 - 1)
     libc.mallopt(mmap_max, 0)
+
+
+def release_freed_memory() -> None:
+    """Give back what was kept, before something else of another size."""
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)
 
 
 def compare(

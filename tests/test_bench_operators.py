@@ -1,0 +1,310 @@
+"""bench/operators.py: everything that mixes is checked, and what is missing has a row."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("matplotlib")
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from bench import library_peers, operators, operators_dali, report, torch_peers  # noqa: E402
+from bench.operators_case import Contestant, make_case, memory_needed  # noqa: E402
+from bench.operators_check import verify  # noqa: E402
+from bench.operators_device import EventClock, counted, device, kernels  # noqa: E402
+from bench.peers_import import peer  # noqa: E402
+
+# Of the libraries, when they are imported.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+PROGRAM = ROOT / "bench" / "operators.py"
+OURS = {"dali_mix mixup", "dali_mix cutmix", "dali_mix unmixed"}
+STOCK = {"DALI stock, then cmn", "cmn, then DALI stock", "DALI stock CutMix, then cmn"}
+PEERS = {
+    "timm": "timm.data",
+    "torchvision": "torchvision.transforms.v2",
+    "kornia": "kornia.augmentation",
+}
+FORMATS = [(d, layout) for d in ("float32", "float16", "uint8") for layout in ("CHW", "HWC")]
+
+
+def case(dtype="float32", layout="CHW", count=3, seed=5):
+    kind = {"dtype": dtype, "layout": layout, "threads": 1, "seed": seed}
+    return make_case(count, 32, 48, **kind)
+
+
+def importable(module):
+    found, why = peer(module)
+    if found is None:
+        pytest.skip(why)
+
+
+def verified(made, contestants):
+    """Names of those that mix the first two batches as they say."""
+    for name, contestant in contestants.items():
+        for images in made.batches[:2]:
+            output = contestant.run()
+            if contestant.read is not None:
+                try:
+                    verify(made, images, contestant, contestant.read(output))
+                except AssertionError as error:
+                    raise AssertionError(f"{name}: {error}") from error
+    return set(contestants)
+
+
+@pytest.mark.parametrize(("dtype", "layout"), FORMATS)
+@pytest.mark.parametrize("count", [1, 3])
+def test_every_graph_mixes_as_it_says(dtype, layout, count):
+    made = case(dtype, layout, count)
+    assert verified(made, operators_dali.contestants(made)) == {"feed", "cmn"} | OURS | STOCK
+
+
+@pytest.mark.parametrize(("dtype", "layout"), FORMATS)
+def test_torch_mixes_as_it_says(dtype, layout):
+    made = case(dtype, layout)
+    assert verified(made, torch_peers.contestants(made)) == {"torch eager", "torch.compile"}
+
+
+@pytest.mark.parametrize(("dtype", "layout"), FORMATS)
+@pytest.mark.parametrize(("library", "module"), PEERS.items())
+def test_libraries_mix_as_they_say(library, module, dtype, layout):
+    importable(module)
+    made = case(dtype, layout, count=4)
+    found, missing = library_peers.contestants(made)
+    assert library not in missing
+    assert verified(made, {name: c for name, c in found.items() if name.startswith(library)})
+
+
+def reported(**changed):
+    """A contestant that mixes right, but says something else."""
+    made = case()
+    contestant = operators_dali.contestants(made)["dali_mix mixup"]
+    mixed = contestant.read(contestant.run())
+    verify(made, made.batches[0], contestant, mixed)
+    lied = {name: change(getattr(mixed, name)) for name, change in changed.items()}
+    verify(made, made.batches[0], contestant, mixed._replace(**lied))
+
+
+@pytest.mark.parametrize("changed", [
+    {"lam": lambda lam: lam + 1e-3},
+    {"partner": lambda partner: np.roll(partner, 1)},
+    {"mirror": lambda mirror: 1 - mirror},
+    {"x": lambda x: x + 1e-4},
+    {"cut": lambda cut: True},
+])  # fmt: skip
+def test_a_wrong_report_is_found(changed):
+    with pytest.raises(AssertionError):
+        reported(**changed)
+
+
+def test_a_box_with_another_lam_is_found():
+    made = case()
+    contestant = operators_dali.contestants(made)["dali_mix cutmix"]
+    mixed = contestant.read(contestant.run())
+    with pytest.raises(AssertionError):
+        verify(made, made.batches[0], contestant, mixed._replace(lam=mixed.lam - 1 / (32 * 48)))
+
+
+def test_the_graph_for_a_gpu_runs_whole_when_compiled():
+    """What is compiled for a GPU differs from what is for a CPU; here it runs on the CPU."""
+    made = case("float16")
+    batches = torch_peers.Batches(made)
+    object.__setattr__(made, "device", "gpu")
+    mix = torch_peers._compiled(batches)
+    partner, lam = np.array([2, 0, 1]), np.float32([0.25, 0.9, 0.6])
+    x = mix(batches.images[0], *map(torch_peers.torch.from_numpy, (partner, lam)))
+    mixed = torch_peers.Mixed(x.numpy(), partner, lam)
+    verify(made, made.batches[0], Contestant(mix), mixed)
+
+
+def blocked(name, monkeypatch):
+    """As if the library were not installed."""
+    for loaded in [key for key in sys.modules if key.split(".")[0] == name]:
+        monkeypatch.delitem(sys.modules, loaded)
+    monkeypatch.setitem(sys.modules, name, None)
+
+
+@pytest.mark.parametrize("library", ["timm", "kornia"])
+def test_a_missing_library_has_a_row_that_says_why(library, monkeypatch):
+    blocked(library, monkeypatch)
+    found, missing = library_peers.contestants(case())
+    assert missing[library].startswith("cannot be imported (") and library in missing[library]
+    assert not [name for name in found if name.startswith(library)]
+
+
+def test_a_peer_that_fails_has_a_row_that_says_why():
+    importable("timm.data")
+    found, missing = operators.peers(case(count=3))
+    assert missing["timm Mixup elem"] == "fails (Batch size should be even when using this)"
+    assert "timm Mixup elem" not in found and "torch eager" in found
+
+
+def test_what_does_not_fit_into_memory_is_left_out_with_the_reason():
+    where = device("cpu")
+    key = {"batch": 10**6, "size": 4096, "dtype": "float32", "layout": "CHW"}
+    found = operators.run(key, where, None)
+    assert memory_needed(10**6, 4096, 4096) > where.free_memory()
+    assert found["results"] == {} and "GB are free" in found["missing"]["all"]
+
+
+class Event:
+    """An event of a GPU, whose time is the number of those before it."""
+
+    made = 0
+
+    def record(self):
+        Event.made += 1
+        self.time = Event.made
+
+    def synchronize(self):
+        pass
+
+    def elapsed_time(self, later):
+        return 1e3 * (later.time - self.time)
+
+
+def test_the_clock_of_a_gpu_adds_up_its_events():
+    clock = EventClock(Event)
+    assert [clock() for _ in range(4)] == [0, 1, 2, 3]
+
+
+def test_kernels_and_copies_are_counted_apart():
+    events = [("kernel", 500), ("gpu_memcpy", 7), ("cpu_op", 9), ("kernel", 1500)]
+    assert counted(events) == {"kernels": 2, "copies": 1, "seconds": 2e-6}
+    assert "recorded nothing" in counted([("cpu_op", 9)])["missing"]
+
+
+def test_without_a_gpu_kernels_are_reported_missing():
+    if torch_peers.torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    assert "sees no GPU" in kernels(lambda: None, lambda: None)["missing"]
+
+
+@pytest.mark.gpu
+def test_every_contestant_mixes_as_it_says_on_a_gpu():
+    for dtype, layout in FORMATS:
+        made = make_case(4, 32, 48, dtype=dtype, layout=layout, threads=1, seed=5, device="gpu")
+        found, missing = operators.peers(made)
+        assert "timm FastCollateMixup elem" in missing or "timm" in missing
+        operators.check(made, found)
+        assert verified(made, operators_dali.contestants(made)) == {"feed", "cmn"} | OURS | STOCK
+
+
+def program(*arguments):
+    command = [sys.executable, PROGRAM, *arguments]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+
+
+@pytest.fixture(scope="module")
+def record(tmp_path_factory):
+    out = tmp_path_factory.mktemp("bench") / "operators.json"
+    small = ("--batch", "3", "4", "--size", "32", "--dtype", "float32", "--layout", "HWC")
+    done = program(*small, "--threads", "1", "--rounds", "2", "--no-peers", "--out", out)
+    assert done.returncode == 0, done.stderr
+    assert "batch 4, 32 x 32, float32 HWC" in done.stdout
+    return json.loads(out.read_text())
+
+
+def test_a_run_records_where_it_comes_from(record):
+    assert record["benchmark"] == "operators"
+    assert {"date", "command", "commit", "cpu", "threads", "gpu"} <= record["provenance"].keys()
+    assert {"timm", "torchvision", "kornia"} <= record["provenance"]["packages"].keys()
+
+
+def test_a_run_records_every_round_of_every_contestant(record):
+    assert [case["batch"] for case in record["cases"]] == [3, 4]
+    for measured in record["cases"]:
+        assert measured["results"].keys() == {"floor", "feed", "cmn"} | OURS | STOCK
+        for result in measured["results"].values():
+            assert len(result["wall"]["seconds"]) == 2
+
+
+def test_the_report_shows_the_run(record):
+    text, charts = report.operators("here", record)
+    assert "**float32 HWC, batch 4, 32 x 32 x 3**" in text and "| dali_mix cutmix | " in text
+    assert set(charts) == {"here.svg"}
+
+
+def clocked(seconds, clock):
+    result = {"seconds": [seconds] * 3, "summary": dict.fromkeys(("median", "q1", "q3"), seconds)}
+    return {clock: result | {"ratio": dict.fromkeys(("median", "q1", "q3"), seconds / 4)}}
+
+
+def synthetic(seconds, clock="wall", **key):
+    """A case with given times of its contestants, in seconds."""
+    key = {"batch": 64, "size": 224, "dtype": "float32", "layout": "CHW"} | key
+    times = {"floor": 0.5, "feed": 0.1, "cmn": 4.0} | seconds
+    results = {name: clocked(value, clock) for name, value in times.items()}
+    return key | {"results": results, "missing": {}}
+
+
+def swept(gpu=None):
+    base = {"dali_mix mixup": 2.0, "dali_mix cutmix": 1.0, "timm CutMix elem": 1.5}
+    base = {**base, "torch.compile": 3.0, "torch eager": 5.0}
+    clock = "device" if gpu else "wall"
+    cases = [synthetic(base | {"torch.compile": b}, clock, batch=b) for b in (1, 4, 64)]
+    cases += [synthetic(base, clock, size=32), synthetic(base | {"dali_mix mixup": 4.4}, size=512)]
+    full = {"batch": 1024, "size": 512, "dtype": "float32", "layout": "CHW", "results": {}}
+    cases.append(full | {"missing": {"all": "would take 99.0 GB, and 1.0 GB are free"}})
+    return {"provenance": {"threads": 1, "gpu": gpu}, "cases": cases}
+
+
+def test_a_sweep_shows_the_fastest_other_way_where_we_lose_and_what_is_left_out():
+    text, charts = report.sweep("there", swept())
+    assert set(charts) == {"there-batch.svg", "there-size.svg"}
+    assert (
+        "| float32 CHW | mixup: fastest other | torch.compile **0.50** | torch.compile 2.00 |"
+        in text
+    )
+    assert "| float32 CHW | cutmix: fastest other | timm CutMix elem 1.50 |" in text
+    assert "Faster than dali_mix: torch.compile in 0.50 of the time (batch 1, 224 x 224" in text
+    assert "Slower than `cmn`, which does not mix: mixup 1.10 (batch 64, 512 x 512" in text
+    assert "Left out at batch 1024, 512 x 512, float32 CHW: all: would take 99.0 GB" in text
+
+
+def test_a_run_on_a_gpu_shows_kernels_and_rates_or_why_not():
+    measured = synthetic({"dali_mix mixup": 2e-3}, "device")
+    for result in measured["results"].values():
+        result |= {"bytes": 4 * 10**9, "kernels": {"missing": "unseen"}}
+    seen = {"kernels": 1, "copies": 2, "seconds": 1e-3}
+    measured["results"]["dali_mix mixup"]["kernels"] = seen
+    text, charts = report.operators_gpu("gpu", {"cases": [measured]})
+    assert (
+        "| dali_mix mixup | 2.000 (2.000-2.000) | 2000.00 | 2000 | 1 | 2 | 1.000 | 4000 |" in text
+    )
+    assert "| cmn | 4000.000 (4000.000-4000.000) | 1.00 | 1 | unseen |" in text
+    assert set(charts) == {"gpu.svg"}
+
+
+def test_a_sweep_takes_lines_of_batches_and_of_sizes():
+    options = type("Options", (), {"sweep": True, "dtype": ["uint8"], "layout": ["HWC"]})
+    options.batch, options.size = [128], [224]
+    found = list(operators.keys(options))
+    assert {key["batch"] for key in found if key["size"] == 224} == set(operators.BATCHES)
+    assert {key["size"] for key in found if key["batch"] == 64} == set(operators.SIZES)
+    assert len({tuple(key.values()) for key in found}) == len(found)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--batch", "0"], "argument --batch: must be an integer of at least 1, got 0"),
+        (["--device", "gpu"], "--device gpu needs a GPU that torch can use, and there is none"),
+        (["--sweep", "--size", "32"], "--sweep chooses batches and sizes itself, give no --batch "
+                                      "and no --size"),
+    ],
+)  # fmt: skip
+def test_wrong_arguments_are_one_sentence_and_status_2(arguments, sentence, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["operators.py", *arguments])
+    monkeypatch.setattr(torch_peers.torch.cuda, "is_available", lambda: False)
+    with pytest.raises(SystemExit, match="2"):
+        operators.main()
+    assert capsys.readouterr().err == f"operators.py: {sentence}. Try --help.\n"
