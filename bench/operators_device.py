@@ -37,6 +37,9 @@ class Device:
         import torch
         from nvidia.dali.backend import ReleaseUnusedMemory
 
+        from bench.torch_peers import on_device
+
+        on_device.cache_clear()
         torch.cuda.empty_cache()
         ReleaseUnusedMemory()
         return torch.cuda.mem_get_info()[0]

@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from bench import library_peers, operators, operators_dali, report, torch_peers  # noqa: E402
+from bench.floor import floor  # noqa: E402
 from bench.operators_case import Contestant, make_case, memory_needed  # noqa: E402
 from bench.operators_check import verify  # noqa: E402
 from bench.operators_device import EventClock, counted, device, kernels  # noqa: E402
@@ -126,17 +127,21 @@ def test_the_graph_for_a_gpu_runs_whole_when_compiled():
 
 def blocked(name, monkeypatch):
     """As if the library were not installed."""
-    for loaded in [key for key in sys.modules if key.split(".")[0] == name]:
-        monkeypatch.delitem(sys.modules, loaded)
+    monkeypatch.delitem(sys.modules, PEERS.get(name, name), raising=False)
     monkeypatch.setitem(sys.modules, name, None)
 
 
-@pytest.mark.parametrize("library", ["timm", "kornia"])
+@pytest.mark.parametrize("library", PEERS)
 def test_a_missing_library_has_a_row_that_says_why(library, monkeypatch):
     blocked(library, monkeypatch)
     found, missing = library_peers.contestants(case())
     assert missing[library].startswith("cannot be imported (") and library in missing[library]
     assert not [name for name in found if name.startswith(library)]
+
+
+def test_without_torch_one_row_says_so(monkeypatch):
+    blocked("torch", monkeypatch)
+    assert operators.peers(case()) == ({}, {"torch and what needs it": "PyTorch is not installed"})
 
 
 def test_a_peer_that_fails_has_a_row_that_says_why():
@@ -152,6 +157,16 @@ def test_what_does_not_fit_into_memory_is_left_out_with_the_reason():
     found = operators.run(key, where, None)
     assert memory_needed(10**6, 4096, 4096) > where.free_memory()
     assert found["results"] == {} and "GB are free" in found["missing"]["all"]
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_the_floor_writes_every_line_of_every_sample(threads):
+    images = list(np.random.default_rng(0).integers(1, 256, (3, 31, 47, 3), np.uint8))
+    run = floor([images], 2 * images[0].nbytes, threads)
+    run.memory[:] = 0
+    run()
+    lines = run.memory[run.memory.nonzero()[0][0] :][: 3 * 8768].reshape(3, 137, 64)  # 8,742 bytes
+    assert lines[:, :136].any(-1).all() and not lines[:, 136].any()
 
 
 class Event:
