@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -30,6 +31,14 @@ class Case:
     seed: int
     device: str = "cpu"
     """Where the images are and the work is done: cpu or gpu."""
+
+    @functools.cached_property
+    def tensors(self) -> list[Any]:
+        """The images as torch's tensors on the device, which all contestants share."""
+        import torch
+
+        device = "cuda" if self.device == "gpu" else "cpu"
+        return [torch.from_numpy(images).to(device) for images in self.batches]
 
     @property
     def count(self) -> int:

@@ -73,12 +73,8 @@ def _runner(case: Case, graph: Callable[..., Any]) -> Callable[[], Any]:
 
 
 def _fed(case: Case) -> Iterator[Any]:
-    if case.device == "gpu":
-        from bench.torch_peers import on_device
-
-        batches: list[Any] = on_device(case)
-    else:
-        batches = [list(images) for images in case.batches]
+    on_cpu = (list(images) for images in case.batches)
+    batches = case.tensors if case.device == "gpu" else list(on_cpu)
     while True:
         yield from batches
 

@@ -39,8 +39,8 @@ def operators_gpu(name: str, run: dict[str, Any]) -> tuple[str, dict[str, str]]:
         f"{ROWS}`floor` is a device copy that moves as many bytes as mixing must: both images "
         "read, the result written; GB/s count these bytes, for what does not mix those of one "
         "image. The images lie on the GPU. Times are between events of the GPU, with the host's "
-        "work where the GPU waits for it; kernels, and the time in them, are those of one batch, "
-        f"as CUPTI records them. {PEERS}"
+        "work where the GPU waits for it; kernels and copies, and the time in them, are those of "
+        f"one batch, as CUPTI records them. {PEERS}"
     )
     lines = ["## The operator on a GPU", "", text]
     for case in run["cases"]:
@@ -74,7 +74,7 @@ def cpu_table(case: dict[str, Any]) -> list[str]:
 
 
 def gpu_table(case: dict[str, Any]) -> list[str]:
-    columns = ["ms", "x cmn's speed", "GB/s", "kernels", "copies", "ms in kernels", "GB/s in them"]
+    columns = ["ms", "x cmn's speed", "GB/s", "kernels", "copies", "ms in these", "GB/s in these"]
     lines = head(columns)
     cmn = case["results"]["cmn"]["device"]["seconds"]
     for name, result in case["results"].items():

@@ -146,16 +146,18 @@ def losses(cases: Cases) -> list[str]:
 
 
 def left_out(cases: Cases) -> list[str]:
-    """What did not run, by reason."""
-    reasons: dict[tuple[str, str], list[str]] = {}
+    """What did not run, once for each batch and size."""
+    where: dict[tuple[int, int, tuple[str, ...]], Cases] = {}
     for case in cases:
-        for name, why in case["missing"].items():
-            reasons.setdefault((short(case), why), []).append(name)
-    return [
-        line
-        for (where, why), names in reasons.items()
-        for line in ("", f"Left out at {where}: {', '.join(names)}: {why}.")
-    ]
+        if case["missing"]:
+            where.setdefault((case["batch"], case["size"], tuple(case["missing"])), []).append(case)
+    lines = []
+    for (batch, size, names), alike in where.items():
+        kinds = ", ".join(f"{case['dtype']} {case['layout']}" for case in alike)
+        reasons = "; ".join(sorted(set(alike[0]["missing"].values())))
+        named = ", ".join(names)
+        lines += ["", f"Left out at batch {batch}, {size} x {size} ({kinds}): {named}: {reasons}."]
+    return lines
 
 
 def short(case: dict[str, Any]) -> str:

@@ -3,7 +3,6 @@ share: the images as one tensor, normalised and laid out in the fastest way foun
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -17,19 +16,12 @@ ROUNDINGS = 8
 pixels times k, plus s, and both constants."""
 
 
-@functools.lru_cache(maxsize=1)  # all contestants of a case share them
-def on_device(case: Case) -> list[Tensor]:
-    """The images of a case as tensors on its device."""
-    device = "cuda" if case.device == "gpu" else "cpu"
-    return [torch.from_numpy(images).to(device) for images in case.batches]
-
-
 class Batches:
     """The images of a case as tensors on its device, and the steps around the mixing."""
 
     def __init__(self, case: Case) -> None:
         self.case = case
-        self.images = on_device(case)
+        self.images: list[Tensor] = case.tensors
         self.device = self.images[0].device
         self.dtype: torch.dtype = getattr(torch, case.dtype)
         # Arithmetic in float16 is what is fast on a GPU, and slow on a CPU.
