@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import itertools
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -21,7 +22,7 @@ Output = dict[str, Any]
 
 def contestants(case: Case) -> Contestants:
     found = {
-        "feed": Contestant(_runner(case, lambda images, mirror, output: images), images_read=0),
+        "feed": Contestant(_runner(case, _feed), images_read=0),
         "cmn": Contestant(_runner(case, _cmn_told), partial(_read, cut=False), images_read=1),
         "dali_mix unmixed": Contestant(_runner(case, _ours_unmixed), _read, images_read=1),
     }
@@ -57,8 +58,9 @@ def _runner(case: Case, graph: Callable[..., Any]) -> Callable[[], Any]:
         exec_async=False,
     )
     def define() -> Any:
+        batches = itertools.cycle(case.tensors if on_gpu else case.batches)
         images = fn.external_source(
-            _fed(case), layout="HWC", batch=True, no_copy=True, device=case.device
+            batches, layout="HWC", batch=True, no_copy=True, device=case.device
         )
         return graph(images, fn.random.coin_flip(dtype=types.INT32), output)
 
@@ -72,18 +74,16 @@ def _runner(case: Case, graph: Callable[..., Any]) -> Callable[[], Any]:
     return lambda: built.run(torch.cuda.current_stream())
 
 
-def _fed(case: Case) -> Iterator[Any]:
-    on_cpu = (list(images) for images in case.batches)
-    batches = case.tensors if case.device == "gpu" else list(on_cpu)
-    while True:
-        yield from batches
-
-
 def _read(outputs: Any, cut: bool = False) -> Mixed:
     columns = (np.stack([np.asarray(x) for x in column.as_cpu()]) for column in outputs)
     x, *told = columns
     partner, lam, mirror, *partner_mirror = (column.reshape(len(x)) for column in told)
     return Mixed(x, partner, lam, cut, mirror, *partner_mirror)
+
+
+def _feed(images: Any, mirror: Any, output: Output) -> Any:
+    # The images themselves, as an output, would be copied, which they are in no other row.
+    return images.shape()
 
 
 def _cmn(images: Any, mirror: Any, output: Output) -> Any:
