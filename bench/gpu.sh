@@ -74,6 +74,11 @@ run_bench() {
   step kernel "$kernel" time "$out/bench/kernel.json"
   step loss "$python" bench/loss.py --device cuda --batch 1024 --classes 1000 21843 \
     --out "$out/bench/loss.json"
+  step operators "$python" bench/operators.py --device gpu --batch 256 --rounds 10 \
+    --dtype float32 float16 uint8 --out "$out/bench/operators-gpu.json"
+  # One type and layout: the rest of a sweep is for who has the machine for longer.
+  step operators_sweep "$python" bench/operators.py --device gpu --sweep --rounds 5 \
+    --dtype float16 --layout CHW --out "$out/bench/operators-gpu-sweep.json"
   step operators_on_the_cpu "$python" bench/operators.py --no-peers --out "$out/bench/operators.json"
 }
 

@@ -1,184 +1,124 @@
 """One batch of decoded uint8 images to a mixed, normalised tensor: dali_mix against the others.
 
-    floor                 no arithmetic: read both images, write as many bytes, same threads
-    feed                  external_source alone: what every DALI row below contains
+    floor                 no arithmetic: read both images, write as many bytes, same threads; on a
+                          GPU a device copy of as many bytes
+    feed                  external_source alone, its output the shapes: what every DALI row below
+                          contains
     cmn                   DALI's crop_mirror_normalize, NOT mixing: the baseline
     dali_mix …            mixup, cutmix, and apply without a plan, with mirror flags as cmn has
-    DALI stock …          mixup of permute_batch and arithmetic, before or after cmn
-    torch eager           index, lerp, normalise on the whole batch, as fastai mixes
-    torch.compile         the same, compiled
-    timm …                Mixup, per batch and per sample (elem), on normalised tensors
+    DALI stock …          mixup of permute_batch and arithmetic, before or after cmn; CutMix of
+                          multi_paste before cmn
+    torch eager           normalise, index, lerp on the whole batch, as fastai mixes
+    torch.compile         the same in one expression, compiled
+    timm, torchvision, kornia: their own classes on normalised tensors, labels (1,000 classes) too;
+                          timm's FastCollateMixup on uint8 images, normalised afterwards
 
-A row is the time of one batch, one whole `pipeline.run()` for the DALI rows, fed without a copy, on
-the synchronous executor. Results are checked before they are timed. "net" takes the feed off: the
-speed of the operator relative to cmn without it.
+A row is the time of one batch: for DALI one whole `pipeline.run()`, fed without a copy, on the
+CPU with the synchronous executor; for the rest one call on images that are one tensor already. No
+row decodes. What is freed stays in the process, and OpenMP's threads spin for each other only
+briefly (GOMP_SPINCOUNT, 1000 unless set), which is the best for those who mix in PyTorch.
+Results are checked before they are timed; what cannot run has a row that says why. "net" takes the
+feed off: the speed of the operator relative to cmn without it.
+
+--sweep takes lines of batch sizes and of image sizes, in all types and layouts, with 7 rounds.
 """
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
+
+# Read when torch is imported: the profiler's own messages, and for how long OpenMP's threads spin
+# for each other before they sleep. Beside any other program, what torch spins by default takes 30
+# times as long as the work.
+os.environ.setdefault("KINETO_LOG_LEVEL", "99")
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-import nvidia.dali as dali
-from nvidia.dali import fn, types
-
-import dali_mix
-import dali_mix.fn as dmix
-from bench import torch_peers
-from bench.floor import floor
+from bench import operators_dali
+from bench.operators_case import (
+    DTYPES,
+    Case,
+    Contestant,
+    Contestants,
+    Missing,
+    make_case,
+    memory_needed,
+)
+from bench.operators_check import verify
+from bench.operators_device import Device, device, kernels
 from dali_mix import _harness as harness
 
-MEAN, STD = [123.675, 116.28, 103.53], [58.395, 57.12, 57.375]
-DTYPES = {"float32": types.FLOAT, "float16": types.FLOAT16, "uint8": types.UINT8}
 BASELINE = "cmn"
+PEERS = ("torchvision", "timm", "kornia")
+BATCHES = (1, 4, 16, 64, 256, 1024)
+"""Of a sweep, at 224 x 224."""
+SIZES = (32, 64, 128, 224, 512)
+"""Of a sweep, in batches of 64."""
 
 
-class Case(NamedTuple):
-    """What is measured: everything that a contestant needs to know."""
+def peers(case: Case) -> tuple[Contestants, Missing]:
+    """What mixes in PyTorch."""
+    try:
+        import torch
 
-    batches: list[list[np.ndarray]]
-    """A few batches of (H, W, 3) uint8 images, fed in turn."""
-    dtype: str
-    layout: str
-    threads: int
-    seed: int
-
-    @property
-    def out_bytes(self) -> int:
-        return self.batches[0][0].size * np.dtype(self.dtype).itemsize
-
-
-def make_case(batch: int, size: int, dtype: str, layout: str, options: Any) -> Case:
-    rng = np.random.default_rng(options.seed)
-    shape = (batch, size, size, 3)
-    batches = [list(rng.integers(0, 256, shape, np.uint8)) for _ in range(3)]
-    return Case(batches, dtype, layout, options.threads, options.seed)
-
-
-def pipeline(case: Case, graph: Callable[..., Any]) -> Any:
-    """A built pipeline that feeds the images of `case` to `graph(images, mirror, output)`."""
-
-    def feed() -> Iterator[list[np.ndarray]]:
-        while True:
-            yield from case.batches
-
-    output = {"mean": MEAN, "std": STD, "dtype": DTYPES[case.dtype], "output_layout": case.layout}
-    if case.dtype == "uint8":
-        output |= {"scale": 40.0, "shift": 128.0}
-
-    @dali.pipeline_def(
-        batch_size=len(case.batches[0]),
-        num_threads=case.threads,
-        device_id=None,
-        seed=case.seed,
-        prefetch_queue_depth=1,
-        exec_dynamic=False,
-        exec_pipelined=False,
-        exec_async=False,
-    )
-    def define() -> Any:
-        images = fn.external_source(feed(), layout="HWC", batch=True, no_copy=True)
-        return graph(images, fn.random.coin_flip(dtype=types.INT32), output)
-
-    built = define()
-    built.build()
-    return built
+        from bench import library_peers, torch_peers
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        return {}, {"torch and what needs it": "PyTorch is not installed"}
+    torch.set_num_threads(case.threads)
+    libraries, missing = library_peers.contestants(case)
+    found = torch_peers.contestants(case) | libraries
+    for name in list(found):
+        try:
+            found[name].run()
+        except Exception as error:  # any: a peer has its own ways to fail
+            missing[name] = f"fails ({str(error).strip().splitlines()[0]})"
+            del found[name]
+    return found, missing
 
 
-def cmn(images: Any, mirror: Any, output: dict[str, Any]) -> Any:
-    return fn.crop_mirror_normalize(images, mirror=mirror, **output)
+def check(case: Case, contestants: Contestants) -> None:
+    """Every contestant mixes as it says, on the batch that its second call takes."""
+    for name, contestant in contestants.items():
+        output = contestant.run()
+        if contestant.read is not None:
+            try:
+                verify(case, case.batches[1], contestant, contestant.read(output))
+            except AssertionError as error:
+                raise AssertionError(f"{name}: {error}") from error
 
 
-def ours(methods: Any) -> Callable[..., Any]:
-    def graph(images: Any, mirror: Any, output: dict[str, Any]) -> Any:
-        x, plan = dmix.mix(images, None, methods, mirror=mirror, **output)
-        return (x, plan.partner, plan.lam, mirror)
-
-    return graph
-
-
-def ours_unmixed(images: Any, mirror: Any, output: dict[str, Any]) -> Any:
-    return dmix.apply(images, dali_mix.Plan(None, None, None, None, None), mirror=mirror, **output)
-
-
-def stock(*, normalize_first: bool) -> Callable[..., Any]:
-    """Mixup as it is composed from stock operators."""
-
-    def blend(x: Any, partner: Any, lam: Any) -> Any:
-        return x * lam + fn.permute_batch(x, indices=partner) * (1 - lam)
-
-    def graph(images: Any, mirror: Any, output: dict[str, Any]) -> Any:
-        partner = fn.batch_permutation(no_fixed_points=True)
-        lam = fn.random.beta(alpha=1.0, beta=1.0)
-        if normalize_first:
-            # DALI's arithmetic takes no float16: normalise to float32, mix, then cast.
-            x = cmn(images, mirror, {**output, "dtype": types.FLOAT})
-            x = fn.cast(blend(x, partner, lam), dtype=output["dtype"])
-        else:
-            flipped = fn.flip(images, horizontal=mirror)
-            x = cmn(fn.reshape(blend(flipped, partner, lam), layout="HWC"), 0, output)
-        return (x, partner, lam, mirror)
-
-    return graph
-
-
-GRAPHS: dict[str, Callable[..., Any]] = {
-    "feed": lambda images, mirror, output: images,
-    "cmn": cmn,
-    "dali_mix mixup": ours(dali_mix.MixUp(alpha=1.0, fold=False)),
-    "dali_mix cutmix": ours(dali_mix.CutMix(alpha=1.0)),
-    "dali_mix unmixed": ours_unmixed,
-    "DALI stock, then cmn": stock(normalize_first=False),
-    "cmn, then DALI stock": stock(normalize_first=True),
-}
-
-
-def check(case: Case, pipelines: dict[str, Any]) -> None:
-    """Mixup rows agree with float64 arithmetic on the plan that they report."""
-    places = {"float32": 1e-5, "float16": 4e-3, "uint8": 0.51}[case.dtype]
-    for name in ("dali_mix mixup", "cmn, then DALI stock"):
-        x, partner, lam, mirror = (
-            [np.asarray(tensor) for tensor in column] for column in pipelines[name].run()
-        )
-        images = case.batches[0]
-        for i in (0, 1, len(images) - 1):
-            j = int(partner[i])
-            own, other = (images[k][:, :: -1 if mirror[k] else 1] for k in (i, j))
-            expected = lam[i] * _normalized(own, case) + (1 - lam[i]) * _normalized(other, case)
-            if case.layout == "CHW":
-                expected = expected.transpose(2, 0, 1)
-            if case.dtype == "uint8":
-                expected = expected.clip(0, 255)
-            np.testing.assert_allclose(x[i].astype(float), expected, atol=places, err_msg=name)
-
-
-def _normalized(image: np.ndarray, case: Case) -> np.ndarray:
-    scale, shift = (40.0, 128.0) if case.dtype == "uint8" else (1.0, 0.0)
-    return scale * (image.astype(float) - MEAN) / STD + shift
-
-
-def measure(case: Case, options: Any) -> tuple[dict[str, Any], dict[str, str]]:
+def measure(case: Case, where: Device, options: Any) -> dict[str, Any]:
     """Times of every contestant, and for those that are missing why."""
-    pipelines = {name: pipeline(case, graph) for name, graph in GRAPHS.items()}
-    contestants: dict[str, Callable[[], object]] = {
-        "floor": floor(case.batches, case.out_bytes, case.threads)
-    }
-    contestants |= {name: built.run for name, built in pipelines.items()}
-    peers, missing = torch_peers.contestants(case, MEAN, STD) if options.peers else ({}, {})
+    found = operators_dali.contestants(case)
+    for contestant in found.values():
+        contestant.run()
+    others, missing = peers(case) if options.peers else ({}, {})
+    found = found | others
+    floor = Contestant(where.floor(case))
     results = harness.compare(
-        contestants | peers,
+        {"floor": floor.run} | {name: contestant.run for name, contestant in found.items()},
         baseline=BASELINE,
-        check=lambda: check(case, pipelines),
+        check=lambda: check(case, found),
         rounds=options.rounds,
+        synchronize=where.synchronize,
+        clocks=where.clocks,
         seed=case.seed,
     )
-    return results, missing
+    if where.gpu:
+        for name, contestant in {"floor": floor, **found}.items():
+            moved = contestant.images_read * case.in_bytes + case.out_bytes
+            results[name]["bytes"] = moved if contestant.images_read else 0
+            results[name]["kernels"] = kernels(contestant.run, where.synchronize)
+    return {"results": results, "missing": missing}
 
 
 def speed_net_of_feed(results: dict[str, Any]) -> dict[str, str]:
@@ -186,42 +126,101 @@ def speed_net_of_feed(results: dict[str, Any]) -> dict[str, str]:
     wall = {name: np.array(result["wall"]["seconds"]) for name, result in results.items()}
     column = {}
     for name, seconds in wall.items():
-        with np.errstate(divide="ignore", invalid="ignore"):
-            net = (wall[BASELINE] - wall["feed"]) / (seconds - wall["feed"])
         as_measured = np.median(wall[BASELINE] / seconds)
         column[name] = f"{as_measured:.2f}x"
-        if name in GRAPHS and name != "feed":
+        if contains_feed(name):
+            with np.errstate(divide="ignore", invalid="ignore"):
+                net = (wall[BASELINE] - wall["feed"]) / (seconds - wall["feed"])
             column[name] += f", net {np.median(net):.2f}x"
     return column
 
 
+def contains_feed(name: str) -> bool:
+    return name == BASELINE or "dali" in name.lower()
+
+
+def formats(options: Any) -> Iterator[dict[str, str]]:
+    """Types and layouts that are asked for."""
+    for dtype in options.dtype or (DTYPES if options.sweep else DTYPES[:2]):
+        for layout in options.layout or ("CHW", "HWC"):
+            yield {"dtype": dtype, "layout": layout}
+
+
+def keys(options: Any) -> Iterator[dict[str, Any]]:
+    """Batch, size, type and layout of every case."""
+    sizes = [(batch, size) for batch in options.batch for size in options.size]
+    if options.sweep:
+        sizes = [(batch, 224) for batch in BATCHES]
+        sizes += [(64, size) for size in SIZES if size != 224]
+        sizes.append((BATCHES[-1], SIZES[-1]))
+    for kind in formats(options):
+        for batch, size in sizes:
+            yield {"batch": batch, "size": size, **kind}
+
+
+def run(key: dict[str, Any], where: Device, options: Any) -> dict[str, Any]:
+    """One case, or why it is left out."""
+    shape = key["batch"], key["size"], key["size"]
+    needed, free = memory_needed(*shape), where.free_memory()
+    if needed > free:
+        why = f"would take {needed / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free"
+        return key | {"results": {}, "missing": {"all": why}}
+    kind = {name: key[name] for name in ("dtype", "layout")}
+    where_and_how = {"threads": options.threads, "seed": options.seed, "device": where.name}
+    return key | measure(make_case(*shape, **kind, **where_and_how), where, options)
+
+
 def main() -> None:
+    options, where = arguments()
+    harness.keep_freed_memory()
+    cases = []
+    for key in keys(options):
+        cases.append(case := run(key, where, options))
+        print("\nbatch {batch}, {size} x {size}, {dtype} {layout}".format(**case))
+        if case["results"]:
+            print(harness.table(case["results"], speed_net_of_feed(case["results"])))
+        for name, why in case["missing"].items():
+            print(f"{name:32} missing: {why}")
+    if options.out:
+        harness.write(options.out, record(cases, where, options))
+
+
+def record(cases: list[dict[str, Any]], where: Device, options: Any) -> dict[str, Any]:
+    words = ["operators", "gpu" if where.gpu else "", "sweep" if options.sweep else ""]
+    return {
+        "benchmark": " ".join(filter(None, words)),
+        "provenance": harness.provenance(*PEERS, threads=options.threads, gpu=where.gpu),
+        "settings": {
+            "rounds": options.rounds,
+            "seed": options.seed,
+            "baseline": BASELINE,
+            "GOMP_SPINCOUNT": os.environ["GOMP_SPINCOUNT"],
+        },
+        "cases": cases,
+    }
+
+
+def arguments() -> tuple[Any, Device]:
     parser = harness.Parser(__doc__)
-    parser.add_argument("--batch", type=harness.positive, nargs="+", default=[128])
-    parser.add_argument("--size", type=harness.positive, nargs="+", default=[224])
-    parser.add_argument("--dtype", choices=DTYPES, nargs="+", default=["float32", "float16"])
-    parser.add_argument("--layout", choices=["CHW", "HWC"], nargs="+", default=["CHW", "HWC"])
+    parser.set_defaults(rounds=None)
+    several: dict[str, Any] = {"type": harness.positive, "nargs": "+"}
+    parser.add_argument("--batch", **several, help="default 128")
+    parser.add_argument("--size", **several, help="height and width, default 224")
+    parser.add_argument("--dtype", choices=DTYPES, nargs="+", help="default float32 float16")
+    parser.add_argument("--layout", choices=["CHW", "HWC"], nargs="+", help="default both")
     parser.add_argument("--threads", type=harness.positive, default=2, help="default 2")
+    parser.add_argument("--device", choices=["cpu", "gpu"], default="cpu", help="default cpu")
+    parser.add_argument("--sweep", action="store_true", help="many batch sizes and image sizes")
     parser.add_argument("--no-peers", dest="peers", action="store_false", help="DALI rows only")
     options = parser.parse_args()
-    cases = []
-    for batch in options.batch:
-        for size in options.size:
-            for dtype in options.dtype:
-                for layout in options.layout:
-                    case = make_case(batch, size, dtype, layout, options)
-                    results, missing = measure(case, options)
-                    print(f"\nbatch {batch}, {size} x {size}, {dtype} {layout}")
-                    print(harness.table(results, speed_net_of_feed(results)))
-                    for name, why in missing.items():
-                        print(f"{name:32} missing: {why}")
-                    key = {"batch": batch, "size": size, "dtype": dtype, "layout": layout}
-                    cases.append(key | {"results": results, "missing": missing})
-    if options.out:
-        where = harness.provenance(threads=options.threads)
-        settings = {"rounds": options.rounds, "seed": options.seed, "baseline": BASELINE}
-        record = {"benchmark": "operators", "provenance": where, "settings": settings}
-        harness.write(options.out, record | {"cases": cases})
+    if options.sweep and (options.batch or options.size):
+        parser.error("--sweep chooses batches and sizes itself, give no --batch and no --size")
+    options.batch, options.size = options.batch or [128], options.size or [224]
+    options.rounds = options.rounds or (7 if options.sweep else 20)
+    try:
+        return options, device(options.device)
+    except RuntimeError as error:
+        parser.error(f"--device {options.device} {error}")
 
 
 if __name__ == "__main__":

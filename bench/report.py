@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +18,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import matplotlib
 
 matplotlib.use("svg")
-import matplotlib.pyplot as plt
 
-from bench.report_parts import FLOOR, OURS, UNMIXED, row, svg
+from bench.report_operators import operators, operators_gpu
+from bench.report_parts import row, spread
+from bench.report_sweep import sweep
 from bench.report_training import training
 
 HERE = Path(__file__).resolve().parent
@@ -48,7 +48,14 @@ def load(folder: Path) -> dict[str, Any]:
 
 def generate(runs: dict[str, Any]) -> dict[str, str]:
     """Text of every generated file, by its path under bench/."""
-    sections = {"operators": operators, "loss": loss, "training": training}
+    sections = {
+        "operators": operators,
+        "operators sweep": sweep,
+        "operators gpu": operators_gpu,
+        "operators gpu sweep": sweep,
+        "loss": loss,
+        "training": training,
+    }
     files: dict[str, str] = {}
     parts = [INTRO]
     for kind, section in sections.items():
@@ -67,95 +74,15 @@ def where(name: str, run: dict[str, Any]) -> str:
     dirty = " with local changes" if p["dirty"] else ""
     settings = run["settings"]
     count = f"{settings['rounds']} rounds" if "rounds" in settings else f"{settings['seeds']} seeds"
+    gpu = f"{p['gpu']}; " if p.get("gpu") else ""
     facts = [
-        f"{p['cpu']}, {p['cores']} cores, {p['threads']} threads",
+        f"{gpu}{p['cpu']}, {p['cores']} cores, {p['threads']} threads",
         f"load {p['load_average']:.1f} at the end",
         f"{versions}, Python {p['python']}",
         f"commit {p['commit'][:10]}{dirty}, {p['date']}, {count}",
     ]
     command = f"`{p['command']}`, raw run in `results/{name}.json`"
     return f"\n{'; '.join(facts)}. {command}.\n"
-
-
-def spread(values: dict[str, float], factor: float = 1.0, digits: int = 2) -> str:
-    low, high = values["q1"] * factor, values["q3"] * factor
-    return f"{values['median'] * factor:.{digits}f} ({low:.{digits}f}-{high:.{digits}f})"
-
-
-def median(values: Iterable[float]) -> float:
-    ordered = sorted(values)
-    middle = len(ordered) // 2
-    return (ordered[middle] + ordered[~middle]) / 2
-
-
-def operators(name: str, run: dict[str, Any]) -> tuple[str, dict[str, str]]:
-    lines = [
-        "## The operator on a CPU",
-        "",
-        "Decoded uint8 images to a normalised tensor. A DALI row is one whole `pipeline.run()`, "
-        "fed without a copy. `cmn` is DALI's `crop_mirror_normalize`, which does not mix. `feed` "
-        "is the part of every DALI row that hands in the images; `net` takes it off both sides. "
-        "`floor` reads both images and writes as many bytes, without arithmetic.",
-    ]
-    for case in run["cases"]:
-        lines += ["", f"**{title(case)}**", "", *operator_table(case)]
-    chart = f"{name}.svg"
-    lines += ["", f"![Time relative to crop_mirror_normalize]({chart})"]
-    return "\n".join(lines) + "\n", {chart: operator_chart(run)}
-
-
-def title(case: dict[str, Any]) -> str:
-    size = case["size"]
-    return f"{case['dtype']} {case['layout']}, batch {case['batch']}, {size} x {size} x 3"
-
-
-def operator_table(case: dict[str, Any]) -> list[str]:
-    seconds = {name: result["wall"]["seconds"] for name, result in case["results"].items()}
-    lines = [
-        row(["", "ms", "x cmn's speed", "net of the feed", "x floor's time"]),
-        row(["---", "--:", "--:", "--:", "--:"]),
-    ]
-    for name, result in case["results"].items():
-        rounds = list(
-            zip(seconds["cmn"], seconds["feed"], seconds["floor"], seconds[name], strict=True)
-        )
-        speed = median(cmn / own for cmn, _, _, own in rounds)
-        over_floor = median(own / floor for _, _, floor, own in rounds)
-        net = "-"
-        if "dali" in name.lower() or name == "cmn":
-            net = f"{median((cmn - feed) / (own - feed) for cmn, feed, _, own in rounds):.2f}"
-        milliseconds = spread(result["wall"]["summary"], 1e3)
-        lines.append(row([name, milliseconds, f"{speed:.2f}", net, f"{over_floor:.2f}"]))
-    return lines + [row([name, why, "", "", ""]) for name, why in case["missing"].items()]
-
-
-def operator_chart(run: dict[str, Any]) -> str:
-    """Bars of time relative to cmn, a panel for each case."""
-    cases = run["cases"]
-    columns = min(2, len(cases))
-    rows = -(-len(cases) // columns)
-    figure, axes = plt.subplots(
-        rows, columns, figsize=(5.2 * columns, 2.9 * rows), squeeze=False, layout="constrained"
-    )
-    for axis, case in zip(axes.flat, cases, strict=False):
-        names = list(case["results"])[::-1]
-        ratios = [case["results"][name]["wall"]["ratio"]["median"] for name in names]
-        colors = [
-            OURS if n.startswith("dali_mix") else FLOOR if n in ("floor", "feed") else UNMIXED
-            for n in names
-        ]
-        bars = axis.barh(names, ratios, color=colors)
-        axis.bar_label(bars, [f"{ratio:.2f}" for ratio in ratios], padding=3, fontsize=8)
-        axis.axvline(1, color="black", linewidth=0.8)
-        axis.set_xscale("log")
-        axis.set_xlim(min(ratios) / 2, max(ratios) * 2)
-        axis.set_title(title(case), fontsize=9)
-        axis.tick_params(labelsize=8)
-        axis.spines[["top", "right"]].set_visible(False)
-    for axis in axes.flat[len(cases) :]:
-        axis.set_visible(False)
-    figure.supxlabel("time of a batch, cmn (which does not mix) = 1; logarithmic", fontsize=9)
-    return svg(figure)
 
 
 def loss(name: str, run: dict[str, Any]) -> tuple[str, dict[str, str]]:

@@ -1,4 +1,4 @@
-"""What the sections of the report share: table rows, colours, charts as text."""
+"""What the sections of the report share: table rows, figures, colours, charts as text."""
 
 from __future__ import annotations
 
@@ -23,3 +23,14 @@ def svg(figure: Any) -> str:
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     plt.close(figure)
     return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines()) + "\n"
+
+
+def spread(values: dict[str, float], factor: float = 1.0, digits: int = 2) -> str:
+    low, high = values["q1"] * factor, values["q3"] * factor
+    return f"{values['median'] * factor:.{digits}f} ({low:.{digits}f}-{high:.{digits}f})"
+
+
+def median(values: Iterable[float]) -> float:
+    ordered = sorted(values)
+    middle = len(ordered) // 2
+    return (ordered[middle] + ordered[~middle]) / 2

@@ -1,81 +1,126 @@
-"""The peers of bench/operators.py that mix in PyTorch: decoded uint8 images in, mixed tensor out.
-
-Each takes the same images as one (N, H, W, 3) tensor, normalises and mixes on the CPU, and returns
-the tensor in the layout and type asked for. A peer that is not installed is named with the reason.
-"""
+"""The contestants of bench/operators.py that are written in PyTorch, and what all peers in PyTorch
+share: the images as one tensor, normalised and laid out in the fastest way found."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
+import torch
+from torch import Tensor
 
-from dali_mix._harness import keep_freed_memory
+from bench.operators_case import Case, Contestant, Contestants, Mixed
 
-Contestants = dict[str, Callable[[], object]]
+ROUNDINGS = 8
+"""Of what mixes in the type of the output: two products and their sum, and on a GPU, before that,
+pixels times k, plus s, and both constants."""
 
 
-def contestants(
-    case: Any, mean: list[float], std: list[float]
-) -> tuple[Contestants, dict[str, str]]:
-    """What can run here, and for the others why not. uint8 output: no peer offers it."""
-    if case.dtype == "uint8":
-        return {}, {"torch and timm": "mix floating-point tensors only"}
-    try:
-        import torch
-    except ModuleNotFoundError:
-        return {}, {"torch and timm": "PyTorch is not installed"}
-    keep_freed_memory()
-    torch.set_num_threads(case.threads)
-    batches = [torch.from_numpy(np.stack(images)) for images in case.batches]
-    dtype = getattr(torch, case.dtype)
-    count = len(case.batches[0])
-    k, s = (
-        torch.tensor(values).view(1, 1, 1, 3)
-        for values in (1 / np.float32(std), -np.float32(mean) / np.float32(std))
-    )
-    beta = torch.distributions.Beta(1.0, 1.0)
+class Batches:
+    """The images of a case as tensors on its device, and the steps around the mixing."""
 
-    def laid_out(x: Any) -> Any:
-        if case.layout == "CHW":
-            x = x.permute(0, 3, 1, 2)
-        return x.to(dtype, memory_format=torch.contiguous_format).contiguous()
+    def __init__(self, case: Case) -> None:
+        self.case = case
+        self.images: list[Tensor] = case.tensors
+        self.device = self.images[0].device
+        self.dtype: torch.dtype = getattr(torch, case.dtype)
+        # Arithmetic in float16 is what is fast on a GPU, and slow on a CPU.
+        on_gpu_in_half = case.device == "gpu" and case.dtype == "float16"
+        self.arithmetic = torch.float16 if on_gpu_in_half else torch.float32
+        self.k, self.s = (
+            torch.tensor(values, dtype=torch.float32, device=self.device)
+            for values in case.coefficients
+        )
+        last = case.layout == "HWC"
+        self.memory = torch.channels_last if last else torch.contiguous_format
 
-    def mixed(images: Any, partner: Any, lam: Any) -> Any:
-        x = images.float()
-        return laid_out(torch.lerp(x[partner], x, lam.view(-1, 1, 1, 1)) * k + s)
+    def normalized(self, images: Tensor) -> Tensor:
+        """(N, H, W, C) uint8 to (N, C, H, W) of the type in which peers mix."""
+        k, s = (values.view(1, 3, 1, 1).to(self.arithmetic) for values in (self.k, self.s))
+        x = images.permute(0, 3, 1, 2).to(self.arithmetic, memory_format=self.memory)
+        x.mul_(k).add_(s)
+        return x.half() if self.case.dtype == "float16" else x
 
-    def in_turn(mix: Callable[[Any], object]) -> Callable[[], object]:
-        step = 0
+    def finished(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) as the case wants it."""
+        if self.case.dtype == "uint8":
+            x = x.round_().clamp_(0, 255)
+        x = x.to(self.dtype)
+        return (x.permute(0, 2, 3, 1) if self.case.layout == "HWC" else x).contiguous()
 
-        def run() -> object:
+    def in_turn(self, mix: Callable[[Tensor], Any]) -> Callable[[], Any]:
+        """A call mixes the next batch."""
+        step = -1
+
+        def run() -> Any:
             nonlocal step
             step += 1
-            return mix(batches[step % len(batches)])
+            return mix(self.images[step % len(self.images)])
 
         return run
 
-    def with_draw(mix: Callable[..., object]) -> Callable[[], object]:
-        return in_turn(lambda images: mix(images, torch.randperm(count), beta.sample((count,))))
 
-    found: Contestants = {
-        "torch eager": with_draw(mixed),
-        "torch.compile": with_draw(torch.compile(mixed, dynamic=False)),
+def contestants(case: Case) -> Contestants:
+    batches = Batches(case)
+    beta = torch.distributions.Beta(1.0, 1.0)
+
+    def drawn(mix: Callable[..., Tensor], roundings: int) -> Contestant:
+        def mixed(images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+            partner = torch.randperm(case.count).to(batches.device)
+            lam = beta.sample((case.count,)).to(batches.device)
+            return mix(images, partner, lam), partner, lam
+
+        return Contestant(batches.in_turn(mixed), _read, roundings=roundings)
+
+    return {
+        "torch eager": drawn(_eager(batches), ROUNDINGS),
+        "torch.compile": drawn(_compiled(batches), 1),
     }
-    missing = {}
-    try:
-        from timm.data import Mixup
-    except (ImportError, RuntimeError) as error:  # RuntimeError: torchvision of another torch
-        missing["timm"] = f"cannot be imported ({error})"
-    else:
-        labels = torch.arange(count)
-        for mode in ("batch", "elem"):
-            mixup = Mixup(mixup_alpha=1.0, num_classes=1000, mode=mode)
 
-            def timm(images: Any, mixup: Any = mixup) -> Any:
-                x = laid_out(images.float() * k + s)
-                return mixup(x, labels)
 
-            found[f"timm Mixup {mode}"] = in_turn(timm)
-    return found, missing
+def _read(output: tuple[Tensor, Tensor, Tensor]) -> Mixed:
+    return Mixed(*(tensor.cpu().numpy() for tensor in output))
+
+
+def _eager(batches: Batches) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+    """As fastai mixes: normalised images, indexed by the partners, and lerp."""
+
+    def mix(images: Tensor, partner: Tensor, lam: Tensor) -> Tensor:
+        x = batches.normalized(images)
+        weight = lam.view(-1, 1, 1, 1).to(x.dtype)
+        return batches.finished(torch.lerp(x[partner], x, weight))
+
+    return mix
+
+
+def _compiled(batches: Batches) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+    """The same, compiled, in the form that came out fastest.
+
+    On a CPU, images are rows of W*C values with constants as long, since a last dimension of three
+    is not vectorised; and partners are collected, and channels moved to the front, by calls of
+    their own, since within the compiled loop either makes it scalar. On a GPU all is one kernel.
+    """
+    case = batches.case
+    k, s = (values.repeat(case.width) for values in (batches.k, batches.s))
+
+    def rows(images: Tensor, partners: Tensor, lam: Tensor) -> Tensor:
+        own, partners = (x.view(case.count, case.height, -1) for x in (images, partners))
+        weight = lam.view(-1, 1, 1)
+        x = (own.float() * weight + partners.float() * (1 - weight)) * k + s
+        if case.dtype == "uint8":
+            x = x.round().clamp(0, 255)
+        return x.to(batches.dtype).view(images.shape)
+
+    def laid_out(x: Tensor) -> Tensor:
+        return x.permute(0, 3, 1, 2).contiguous() if case.layout == "CHW" else x
+
+    def whole(images: Tensor, partner: Tensor, lam: Tensor) -> Tensor:
+        return laid_out(rows(images, images[partner], lam))
+
+    torch.compiler.reset()  # or the limit of compilations of one function is reached
+    if case.device == "gpu":
+        return torch.compile(whole, dynamic=False)
+    compiled = torch.compile(rows, dynamic=False)
+    return lambda images, partner, lam: laid_out(
+        compiled(images, images.index_select(0, partner), lam)
+    )

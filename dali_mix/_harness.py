@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import ctypes
+import gc
 import importlib.metadata
 import json
 import os
@@ -45,6 +46,12 @@ def keep_freed_memory() -> None:
     libc.mallopt(mmap_max, 0)
 
 
+def release_freed_memory() -> None:
+    """Give back what was kept, before something else of another size."""
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)
+
+
 def compare(
     contestants: Mapping[str, Callable[[], object]],
     *,
@@ -53,6 +60,7 @@ def compare(
     rounds: int = 20,
     min_seconds: float = 0.05,
     synchronize: Callable[[], object] = nothing,
+    clocks: Mapping[str, Callable[[], float]] = CLOCKS,
     seed: int = 0,
 ) -> dict[str, dict[str, Any]]:
     """Time contestants against each other.
@@ -63,40 +71,45 @@ def compare(
     rounds:      samples of each contestant
     min_seconds: a sample repeats the contestant until about this long, found in the warm-up
     synchronize: waits for the device, inside the time
+    clocks:      read before and after each sample, in seconds
     seed:        of the order within the rounds, in a generator of its own
 
-    Returns, for each name, `repeats`, and for the clocks "wall" and "cpu" (of the process, all its
-    threads) `seconds` (each round, per repeat), `summary` and `ratio`: median, q1 and q3.
+    Returns, for each name, `repeats`, and for each of the clocks, which are "wall" and "cpu" (of
+    the process, all its threads) unless others are given, `seconds` (each round, per repeat),
+    `summary` and `ratio`: median, q1 and q3.
     """
     if baseline not in contestants:
         raise ValueError(f"baseline must be one of {list(contestants)}, got {baseline!r}.")
     check()
     repeats = {name: _repeats(run, min_seconds, synchronize) for name, run in contestants.items()}
     seconds: dict[str, dict[str, list[float]]] = {
-        name: {clock: [] for clock in CLOCKS} for name in contestants
+        name: {clock: [] for clock in clocks} for name in contestants
     }
     order = random.Random(seed)
     for _ in range(rounds):
         for name in order.sample(list(contestants), len(contestants)):
-            sample = _sample(contestants[name], repeats[name], synchronize)
+            sample = _sample(contestants[name], repeats[name], synchronize, clocks)
             for clock, value in sample.items():
                 seconds[name][clock].append(value)
     return {
         name: {"repeats": repeats[name]}
-        | {clock: _compared(seconds[name][clock], seconds[baseline][clock]) for clock in CLOCKS}
+        | {clock: _compared(seconds[name][clock], seconds[baseline][clock]) for clock in clocks}
         for name in contestants
     }
 
 
 def _sample(
-    run: Callable[[], object], repeats: int, synchronize: Callable[[], object]
+    run: Callable[[], object],
+    repeats: int,
+    synchronize: Callable[[], object],
+    clocks: Mapping[str, Callable[[], float]] = CLOCKS,
 ) -> dict[str, float]:
     synchronize()
-    start = {clock: now() for clock, now in CLOCKS.items()}
+    start = {clock: now() for clock, now in clocks.items()}
     for _ in range(repeats):
         run()
     synchronize()
-    return {clock: (now() - start[clock]) / repeats for clock, now in CLOCKS.items()}
+    return {clock: (now() - start[clock]) / repeats for clock, now in clocks.items()}
 
 
 def _repeats(
@@ -134,8 +147,9 @@ def table(results: Mapping[str, Mapping[str, Any]], extra: Mapping[str, str] | N
     return "\n".join(lines)
 
 
-def provenance(**more: Any) -> dict[str, Any]:
-    """Where a result comes from. `more`: what the caller knows, such as threads or the GPU."""
+def provenance(*packages: str, **more: Any) -> dict[str, Any]:
+    """Where a result comes from. `packages`: whose versions matter beside the usual ones; `more`:
+    what the caller knows, such as threads or the GPU."""
     return {
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "command": command(),
@@ -147,7 +161,7 @@ def provenance(**more: Any) -> dict[str, Any]:
         "machine": platform.machine(),
         "os": platform.platform(),
         "python": platform.python_version(),
-        "packages": {name: _version(name) for name in PACKAGES},
+        "packages": {name: _version(name) for name in (*PACKAGES, *packages)},
         **more,
     }
 

@@ -1,0 +1,235 @@
+"""bench/operators.py: everything that mixes is checked, and what is missing has a row."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from bench import library_peers, operators, operators_dali, torch_peers  # noqa: E402
+from bench.floor import floor  # noqa: E402
+from bench.operators_case import Contestant, make_case, memory_needed  # noqa: E402
+from bench.operators_check import verify  # noqa: E402
+from bench.operators_device import EventClock, counted, device, kernels  # noqa: E402
+from bench.peers_import import peer  # noqa: E402
+
+# Of the libraries, when they are imported.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+OURS = {"dali_mix mixup", "dali_mix cutmix", "dali_mix unmixed"}
+STOCK = {"DALI stock, then cmn", "cmn, then DALI stock", "DALI stock CutMix, then cmn"}
+PEERS = {
+    "timm": "timm.data",
+    "torchvision": "torchvision.transforms.v2",
+    "kornia": "kornia.augmentation",
+}
+FORMATS = [(d, layout) for d in ("float32", "float16", "uint8") for layout in ("CHW", "HWC")]
+
+
+def case(dtype="float32", layout="CHW", count=3, seed=5):
+    kind = {"dtype": dtype, "layout": layout, "threads": 1, "seed": seed}
+    return make_case(count, 32, 48, **kind)
+
+
+def importable(module):
+    found, why = peer(module)
+    if found is None:
+        pytest.skip(why)
+
+
+def verified(made, contestants):
+    """Names of those that mix the first two batches as they say."""
+    for name, contestant in contestants.items():
+        for images in made.batches[:2]:
+            output = contestant.run()
+            if contestant.read is not None:
+                try:
+                    verify(made, images, contestant, contestant.read(output))
+                except AssertionError as error:
+                    raise AssertionError(f"{name}: {error}") from error
+    return set(contestants)
+
+
+@pytest.mark.parametrize(("dtype", "layout"), FORMATS)
+@pytest.mark.parametrize("count", [1, 3])
+def test_every_graph_mixes_as_it_says(dtype, layout, count):
+    made = case(dtype, layout, count)
+    assert verified(made, operators_dali.contestants(made)) == {"feed", "cmn"} | OURS | STOCK
+
+
+@pytest.mark.parametrize(("dtype", "layout"), FORMATS)
+def test_torch_mixes_as_it_says(dtype, layout):
+    made = case(dtype, layout)
+    assert verified(made, torch_peers.contestants(made)) == {"torch eager", "torch.compile"}
+
+
+@pytest.mark.parametrize(("dtype", "layout"), FORMATS)
+@pytest.mark.parametrize(("library", "module"), PEERS.items())
+def test_libraries_mix_as_they_say(library, module, dtype, layout):
+    importable(module)
+    made = case(dtype, layout, count=4)
+    found, missing = library_peers.contestants(made)
+    assert library not in missing
+    assert verified(made, {name: c for name, c in found.items() if name.startswith(library)})
+
+
+def reported(**changed):
+    """A contestant that mixes right, but says something else."""
+    made = case()
+    contestant = operators_dali.contestants(made)["dali_mix mixup"]
+    mixed = contestant.read(contestant.run())
+    verify(made, made.batches[0], contestant, mixed)
+    lied = {name: change(getattr(mixed, name)) for name, change in changed.items()}
+    verify(made, made.batches[0], contestant, mixed._replace(**lied))
+
+
+@pytest.mark.parametrize("changed", [
+    {"lam": lambda lam: lam + 1e-3},
+    {"partner": lambda partner: np.roll(partner, 1)},
+    {"mirror": lambda mirror: 1 - mirror},
+    {"x": lambda x: x + 1e-4},
+    {"cut": lambda cut: True},
+])  # fmt: skip
+def test_a_wrong_report_is_found(changed):
+    with pytest.raises(AssertionError):
+        reported(**changed)
+
+
+def test_a_box_with_another_lam_is_found():
+    made = case()
+    contestant = operators_dali.contestants(made)["dali_mix cutmix"]
+    mixed = contestant.read(contestant.run())
+    with pytest.raises(AssertionError):
+        verify(made, made.batches[0], contestant, mixed._replace(lam=mixed.lam - 1 / (32 * 48)))
+
+
+def test_the_graph_for_a_gpu_runs_whole_when_compiled():
+    """What is compiled for a GPU differs from what is for a CPU; here it runs on the CPU."""
+    made = case("float16")
+    batches = torch_peers.Batches(made)
+    object.__setattr__(made, "device", "gpu")
+    mix = torch_peers._compiled(batches)
+    partner, lam = np.array([2, 0, 1]), np.float32([0.25, 0.9, 0.6])
+    x = mix(batches.images[0], *map(torch_peers.torch.from_numpy, (partner, lam)))
+    mixed = torch_peers.Mixed(x.numpy(), partner, lam)
+    verify(made, made.batches[0], Contestant(mix), mixed)
+
+
+def blocked(name, monkeypatch):
+    """As if the library were not installed."""
+    monkeypatch.delitem(sys.modules, PEERS.get(name, name), raising=False)
+    monkeypatch.setitem(sys.modules, name, None)
+
+
+@pytest.mark.parametrize("library", PEERS)
+def test_a_missing_library_has_a_row_that_says_why(library, monkeypatch):
+    blocked(library, monkeypatch)
+    found, missing = library_peers.contestants(case())
+    assert missing[library].startswith("cannot be imported (") and library in missing[library]
+    assert not [name for name in found if name.startswith(library)]
+
+
+def test_without_torch_one_row_says_so(monkeypatch):
+    blocked("torch", monkeypatch)
+    assert operators.peers(case()) == ({}, {"torch and what needs it": "PyTorch is not installed"})
+
+
+def test_a_peer_that_fails_has_a_row_that_says_why():
+    importable("timm.data")
+    found, missing = operators.peers(case(count=3))
+    assert missing["timm Mixup elem"] == "fails (Batch size should be even when using this)"
+    assert "timm Mixup elem" not in found and "torch eager" in found
+
+
+def test_what_does_not_fit_into_memory_is_left_out_with_the_reason():
+    where = device("cpu")
+    key = {"batch": 10**6, "size": 4096, "dtype": "float32", "layout": "CHW"}
+    found = operators.run(key, where, None)
+    assert memory_needed(10**6, 4096, 4096) > where.free_memory()
+    assert found["results"] == {} and "GB are free" in found["missing"]["all"]
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_the_floor_writes_every_line_of_every_sample(threads):
+    images = list(np.random.default_rng(0).integers(1, 256, (3, 31, 47, 3), np.uint8))
+    run = floor([images], 2 * images[0].nbytes, threads)
+    run.memory[:] = 0
+    run()
+    lines = run.memory[run.memory.nonzero()[0][0] :][: 3 * 8768].reshape(3, 137, 64)  # 8,742 bytes
+    assert lines[:, :136].any(-1).all() and not lines[:, 136].any()
+
+
+class Event:
+    """An event of a GPU, whose time is the number of those before it."""
+
+    made = 0
+
+    def record(self):
+        Event.made += 1
+        self.time = Event.made
+
+    def synchronize(self):
+        pass
+
+    def elapsed_time(self, later):
+        return 1e3 * (later.time - self.time)
+
+
+def test_the_clock_of_a_gpu_adds_up_its_events():
+    clock = EventClock(Event)
+    assert [clock() for _ in range(4)] == [0, 1, 2, 3]
+
+
+def test_kernels_and_copies_are_counted_apart():
+    events = [("kernel", 500), ("gpu_memcpy", 7), ("cpu_op", 9), ("kernel", 1500)]
+    found = counted(events)
+    assert (found["kernels"], found["copies"]) == (2, 1)
+    assert found["seconds"] == pytest.approx(2.007e-6)
+    assert "recorded nothing" in counted([("cpu_op", 9)])["missing"]
+
+
+def test_without_a_gpu_kernels_are_reported_missing():
+    if torch_peers.torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    assert "sees no GPU" in kernels(lambda: None, lambda: None)["missing"]
+
+
+@pytest.mark.gpu
+def test_every_contestant_mixes_as_it_says_on_a_gpu():
+    for dtype, layout in FORMATS:
+        made = make_case(4, 32, 48, dtype=dtype, layout=layout, threads=1, seed=5, device="gpu")
+        found, missing = operators.peers(made)
+        assert "timm FastCollateMixup elem" in missing or "timm" in missing
+        operators.check(made, found)
+        assert verified(made, operators_dali.contestants(made)) == {"feed", "cmn"} | OURS | STOCK
+
+
+def test_a_sweep_takes_lines_of_batches_and_of_sizes():
+    options = type("Options", (), {"sweep": True, "dtype": ["uint8"], "layout": ["HWC"]})
+    options.batch, options.size = [128], [224]
+    found = list(operators.keys(options))
+    assert {key["batch"] for key in found if key["size"] == 224} == set(operators.BATCHES)
+    assert {key["size"] for key in found if key["batch"] == 64} == set(operators.SIZES)
+    assert len({tuple(key.values()) for key in found}) == len(found)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--batch", "0"], "argument --batch: must be an integer of at least 1, got 0"),
+        (["--device", "gpu"], "--device gpu needs a GPU that torch can use, and there is none"),
+        (["--sweep", "--size", "32"], "--sweep chooses batches and sizes itself, give no --batch "
+                                      "and no --size"),
+    ],
+)  # fmt: skip
+def test_wrong_arguments_are_one_sentence_and_status_2(arguments, sentence, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["operators.py", *arguments])
+    monkeypatch.setattr(torch_peers.torch.cuda, "is_available", lambda: False)
+    with pytest.raises(SystemExit, match="2"):
+        operators.main()
+    assert capsys.readouterr().err == f"operators.py: {sentence}. Try --help.\n"
