@@ -54,6 +54,7 @@ def compare(
     min_seconds: float = 0.05,
     synchronize: Callable[[], object] = nothing,
     seed: int = 0,
+    progress: Callable[[], object] = nothing,
 ) -> dict[str, dict[str, Any]]:
     """Time contestants against each other.
 
@@ -64,6 +65,7 @@ def compare(
     min_seconds: a sample repeats the contestant until about this long, found in the warm-up
     synchronize: waits for the device, inside the time
     seed:        of the order within the rounds, in a generator of its own
+    progress:    called after every round
 
     Returns, for each name, `repeats`, and for the clocks "wall" and "cpu" (of the process, all its
     threads) `seconds` (each round, per repeat), `summary` and `ratio`: median, q1 and q3.
@@ -81,6 +83,7 @@ def compare(
             sample = _sample(contestants[name], repeats[name], synchronize)
             for clock, value in sample.items():
                 seconds[name][clock].append(value)
+        progress()
     return {
         name: {"repeats": repeats[name]}
         | {clock: _compared(seconds[name][clock], seconds[baseline][clock]) for clock in CLOCKS}
@@ -134,8 +137,9 @@ def table(results: Mapping[str, Mapping[str, Any]], extra: Mapping[str, str] | N
     return "\n".join(lines)
 
 
-def provenance(**more: Any) -> dict[str, Any]:
-    """Where a result comes from. `more`: what the caller knows, such as threads or the GPU."""
+def provenance(*packages: str, **more: Any) -> dict[str, Any]:
+    """Where a result comes from. `packages`: whose versions matter beside the usual ones; `more`:
+    what the caller knows, such as threads or the GPU."""
     return {
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "command": command(),
@@ -147,7 +151,7 @@ def provenance(**more: Any) -> dict[str, Any]:
         "machine": platform.machine(),
         "os": platform.platform(),
         "python": platform.python_version(),
-        "packages": {name: _version(name) for name in PACKAGES},
+        "packages": {name: _version(name) for name in (*PACKAGES, *packages)},
         **more,
     }
 
@@ -158,6 +162,8 @@ def command() -> str:
 
 
 def _git(*arguments: str) -> str | None:
+    if not (ROOT / ".git").exists():  # installed; a repository around it would be another's
+        return None
     try:
         run = subprocess.run(
             ["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, check=True
