@@ -3,7 +3,7 @@
     FFCV                random resized crop from the stored JPEG bytes, mirror, normalised float
     FFCV + ImageMixup   its mixup, one lam per sample, with the previous sample, on the bytes
 
-The JPEGs are written, once and before anything is timed, into a .beton file: encoded anew, as bytes.
+The JPEGs are written into a .beton file before anything is timed: encoded anew, as bytes.
 """
 
 from __future__ import annotations

@@ -18,16 +18,21 @@ TOLERANCE = {"float32": 1e-5, "float16": 4e-3}
 def check_pipeline(name: str, task: Task, settings: Settings, graph: Graph) -> None:
     """The first batch is what the reference makes of the same decoded images by the same plan, and
     the pipeline that is timed draws the same. Raises AssertionError."""
-    probe = jpeg_pipeline(task, settings, graph, probe=True)
-    columns = [[np.asarray(sample) for sample in batch] for batch in _on_cpu(probe.run())]
-    *parts, images, mirror = columns
-    mixed = Mixed(*parts)
+    mixed = check_probe(name, jpeg_pipeline(task, settings, graph, probe=True), task.dtype)
     timed = [np.asarray(b.as_tensor()) for b in _on_cpu(jpeg_pipeline(task, settings, graph).run())]
-    check_mixed(name, mixed, images, mirror, task.dtype)
     assert timed[0].shape == (task.batch, 3, task.size, task.size), f"{name}: {timed[0].shape}"
     assert timed[0].dtype == task.dtype, f"{name}: {timed[0].dtype}"
     for found, expected in zip(timed[1:], mixed.outputs[1:], strict=True):
         np.testing.assert_array_equal(found, np.stack(expected), err_msg=name)
+
+
+def check_probe(name: str, probe: Any, dtype: str) -> Mixed:
+    """Run a pipeline made with `probe`, check what it puts out, and return that as arrays."""
+    columns = [[np.asarray(sample) for sample in batch] for batch in _on_cpu(probe.run())]
+    *parts, images, mirror = columns
+    mixed = Mixed(*parts)
+    check_mixed(name, mixed, images, mirror, dtype)
+    return mixed
 
 
 def check_mixed(name: str, mixed: Mixed, images: Any, mirror: Any, dtype: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dali_mix.measure.graphs import DTYPES, MEAN, STD, Graph
+from dali_mix.measure.graphs import DTYPES, MEAN, STD, Graph, Mixed
 from dali_mix.measure.segments import Loader
 from dali_mix.recipes import IMAGE_FILES
 
@@ -63,14 +63,19 @@ def jpeg_pipeline(task: Task, settings: Settings, graph: Graph, *, probe: bool =
         images = fn.decoders.image_random_crop(files, **_decoder(on_gpu, settings))
         images = fn.resize(images, size=(task.size, task.size), interp_type=types.INTERP_LINEAR)
         mirror = fn.random.coin_flip(dtype=types.INT32)
-        mixed = graph(images, labels, mirror, normalization(task.dtype))
+        mixed = graph(images, labels, mirror, _output(task.dtype))
         if probe:
-            parts: list[Any] = [node for node in (*mixed, images, mirror) if node is not None]
-            pipeline.set_outputs(*(node.cpu() if on_gpu else node for node in parts))
+            outputs = [node.cpu() if on_gpu else node for node in _probed(mixed, images, mirror)]
         else:
-            pipeline.set_outputs(*(node.gpu() if on_gpu else node for node in mixed.outputs))
+            outputs = [node.gpu() if on_gpu else node for node in mixed.outputs]
+        pipeline.set_outputs(*outputs)
     pipeline.build()
     return pipeline
+
+
+def _probed(mixed: Mixed, images: Any, mirror: Any) -> list[Any]:
+    """All that a check needs to know."""
+    return [node for node in (*mixed, images, mirror) if node is not None]
 
 
 def _decoder(on_gpu: bool, settings: Settings) -> dict[str, Any]:
@@ -83,10 +88,16 @@ def _decoder(on_gpu: bool, settings: Settings) -> dict[str, Any]:
 
 
 def array_pipeline(
-    batches: Sequence[Sequence[np.ndarray]], graph: Graph, *, dtype: str, threads: int, seed: int
+    batches: Sequence[Sequence[np.ndarray]],
+    graph: Graph,
+    *,
+    dtype: str,
+    threads: int,
+    seed: int,
+    probe: bool = False,
 ) -> Pipeline:
-    """Decoded (H, W, 3) uint8 images, fed in turn and without a copy, to the outputs of `graph`.
-    Each run works when it is asked to, not in advance."""
+    """Decoded (H, W, 3) uint8 images, fed in turn and without a copy; outputs as those of
+    `jpeg_pipeline`. Each run works when it is asked to, not in advance."""
     labels = [np.array([i], np.int32) for i in range(len(batches[0]))]
 
     def feed() -> Iterator[tuple[list[np.ndarray], list[np.ndarray]]]:
@@ -109,12 +120,13 @@ def array_pipeline(
             feed(), num_outputs=2, layout=["HWC", ""], batch=True, no_copy=True
         )
         mirror = fn.random.coin_flip(dtype=types.INT32)
-        pipeline.set_outputs(*graph(images, places, mirror, normalization(dtype)).outputs)
+        mixed = graph(images, places, mirror, _output(dtype))
+        pipeline.set_outputs(*(_probed(mixed, images, mirror) if probe else mixed.outputs))
     pipeline.build()
     return pipeline
 
 
-def normalization(dtype: str) -> dict[str, Any]:
+def _output(dtype: str) -> dict[str, Any]:
     return {"mean": MEAN, "std": STD, "dtype": DTYPES[dtype], "output_layout": "CHW"}
 
 
