@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -35,16 +35,18 @@ PREFETCH = 2
 MIXING = {"mixup_alpha": 1.0, "cutmix_alpha": 0.0, "mode": "elem", "label_smoothing": 0.0}
 
 
-def loaders(task: Task, workers: int) -> tuple[dict[str, Loader], dict[str, str]]:
+def loaders(
+    task: Task, workers: int, names: Sequence[str] = NAMES
+) -> tuple[dict[str, Loader], dict[str, str]]:
     """Those that can run here, checked, and for the others why not. To be called before
     DALI or CUDA are started: the workers are forks of this process."""
     datasets, why = peer("torchvision.datasets")
     timm, why_not = peer("timm.data")
-    lacking = why or why_not or _lacking(task, workers)
+    lacking = why or why_not or _lacking(task, len(names) * workers)
     if lacking:
-        return {}, dict.fromkeys(NAMES, lacking)
+        return {}, dict.fromkeys(names, lacking)
     torch.set_num_threads(workers)
-    found = {name: _loader(name, task, workers, datasets, timm) for name in NAMES}
+    found = {name: _loader(name, task, workers, datasets, timm) for name in names}
     for name, loader in found.items():
         x, y = loader.next()  # type: ignore[misc]
         check_tensor(name, task, x)
@@ -52,13 +54,13 @@ def loaders(task: Task, workers: int) -> tuple[dict[str, Loader], dict[str, str]
     return found, {}
 
 
-def _lacking(task: Task, workers: int) -> str:
+def _lacking(task: Task, processes: int) -> str:
     """What the loaders would fail for. Workers hand over batches through /dev/shm, and die of
     SIGBUS where it is full."""
     if task.batch % 2:
         return f"timm mixes an even batch only, got {task.batch}"
     batch = task.batch * 3 * task.size**2 * 4
-    needed = len(NAMES) * batch * workers * (PREFETCH + 1)
+    needed = batch * processes * (PREFETCH + 1)
     there = os.statvfs("/dev/shm")
     free = there.f_bavail * there.f_frsize
     if free < needed:

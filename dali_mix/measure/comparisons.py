@@ -69,7 +69,7 @@ def table(
             cost = "{ratio:+.1f} % ({low:+.1f} to {high:+.1f})".format(**costs[name])
         lines.append(f"{name:36} {speed:>24} {cpu:>13} {cost:>26}".rstrip())
     lines += [f"{name:36} missing: {why}" for name, why in missing.items()]
-    for ours in OURS:
+    for ours in [name for name in OURS if name in results]:
         lines += ["", f"{ours + ' against':36} {'speed (95 %)':>24} {'CPU time (95 %)':>24}"]
         for row in compared:
             if row["contestant"] == ours:
