@@ -81,8 +81,9 @@ run_bench() {
 
 run_train() {
   step pipeline_with_peers timeout 270 "$python" bench/pipeline.py --device gpu --dtype float16 \
-    --batch 256 --images 1024 --rounds 10 --no-sweep --out "$out/train/pipeline.json"
-  step train_step timeout 240 "$python" bench/train_step.py --out "$out/train/train_step.json"
+    --batch 128 --images 2048 --rounds 10 --no-sweep --out "$out/train/pipeline.json"
+  step train_step timeout 240 "$python" bench/train_step.py --rounds 12 \
+    --out "$out/train/train_step.json"
 }
 
 "run_$stage"

@@ -31,6 +31,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bench import pipeline_ffcv, pipeline_peers, pipeline_sweep
 from dali_mix import _harness as harness
+from dali_mix import doctor
 from dali_mix.measure import comparisons, intervals, jpegs
 from dali_mix.measure.checks import check_pipeline
 from dali_mix.measure.graphs import GRAPHS
@@ -144,6 +145,8 @@ def main() -> None:
     harness.keep_freed_memory()
     if options.rounds < 2:
         parser.error("argument --rounds: must be at least 2, for an interval, got 1")
+    if options.device == "gpu" and not getattr(doctor.driver(), "gpus", None):
+        parser.error("--device gpu needs a GPU, and there is none")
     with photographs(options) as root:
         record = measure(root, options)
     if options.out:

@@ -21,6 +21,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from bench.peers_import import peer
+from dali_mix._harness import nothing
 from dali_mix.measure.graphs import MEAN, STD
 from dali_mix.measure.pipelines import Task
 from dali_mix.measure.segments import Loader
@@ -100,12 +101,9 @@ def _loader(name: str, task: Task, workers: int, datasets: Any, timm: Any) -> Lo
         partial(_finished, batches, task, _normalization(task) if fast else None, mixup),
         task.batch,
         ahead=workers * (PREFETCH + 1),
-        synchronize=torch.cuda.synchronize if task.device == "gpu" else _nothing,
+        synchronize=torch.cuda.synchronize if task.device == "gpu" else nothing,
+        burst=workers,
     )
-
-
-def _nothing() -> None:
-    """The CPU is never ahead of itself."""
 
 
 def _finished(

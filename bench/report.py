@@ -22,6 +22,7 @@ matplotlib.use("svg")
 import matplotlib.pyplot as plt
 
 from bench.report_parts import FLOOR, OURS, UNMIXED, row, svg
+from bench.report_pipeline import pipeline, train_step
 from bench.report_training import training
 
 HERE = Path(__file__).resolve().parent
@@ -49,6 +50,7 @@ def load(folder: Path) -> dict[str, Any]:
 def generate(runs: dict[str, Any]) -> dict[str, str]:
     """Text of every generated file, by its path under bench/."""
     sections = {"operators": operators, "loss": loss, "training": training}
+    sections |= {"pipeline": pipeline, "train_step": train_step}
     files: dict[str, str] = {}
     parts = [INTRO]
     for kind, section in sections.items():

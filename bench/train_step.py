@@ -179,7 +179,7 @@ def _told(name: str, result: dict[str, Any]) -> str:
 def main() -> None:
     parser = harness.Parser(__doc__)
     add_arguments(parser)
-    parser.set_defaults(batch=256, synthetic=1024)
+    parser.set_defaults(batch=256, synthetic=512)
     parser.add_argument("--steps", type=harness.positive, default=20, help="of a segment (20)")
     parser.add_argument("--model", choices=["resnet50", "tiny"], default="resnet50")
     parser.add_argument("--device", choices=["gpu", "cpu"], default="gpu", help="default gpu")

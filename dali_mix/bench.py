@@ -79,6 +79,12 @@ def _check(args: argparse.Namespace) -> None:
             raise ValueError(f"--{name} must end in {' or '.join(endings)}, got {path.name!r}.")
         if not path.parent.is_dir():
             raise ValueError(f"--{name} {path} cannot be written: {path.parent} is not a folder.")
+    if args.device == "gpu":
+        from dali_mix import doctor
+
+        driver = doctor.driver()
+        if driver is None or not driver.gpus:
+            raise ValueError("--device gpu needs a GPU, and there is none.")
     if args.out and args.out.exists():
         raise ValueError(f"--out {args.out} exists; name a new file, old runs are kept.")
 

@@ -33,6 +33,8 @@ class Loader(NamedTuple):
     """Batches that may be finished, or begun, while nobody asks for one."""
     synchronize: Callable[[], object] = nothing
     """Waits for the device."""
+    burst: int = 1
+    """Batches that come about together, as many as there are workers: a segment is a multiple."""
 
 
 def compare_loaders(
@@ -45,8 +47,8 @@ def compare_loaders(
 ) -> dict[str, dict[str, Any]]:
     """Measure loaders against each other, each in every round, in a fresh random order.
 
-    images:   of a segment, rounded up to whole batches
-    segments: of each loader, beside one for warming up
+    images:   of a segment, rounded up to whole batches, and bursts of them
+    segments: of each loader, beside one to warm up
     progress: called after every round
 
     Returns, for each name, `images_per_second` and `cpu_ms_per_image` (of this process and its
@@ -77,7 +79,7 @@ def segment(loader: Loader, images: int) -> tuple[float, float]:
     for _ in range(loader.ahead):
         loader.next()
     loader.synchronize()
-    batches = -(-images // loader.batch)
+    batches = -(-images // (loader.batch * loader.burst)) * loader.burst
     wall, cpu = time.perf_counter(), cpu_seconds()
     for _ in range(batches):
         loader.next()
