@@ -142,11 +142,11 @@ def main() -> None:
     parser.add_argument("--no-peers", dest="peers", action="store_false", help="DALI rows only")
     parser.add_argument("--no-sweep", dest="sweep", action="store_false", help="no tuning before")
     options = parser.parse_args()
-    harness.keep_freed_memory()
     if options.rounds < 2:
         parser.error("argument --rounds: must be at least 2, for an interval, got 1")
     if options.device == "gpu" and not getattr(doctor.driver(), "gpus", None):
         parser.error("--device gpu needs a GPU, and there is none")
+    harness.keep_freed_memory()
     with photographs(options) as root:
         record = measure(root, options)
     if options.out:

@@ -9,7 +9,7 @@ from dali_mix.measure.graphs import GRAPHS, UNMIXED
 from dali_mix.measure.intervals import paired_ratio
 
 OURS = "dali_mix mixup", "dali_mix cutmix"
-UNMIXED_OF = dict.fromkeys(set(GRAPHS) - {UNMIXED}, UNMIXED)
+UNMIXED_OF = {name: UNMIXED for name in GRAPHS if name != UNMIXED}
 """The same loader without mixing, for every one that mixes."""
 
 Results = Mapping[str, Mapping[str, Any]]
