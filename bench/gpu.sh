@@ -5,7 +5,7 @@
 #
 # Each stage leaves OUT/STAGE/summary.json and OUT/STAGE/logs.tar.gz, and exits with 1 if a step of it
 # failed; it goes on after a failed step, because the machine may not be had again. Needs nvcc, DALI,
-# PyTorch and pytest; installs and downloads nothing. The build goes into the checkout.
+# PyTorch, Pillow and pytest; installs and downloads nothing. The build goes into the checkout.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 usage() { echo "usage: bench/gpu.sh build|test|sanitize|bench|train|all OUT" >&2; exit 2; }

@@ -162,7 +162,7 @@ def provenance(options: Any, threads: int) -> dict[str, Any]:
         device=options.device,
         gpu=gpu(options.device),
     )
-    if options.data:
+    if options.data and options.data.is_absolute():
         where["command"] = where["command"].replace(str(options.data), options.data.name)
     return where
 

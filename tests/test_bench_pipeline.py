@@ -10,6 +10,7 @@ import pytest
 from scipy import stats
 
 pytest.importorskip("PIL")
+pytest.importorskip("matplotlib")
 pytest.importorskip("torch")
 
 PROGRAM = Path(__file__).parent.parent / "bench" / "pipeline.py"

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("PIL")
+pytest.importorskip("matplotlib")
 torch = pytest.importorskip("torch")
 
 PROGRAM = Path(__file__).parent.parent / "bench" / "train_step.py"
