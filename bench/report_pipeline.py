@@ -73,7 +73,10 @@ def _table(run: dict[str, Any], more: dict[str, dict[str, str]]) -> list[str]:
         row(["---", *["--:"] * (len(FIGURES) + len(more))]),
     ]
     for name, result in run["results"].items():
-        cells = [_spread(result[figure]["summary"]) for figure in FIGURES]
+        cells = [
+            _spread(result["images_per_second"]["summary"], 0),
+            _spread(result["cpu_ms_per_image"]["summary"], 2),
+        ]
         lines.append(row([name, *cells, *(column.get(name, "") for column in more.values())]))
     return lines + [row([name, why, *[""] * (1 + len(more))]) for name, why in _missing(run)]
 
@@ -111,8 +114,7 @@ def _swept(run: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _spread(values: dict[str, float]) -> str:
-    digits = 0 if values["median"] >= 100 else 2
+def _spread(values: dict[str, float], digits: int) -> str:
     middle, low, high = (f"{values[key]:,.{digits}f}" for key in ("median", "q1", "q3"))
     return f"{middle} ({low}-{high})"
 
