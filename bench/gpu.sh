@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # On a machine with an NVIDIA GPU: build, test, sanitize and measure, each stage on its own.
 #
-#   bench/gpu.sh STAGE OUT      STAGE: build, test, sanitize, bench, or all of them
+#   bench/gpu.sh STAGE OUT      STAGE: build, test, sanitize, bench, train, or all of them
 #
 # Each stage leaves OUT/STAGE/summary.json and OUT/STAGE/logs.tar.gz, and exits with 1 if a step of it
 # failed; it goes on after a failed step, because the machine may not be had again. Needs nvcc, DALI,
-# PyTorch and pytest; installs and downloads nothing. The build goes into the checkout.
+# PyTorch, Pillow and pytest; installs and downloads nothing. The build goes into the checkout.
 set -uo pipefail
 cd "$(dirname "$0")/.."
-usage() { echo "usage: bench/gpu.sh build|test|sanitize|bench|all OUT" >&2; exit 2; }
+usage() { echo "usage: bench/gpu.sh build|test|sanitize|bench|train|all OUT" >&2; exit 2; }
 [ $# -eq 2 ] || usage
 stage=$1 out=$2
 python=${PYTHON:-python3}
@@ -16,10 +16,10 @@ export PYTHONPATH=$PWD${PYTHONPATH:+:$PYTHONPATH} PYTHONUNBUFFERED=1 FAIL_WITHOU
 
 if [ "$stage" = all ]; then
   status=0
-  for each in build test sanitize bench; do "$0" "$each" "$out" || status=1; done
+  for each in build test sanitize bench train; do "$0" "$each" "$out" || status=1; done
   exit $status
 fi
-case $stage in build|test|sanitize|bench) ;; *) usage ;; esac
+case $stage in build|test|sanitize|bench|train) ;; *) usage ;; esac
 
 logs=$(mktemp -d); trap 'rm -rf "$logs"' EXIT
 mkdir -p "$out/$stage"
@@ -80,6 +80,15 @@ run_bench() {
   step operators_sweep "$python" bench/operators.py --device gpu --sweep --rounds 5 \
     --dtype float16 --layout CHW --out "$out/bench/operators-gpu-sweep.json"
   step operators_on_the_cpu "$python" bench/operators.py --no-peers --out "$out/bench/operators.json"
+  step pipeline timeout 240 "$python" bench/pipeline.py --device gpu --dtype float16 --batch 256 \
+    --images 2048 --no-peers --out "$out/bench/pipeline.json"
+}
+
+run_train() {
+  step pipeline_with_peers timeout 270 "$python" bench/pipeline.py --device gpu --dtype float16 \
+    --batch 128 --images 2048 --rounds 10 --no-sweep --out "$out/train/pipeline.json"
+  step train_step timeout 240 "$python" bench/train_step.py --rounds 12 \
+    --out "$out/train/train_step.json"
 }
 
 "run_$stage"

@@ -26,69 +26,11 @@ from typing import Any
 os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # the profiler's own messages; read at import
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from dali_mix import _harness as harness
-from dali_mix.losses import MixLoss
-from dali_mix.targets import MixTarget
-
-BASELINE = "cross-entropy once"
-once = nn.CrossEntropyLoss()
-unreduced = nn.CrossEntropyLoss(reduction="none")
-mixed = MixLoss(nn.CrossEntropyLoss())
-
-
-def twice(logits: Tensor, target: MixTarget) -> Tensor:
-    l1, l2 = unreduced(logits, target.y1), unreduced(logits, target.y2)
-    return torch.lerp(l2, l1, target.lam).mean()
-
-
-def dense(logits: Tensor, target: MixTarget) -> Tensor:
-    rows1, rows2 = (
-        torch.zeros_like(logits).scatter_(1, y.unsqueeze(1), 1.0) for y in (target.y1, target.y2)
-    )
-    lam = target.lam.unsqueeze(1)
-    return once(logits, rows1 * lam + rows2 * (1 - lam))
-
-
-def one_log_softmax(logits: Tensor, target: MixTarget) -> Tensor:
-    log_p = functional.log_softmax(logits, 1)
-    p1, p2 = (log_p.gather(1, y.unsqueeze(1)).squeeze(1) for y in (target.y1, target.y2))
-    return -torch.lerp(p2, p1, target.lam).mean()
-
-
-CONTESTANTS: dict[str, Callable[[Tensor, MixTarget], Tensor]] = {
-    BASELINE: lambda logits, target: once(logits, target.y1),
-    "twice and blended": twice,
-    "dense soft target": dense,
-    "one log_softmax": one_log_softmax,
-    "MixLoss": mixed,
-}
-
-
-def step(loss: Callable[[Tensor, MixTarget], Tensor], logits: Tensor, target: MixTarget) -> Tensor:
-    """Forward and backward; the gradient is new each time, as that of an activation is."""
-    logits.grad = None
-    value = loss(logits, target)
-    value.backward()
-    return value.detach()
-
-
-def check(logits: Tensor, target: MixTarget) -> None:
-    """Every contestant that mixes agrees with the blend of two losses in float64."""
-    exact = logits.detach().double().requires_grad_()
-    y1, y2, lam = target.y1, target.y2, target.lam.double()
-    value = (lam * unreduced(exact, y1) + (1 - lam) * unreduced(exact, y2)).mean()
-    value.backward()
-    for name, loss in CONTESTANTS.items():
-        if name != BASELINE:
-            found = step(loss, logits, target)
-            torch.testing.assert_close(found.double(), value.detach(), rtol=1e-5, atol=0)
-            torch.testing.assert_close(logits.grad.double(), exact.grad, rtol=1e-4, atol=1e-9)
-    logits.grad = None
+from dali_mix.measure import losses
 
 
 def peak_bytes(run: Callable[[], object], device: str) -> int:
@@ -111,21 +53,11 @@ def peak_bytes(run: Callable[[], object], device: str) -> int:
 
 def measure(classes: int, options: Any) -> dict[str, Any]:
     """Time and memory of every contestant at one number of classes."""
-    generator = torch.Generator().manual_seed(options.seed)
-    n, device = options.batch, options.device
-    logits = torch.randn(n, classes, generator=generator).to(device).requires_grad_()
-    y1, y2 = (torch.randint(classes, (n,), generator=generator) for _ in range(2))
-    target = MixTarget(y1, y2, torch.rand(n, generator=generator)).to(device)
-    runs = {name: partial(step, loss, logits, target) for name, loss in CONTESTANTS.items()}
-    results = harness.compare(
-        runs,
-        baseline=BASELINE,
-        check=partial(check, logits, target),
-        rounds=options.rounds,
-        synchronize=torch.cuda.synchronize if device == "cuda" else harness.nothing,
-        seed=options.seed,
-    )
-    for name, run in runs.items():
+    device = options.device
+    logits, target = losses.inputs(options.batch, classes, device, options.seed)
+    results = losses.measure(logits, target, rounds=options.rounds, seed=options.seed)
+    for name, loss in losses.CONTESTANTS.items():
+        run = partial(losses.step, loss, logits, target)
         logits.grad = None
         results[name]["peak_bytes"] = peak_bytes(run, device)
     return {"classes": classes, "logits_bytes": logits.numel() * 4, "results": results}

@@ -21,6 +21,7 @@ matplotlib.use("svg")
 
 from bench.report_operators import operators, operators_gpu
 from bench.report_parts import row, spread
+from bench.report_pipeline import pipeline, train_step
 from bench.report_sweep import sweep
 from bench.report_training import training
 
@@ -53,6 +54,8 @@ def generate(runs: dict[str, Any]) -> dict[str, str]:
         "operators sweep": sweep,
         "operators gpu": operators_gpu,
         "operators gpu sweep": sweep,
+        "pipeline": pipeline,
+        "train_step": train_step,
         "loss": loss,
         "training": training,
     }

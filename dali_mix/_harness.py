@@ -62,6 +62,7 @@ def compare(
     synchronize: Callable[[], object] = nothing,
     clocks: Mapping[str, Callable[[], float]] = CLOCKS,
     seed: int = 0,
+    progress: Callable[[], object] = nothing,
 ) -> dict[str, dict[str, Any]]:
     """Time contestants against each other.
 
@@ -73,6 +74,7 @@ def compare(
     synchronize: waits for the device, inside the time
     clocks:      read before and after each sample, in seconds
     seed:        of the order within the rounds, in a generator of its own
+    progress:    called after every round
 
     Returns, for each name, `repeats`, and for each of the clocks, which are "wall" and "cpu" (of
     the process, all its threads) unless others are given, `seconds` (each round, per repeat),
@@ -91,6 +93,7 @@ def compare(
             sample = _sample(contestants[name], repeats[name], synchronize, clocks)
             for clock, value in sample.items():
                 seconds[name][clock].append(value)
+        progress()
     return {
         name: {"repeats": repeats[name]}
         | {clock: _compared(seconds[name][clock], seconds[baseline][clock]) for clock in clocks}
@@ -172,6 +175,8 @@ def command() -> str:
 
 
 def _git(*arguments: str) -> str | None:
+    if not (ROOT / ".git").exists():  # installed; a repository around it would be another's
+        return None
     try:
         run = subprocess.run(
             ["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, check=True

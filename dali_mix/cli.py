@@ -12,9 +12,10 @@ from types import ModuleType
 from typing import NoReturn
 
 import dali_mix
-from dali_mix import doctor, preview
+from dali_mix import bench, doctor, preview
 
 COMMANDS: dict[str, ModuleType] = {
+    "bench": bench,
     "doctor": doctor,
     "preview": preview,
 }

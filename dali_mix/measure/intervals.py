@@ -1,0 +1,29 @@
+"""Ratios of paired samples with a 95 % confidence interval: paired t on their logarithms."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+METHOD = "geometric mean of the ratios within each round, 95 % interval by paired t on their logs"
+
+
+def paired_ratio(ours: Sequence[float], theirs: Sequence[float]) -> dict[str, float]:
+    """`ratio` ours / theirs with `low` and `high`, over at least two rounds of positive samples."""
+    if len(ours) < 2:
+        raise ValueError(f"an interval takes at least 2 rounds, got {len(ours)}.")
+    logs = np.log(np.divide(ours, theirs))
+    mean = float(logs.mean())
+    half = _t95(len(logs) - 1) * float(logs.std(ddof=1)) / math.sqrt(len(logs))
+    ends = {"ratio": mean, "low": mean - half, "high": mean + half}
+    return {name: math.exp(value) for name, value in ends.items()}
+
+
+@functools.cache
+def _t95(freedom: int) -> float:
+    """What |t| stays below in 95 of 100 cases, from a million draws: right to about 0.5 %."""
+    draws = np.random.default_rng(0).standard_t(freedom, 1_000_000)
+    return float(np.quantile(np.abs(draws), 0.95))

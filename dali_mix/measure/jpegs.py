@@ -1,0 +1,74 @@
+"""Photographs to measure with: a folder of the user's, or synthetic ones made for the occasion."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+SIZES = ((500, 375), (375, 500), (500, 333), (640, 480), (400, 400), (480, 640), (333, 500))
+"""Widths and heights of the synthetic photographs: those that ImageNet has most of."""
+TEXTURE = 20.0
+"""Standard deviation of the finest detail, in grey levels: about 100 kB for a file."""
+
+
+def synthetic(folder: Path, *, count: int, classes: int, seed: int) -> Path:
+    """Write `count` JPEG files of about 100 kB, in `classes` folders, as a photograph's spectrum
+    is: much at large scales, less at small ones. The same files for the same seed."""
+    from PIL import Image
+
+    chance = np.random.default_rng(seed)
+    for index in range(count):
+        target = folder / f"class{index % classes}"
+        target.mkdir(parents=True, exist_ok=True)
+        photo = Image.fromarray(_photo(chance, *SIZES[index % len(SIZES)]))
+        photo.save(target / f"{index:05}.jpg", quality=90)
+    return folder
+
+
+def _photo(chance: np.random.Generator, width: int, height: int) -> np.ndarray:
+    """(height, width, 3) uint8: noise at every scale, the coarser the stronger."""
+    from PIL import Image
+
+    pixels = np.full((height, width, 3), 128.0)
+    cells, strength = 2, 48.0
+    while cells < max(width, height):
+        coarse = chance.standard_normal((cells, cells, 3)).astype(np.float32)
+        planes = [
+            Image.fromarray(coarse[..., c]).resize((width, height), Image.Resampling.BICUBIC)
+            for c in range(3)
+        ]
+        pixels += strength * np.stack([np.asarray(plane) for plane in planes], -1)
+        cells, strength = 2 * cells, max(strength * 0.7, TEXTURE)
+    return pixels.clip(0, 255).astype(np.uint8)
+
+
+def images_of(folder: str | os.PathLike[str]) -> list[Path]:
+    """The images in the class folders of `folder`; a ValueError if there are none."""
+    from dali_mix.recipes import class_names, is_image
+
+    root = Path(folder)
+    if not root.is_dir():
+        what = "is not a folder" if root.exists() else "does not exist"
+        raise ValueError(f"{root} {what}; name a folder with one folder of images for each class.")
+    files = [
+        path
+        for name in class_names(root)
+        for path in sorted((root / name).iterdir())
+        if is_image(path.name) and path.is_file()
+    ]
+    if not files:
+        raise ValueError(
+            f"{root} must hold one folder of images for each class, got none with an image in it."
+        )
+    return files
+
+
+def described(files: list[Path]) -> dict[str, Any]:
+    """Number of files, and their mean size in kB."""
+    return {
+        "files": len(files),
+        "mean_kb": float(np.mean([path.stat().st_size for path in files])) / 1e3,
+    }

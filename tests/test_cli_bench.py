@@ -1,0 +1,164 @@
+"""`dali-mix bench`: what it prints and writes, and what is said when it cannot measure."""
+
+import builtins
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+Image = pytest.importorskip("PIL.Image")
+
+from dali_mix import bench, cli  # noqa: E402
+from dali_mix.measure import chart  # noqa: E402
+from dali_mix.measure.graphs import GRAPHS  # noqa: E402
+
+SMALL = "--rounds 2 --batch 3 --size 19 --threads 1".split()
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("photos")
+    chance = np.random.default_rng(0)
+    for index in range(12):
+        (folder / f"class{index % 2}").mkdir(exist_ok=True)
+        pixels = chance.integers(0, 256, (23, 31 + index, 3), np.uint8)
+        Image.fromarray(pixels).save(folder / f"class{index % 2}" / f"{index}.jpg")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def done(photos, tmp_path_factory):
+    """A whole run, away from the checkout."""
+    here = tmp_path_factory.mktemp("here")
+    command = [sys.executable, "-m", "dali_mix", "bench", photos, *SMALL]
+    command += ["--out", "run.json", "--chart", "chart.png"]
+    finished = subprocess.run(command, capture_output=True, text=True, cwd=here, check=False)
+    assert finished.returncode == 0, finished.stderr
+    return finished, here
+
+
+@pytest.fixture(scope="module")
+def record(done):
+    return json.loads((done[1] / "run.json").read_text())
+
+
+def test_the_tables_name_every_contestant(done, record):
+    printed = done[0].stdout
+    for name in (*GRAPHS, "copy of the output", *record["loss"]):
+        assert f"\n{name} " in printed
+    assert "12 images of" in printed and "dali_mix mixup against" in printed
+    assert printed.endswith("run.json: raw run\nchart.png: chart\n")
+
+
+def test_progress_goes_to_standard_error(done):
+    assert "pipeline" in done[0].stderr and "100%" in done[0].stderr
+
+
+def test_the_run_says_where_it_comes_from(record, photos):
+    assert {"date", "cpu", "cores", "packages", "threads"} <= record["provenance"].keys()
+    options = "--rounds 2 --batch 3 --size 19 --dtype float32 --threads 1 --device cpu --seed 0"
+    assert record["provenance"]["command"] == f"dali-mix bench {photos} {options}"
+    assert record["settings"]["data"]["files"] == 12
+    assert not record["settings"]["data"]["synthetic"]
+
+
+def test_the_run_holds_every_sample(record):
+    assert record["operator"].keys() == {*GRAPHS, "copy of the output"}
+    assert record["pipeline"].keys() == GRAPHS.keys()
+    for result in record["pipeline"].values():
+        assert len(result["images_per_second"]["samples"]) == 2
+    for result in (*record["operator"].values(), *record["loss"].values()):
+        assert len(result["wall"]["seconds"]) == 2
+    assert "MixLoss" in record["loss"] or "PyTorch" in record["missing"]["loss"]
+
+
+def test_the_chart_is_a_picture(done):
+    with Image.open(done[1] / "chart.png") as picture:
+        assert picture.format == "PNG" and picture.width > 800 and picture.height > 800
+        colors = {color for _, color in picture.convert("RGB").getcolors(1 << 24)}
+    assert {(11, 99, 206), (138, 143, 152)} <= colors  # ours and the others
+
+
+def test_the_bars_are_as_long_as_the_figures(record, tmp_path, monkeypatch):
+    drawn = {}
+    monkeypatch.setattr(chart, "_bars", lambda axis, title, values: drawn.update({title: values}))
+    chart.draw(record, tmp_path / "chart.svg")
+    operators, pipeline, *_ = drawn.values()
+    seconds = record["operator"]["dali_mix mixup"]["wall"]["seconds"]
+    assert operators["dali_mix mixup"]["median"] == pytest.approx(1e3 * np.median(seconds))
+    speeds = record["pipeline"]["dali_mix cutmix"]["images_per_second"]["samples"]
+    assert pipeline["dali_mix cutmix"]["q3"] == pytest.approx(np.percentile(speeds, 75))
+
+
+def test_without_pytorch_the_loss_is_missing_for_a_reason(monkeypatch):
+    ordinary = builtins.__import__
+
+    def without_torch(name, *arguments, **named):
+        if name.partition(".")[0] == "torch" or "losses" in (arguments[2] or ()):
+            raise ModuleNotFoundError("No module named 'torch'", name="torch")
+        return ordinary(name, *arguments, **named)
+
+    monkeypatch.setattr(builtins, "__import__", without_torch)
+    results, missing = bench._loss(None, lambda: None)
+    assert results == {}
+    assert missing == {"loss": "PyTorch is not installed; run `pip install torch`"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["none"], "none does not exist; name a folder with one folder of images for each class."),
+        (["file.txt"], "file.txt is not a folder; name a folder with one folder of images"),
+        (["empty"], "empty must hold one folder of images for each class, got none with an image"),
+        (["--rounds", "1"], "--rounds must be at least 2, got 1."),
+        (["--batch", "1"], "--batch must be at least 2, got 1."),
+        (["--size", "0"], "--size must be at least 1, got 0."),
+        (["--threads", "-1"], "--threads must be at least 1, got -1."),
+        (["--out", "run.txt"], "--out must end in .json, got 'run.txt'."),
+        (["--out", "old.json"], "--out old.json exists; name a new file, old runs are kept."),
+        (["--out", "none/a.json"], "--out none/a.json cannot be written: none is not a folder."),
+        (["--chart", "a.gif"], "--chart must end in .png or .svg or .pdf, got 'a.gif'."),
+    ],
+)
+def test_errors_are_one_sentence_and_status_2(tmp_path, monkeypatch, capsys, arguments, sentence):
+    monkeypatch.chdir(tmp_path)
+    Path("empty/class").mkdir(parents=True)
+    Path("file.txt").touch()
+    Path("old.json").write_text("old")
+    assert cli.main(["bench", *arguments]) == 2
+    message = capsys.readouterr().err
+    assert message.startswith(f"dali-mix bench: {sentence}") and message.count("\n") == 1
+    assert Path("old.json").read_text() == "old"
+
+
+@pytest.mark.parametrize(
+    ("module", "package", "arguments"),
+    [
+        ("tqdm", "tqdm", []),
+        ("matplotlib", "matplotlib", ["--chart", "a.png"]),
+        ("PIL", "pillow", []),
+    ],
+)
+def test_what_is_missing_is_named_with_the_command_that_mends_it(
+    module, package, arguments, monkeypatch, capsys
+):
+    monkeypatch.setitem(sys.modules, module, None)
+    assert cli.main(["bench", *arguments]) == 2
+    message = capsys.readouterr().err
+    assert message.endswith(
+        f"needs {package}, which is not installed; run `pip install {package}`.\n"
+    )
+
+
+def test_a_gpu_that_is_not_there_is_refused_in_one_sentence(photos, capsys):
+    from dali_mix import doctor
+
+    driver = doctor.driver()
+    if driver is not None and driver.gpus:
+        pytest.skip("there is a GPU")
+    assert cli.main(["bench", str(photos), *SMALL, "--device", "gpu"]) == 2
+    message = capsys.readouterr().err
+    assert message == "dali-mix bench: --device gpu needs a GPU, and there is none.\n"
