@@ -14,18 +14,23 @@ State = dict[str, Any]
 
 
 def pack(
-    identity: Mapping[str, Any], epoch: int, batch: int, pipelines: Sequence[Pipeline]
+    identity: Mapping[str, Any],
+    epoch: int,
+    batch: int,
+    pipelines: Sequence[Pipeline],
+    substituted: Sequence[Any],
 ) -> State:
     """The state: strings, integers and lists. `identity` is what a later loader must agree with."""
     for pipeline in pipelines:
         _check_enabled(pipeline)
     checkpoints = [base64.b64encode(pipeline.checkpoint()).decode() for pipeline in pipelines]
-    return {**identity, "epoch": epoch, "batch": batch, "pipelines": checkpoints}
+    place = {"epoch": epoch, "batch": batch, "substituted": substituted}
+    return {**identity, **place, "pipelines": checkpoints}
 
 
 def unpack(state: Mapping[str, Any], identity: Mapping[str, Any]) -> tuple[int, int, list[bytes]]:
     """(epoch, batch, one checkpoint for each pipeline); a ValueError names what does not agree."""
-    expected = {*identity, "epoch", "batch", "pipelines"}
+    expected = {*identity, "epoch", "batch", "substituted", "pipelines"}
     if not isinstance(state, Mapping) or set(state) != expected:
         got = sorted(state) if isinstance(state, Mapping) else type(state).__name__
         raise ValueError(

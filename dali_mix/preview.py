@@ -148,7 +148,7 @@ def _name_undecodable(files: Sequence[Path]) -> None:
 
 def choose_files(folder: Path, count: int, seed: int) -> list[Path]:
     """Up to `count` images, from as many classes as there are; the same ones for the same seed."""
-    from dali_mix.recipes import class_names
+    from dali_mix._image_list import class_names
 
     if not folder.is_dir():
         what = "is not a folder" if folder.exists() else "does not exist"
@@ -184,7 +184,7 @@ def _one_of_each(classes: Sequence[Path], count: int, chance: random.Random) -> 
 
 def _images(folder: Path, chance: random.Random) -> list[Path]:
     """Images in a folder, shuffled."""
-    from dali_mix.recipes import is_image
+    from dali_mix._image_list import is_image
 
     files = sorted(path for path in folder.iterdir() if is_image(path.name) and path.is_file())
     chance.shuffle(files)
