@@ -12,9 +12,10 @@ from types import ModuleType
 from typing import NoReturn
 
 import dali_mix
-from dali_mix import doctor, preview
+from dali_mix import check, doctor, preview
 
 COMMANDS: dict[str, ModuleType] = {
+    "check": check,
     "doctor": doctor,
     "preview": preview,
 }
