@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 import os
 import re
-import resource
 import tempfile
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -20,6 +19,7 @@ import numpy as np
 from PIL import Image
 
 from dali_mix._check_sources import Item
+from dali_mix._check_workers import limit_memory
 from dali_mix._decoding import Single, Undecodable, decoder, shape_reader
 from dali_mix._findings import Finding
 
@@ -53,7 +53,7 @@ def examiner(device_id: int | None, max_pixels: int) -> Callable[[Item], list[Fi
     for use in (decode, shape):
         use(encoded)
     if device_id is None:  # CUDA sets memory aside that it does not use
-        _limit_memory(12 * max_pixels + _SPARE_MEMORY)  # 4 bytes for each of R, G and B
+        limit_memory(12 * max_pixels + _SPARE_MEMORY)  # 4 bytes for each of R, G and B
     return partial(_examined, decode=decode, shape=shape, said=_Said(), max_pixels=max_pixels)
 
 
@@ -127,16 +127,6 @@ def _of_header(header: Header | None, name: str) -> Iterator[Finding]:
         yield Finding("grayscale", "it has no colours")
     if 2 <= header.orientation <= 8:
         yield Finding("rotated", f"its EXIF orientation is {header.orientation}")
-
-
-def _limit_memory(extra: int) -> None:
-    """An image that needs more fails by itself, and takes nothing else with it."""
-    with open("/proc/self/status") as status:
-        used = next(int(line.split()[1]) << 10 for line in status if line.startswith("VmData"))
-    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    limit = used + extra if hard == resource.RLIM_INFINITY else min(used + extra, hard)
-    resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 class _Said:

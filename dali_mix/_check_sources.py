@@ -74,8 +74,9 @@ class Tar:
         self._items: list[Item] = []
         try:
             with tarfile.open(path, "r:", errors="surrogateescape") as tar:
-                self._items += [_item(path, member) for member in tar if is_image(member.name)]
-                _check_end(path, tar)
+                for member in tar:  # one by one: what precedes a fault is checked all the same
+                    if is_image(member.name):
+                        self._items.append(_item(path, member))
         except (tarfile.TarError, OSError, EOFError) as error:
             said = shown(str(getattr(error, "strerror", None) or error)).rstrip(".")
             finding = Finding("unreadable", f"it is no whole tar file: {said}")
@@ -127,12 +128,3 @@ def _item(path: str, member: tarfile.TarInfo) -> Item:
         finding = Finding("unreadable", "it is no plain file in the tar")
         return Item(member.name, title, path, (finding,), encoded=False)
     return Item(member.name, title, path, offset=member.offset_data, size=member.size)
-
-
-def _check_end(path: str, tar: tarfile.TarFile) -> None:
-    """The data of the last member may be cut off, which tarfile does not look for."""
-    members = tar.getmembers()
-    if not members:
-        raise tarfile.ReadError("it is empty")
-    if members[-1].offset_data + members[-1].size > os.path.getsize(path):
-        raise tarfile.ReadError("it is cut off")

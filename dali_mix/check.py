@@ -76,6 +76,8 @@ def run(args: argparse.Namespace) -> int:
     from dali_mix._image_list import ImageList, write_list
 
     sources = [_check_sources.opened(source) for source in args.sources]
+    if not any(map(len, sources)):
+        raise ValueError("the tar files hold no images; their names must end in .jpg or the like.")
     labels = _labels(args.fix_list, sources)
     kinds: Counter[str] = Counter()
     good, images, bad = ImageList([], []), 0, 0
