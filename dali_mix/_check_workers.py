@@ -40,7 +40,10 @@ class _Worker(Generic[Task]):
     def __init__(self, prepare: Callable[[], Any]) -> None:
         self.pipe, theirs = _SPAWN.Pipe()
         self.process = _SPAWN.Process(target=_serve, args=(theirs, prepare), daemon=True)
+        # Ctrl-C is for us: the process inherits that it is not to listen to it.
+        listened = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         self.process.start()
+        signal.pthread_sigmask(signal.SIG_SETMASK, listened)
         theirs.close()  # so that its end shows
         self.place = 0
         self.task: Task | None = None
@@ -127,7 +130,6 @@ def _ended(worker: _Worker[Any]) -> str:
 
 
 def _serve(pipe: Connection, prepare: Callable[[], Callable[[Any], Any]]) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends us
     work = prepare()
     pipe.send("ready")
     while True:
