@@ -68,8 +68,8 @@ def _examined(
     except (OSError, MemoryError) as error:
         reason = getattr(error, "strerror", None) or "it is larger than the memory"
         return [*findings, Finding("unreadable", f"it cannot be read: {reason}")]
-    said.clear()
     header = header_of(encoded)
+    said.clear()  # Pillow warns as well
     try:
         height, width = np.array(shape(encoded)[0]).tolist()[:2]
         if height * width > max_pixels:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 _PATIENCE = 60.0
 """Seconds for one image."""
+_ON_GPU = 8
+"""Processes that use one GPU; each takes some of its memory."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -59,18 +61,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--jobs",
         type=int,
-        default=len(os.sched_getaffinity(0)),
         metavar="N",
-        help="processes that decode (%(default)s)",
+        help=f"processes that decode; default: one for each processor, on a GPU {_ON_GPU} at most",
     )
 
 
 def run(args: argparse.Namespace) -> int:
     """Check, print, write the list; 0 if all can be used, else 1."""
-    for name in ("jobs", "max_pixels"):
-        if getattr(args, name) < 1:
-            option = name.replace("_", "-")
-            raise ValueError(f"--{option} must be at least 1, got {getattr(args, name)}.")
+    for option, value in (("jobs", args.jobs), ("max-pixels", args.max_pixels)):
+        if value is not None and value < 1:
+            raise ValueError(f"--{option} must be at least 1, got {value}.")
     _check_installed()
     from dali_mix import _check_sources
     from dali_mix._image_list import ImageList, write_list
@@ -108,9 +108,12 @@ def _examined(
     from dali_mix._check_image import examiner
     from dali_mix._check_workers import Died, survive
 
-    prepare = partial(examiner, _device_id(args.device), args.max_pixels)
+    device_id = _device_id(args.device)
+    processors = len(os.sched_getaffinity(0))
+    jobs = args.jobs or (processors if device_id is None else min(processors, _ON_GPU))
+    prepare = partial(examiner, device_id, args.max_pixels)
     total = sum(map(len, sources))
-    results = survive(chain(*sources), prepare, min(args.jobs, total), _PATIENCE)
+    results = survive(chain(*sources), prepare, jobs, _PATIENCE)
     with closing(results), tqdm(total=total, unit="image", disable=None, leave=False) as bar:
         for item, result in results:
             bar.update()
@@ -133,6 +136,7 @@ def _print(line: str) -> None:
 
     encoding = sys.stdout.encoding or "utf-8"
     tqdm.write(line.encode(encoding, "backslashreplace").decode(encoding), file=sys.stdout)
+    sys.stdout.flush()
 
 
 def _device_id(device: str) -> int | None:

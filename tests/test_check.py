@@ -2,6 +2,7 @@
 
 import io
 import os
+import signal
 import subprocess
 import sys
 import tarfile
@@ -205,6 +206,23 @@ def test_as_a_command_it_keeps_findings_apart_from_the_progress(tmp_path):
     assert ran.returncode == 1
     assert ran.stdout.startswith(b"undecodable: a/\\xe9.jpg: it is empty; ")
     assert ran.stderr == b""  # no terminal, no bar
+
+
+def test_ctrl_c_ends_it_with_its_processes_and_no_word(tmp_path):
+    bad_images.write(tmp_path / "a", {"1.jpg": b""})
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "a" / "2.jpg").symlink_to("../pipe")  # whoever opens it waits for ever
+    run = subprocess.Popen(
+        [sys.executable, "-m", "dali_mix", "check", "a", "--device=cpu"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=tmp_path,
+        start_new_session=True,
+    )
+    assert run.stdout.readline().startswith(b"undecodable: a/1.jpg: ")
+    os.killpg(run.pid, signal.SIGINT)  # what a terminal does
+    rest = run.communicate(timeout=60)  # until the last process has let go of the pipes
+    assert (run.returncode, *rest) == (130, b"", b"")
 
 
 @pytest.mark.gpu
