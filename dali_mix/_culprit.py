@@ -76,12 +76,17 @@ def _name(source: str, root: str) -> str:
 
 
 def _encoded(operators: Sequence[Any], outputs: Sequence[Any]) -> int:
-    """Which of the reader's outputs a decoder takes."""
+    """Which of the reader's outputs a decoder takes, itself or through other operators."""
+    places = {output.name: place for place, output in enumerate(outputs)}
+    makers = {output.name: op for op in operators for output in op.outputs}
     for op in operators:
-        if "ecoder" in op._op.schema.Name():
-            for place, output in enumerate(outputs):
-                if output.name in [edge.name for edge in op.inputs]:
-                    return place
+        if "ecoder" not in op._op.schema.Name():
+            continue
+        while op is not None and op.inputs:
+            edge = op.inputs[0].name
+            if edge in places:
+                return places[edge]
+            op = makers.get(edge)
     raise ValueError("no decoder follows the reader")
 
 

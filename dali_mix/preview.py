@@ -114,13 +114,14 @@ def _run(files: Sequence[Path], methods: Sequence[Method], size: int, seed: int)
     import numpy as np
 
     import dali_mix.fn as dmix
+    from dali_mix.recipes import header_checked
 
     # isort: split
     from nvidia.dali import Pipeline, fn, types
 
     with Pipeline(batch_size=len(files), num_threads=2, device_id=None, seed=seed) as pipeline:
         encoded, _ = fn.readers.file(files=[str(file) for file in files])
-        images = fn.decoders.image(encoded, output_type=types.RGB)
+        images = fn.decoders.image(header_checked(encoded), output_type=types.RGB)
         images = fn.resize(images, size=size, mode="not_smaller")
         output = {"dtype": types.UINT8, "output_layout": "HWC", "crop": (size, size)}
         mixed, plan = dmix.mix(images, None, methods, **output)

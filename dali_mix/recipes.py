@@ -35,6 +35,7 @@ __all__ = [
     "IMAGENET_STD",
     "IMAGE_FILES",
     "class_names",
+    "header_checked",
     "imagefolder_train",
     "imagefolder_val",
     "is_image",
@@ -213,6 +214,21 @@ def random_erasing(
     return fn.erase(images, anchor=anchor, shape=sides * erased, axis_names="HW", fill_value=fill)
 
 
+def header_checked(encoded: Any) -> Any:
+    """Encoded images, once the headers of the whole batch have been read without fault.
+
+    encoded: from a reader, on the CPU; comes back as it is
+
+    To be put before a decoder. A header that cannot be read fails the pipeline here, with an error
+    that `MixLoader` can explain. The decoders of DALI 2.4 fail as well, but let other threads go on
+    with what has been freed: batches of more than about four images a thread often end the whole
+    process, by a segmentation fault.
+    """
+    shape = fn.peek_image_shape(encoded, dtype=types.INT32)
+    # -1: as long as it is. The decoder waits for this number, and so for all headers.
+    return fn.reshape(encoded, shape=dali_math.clamp(shape[:1], -1, -1))
+
+
 def _read(
     root: str | os.PathLike[str],
     files: Names | None,
@@ -230,7 +246,7 @@ def _read(
         read["file_filters"] = list(IMAGE_FILES)
     else:
         read["files"], read["labels"] = chosen(files, root)
-    images, labels = fn.readers.file(
+    encoded, labels = fn.readers.file(
         name="Reader",
         shard_id=shard_id,
         num_shards=num_shards,
@@ -238,7 +254,7 @@ def _read(
         **read,
         **order,
     )
-    return images, labels
+    return header_checked(encoded), labels
 
 
 def checked_root(root: str | os.PathLike[str]) -> str:
