@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import bad_images
 import numbered
 import numpy as np
 import pytest
@@ -29,14 +30,16 @@ def read(loader, seen=None):
 
 
 @pytest.mark.parametrize("training", [True, False])
-def test_a_file_that_cannot_be_decoded_is_named(tmp_path, training):
+@pytest.mark.parametrize("what", ["header", "pixels"])
+def test_a_file_that_cannot_be_decoded_is_named(tmp_path, training, what):
     root = numbered.write(tmp_path, 12)
     bad = root / "005" / "005.png"
-    bad.write_bytes(b"no image")
+    content = bad_images.encoded()
+    bad.write_bytes(content[:20] if what == "header" else content[:-300])
     loader, seen = numbered.loader(root, training=training), []
     with pytest.raises(RuntimeError, match=f"cannot decode {bad}; remove or repair it") as error:
         read(loader, seen)
-    assert "decoders.image" in str(error.value)
+    assert ("peek_image_shape" if what == "header" else "decoders.image") in str(error.value)
     if not training:
         assert seen == [4]  # what was good before arrived
     with pytest.raises(RuntimeError, match=f"has failed and cannot go on: cannot decode {bad}"):
