@@ -19,6 +19,7 @@ from dali_mix._checkpoint import restore, states_of_operators, with_state
 from dali_mix._decoding import Undecodable, cause_of, decoder
 
 _NAMED = 5
+_UNOPENED = "File mapping failed: "
 
 
 def explained(
@@ -30,6 +31,11 @@ def explained(
     """
     operator, reason = cause_of(str(error))
     cause = f"{operator}: {reason}".removeprefix(": ").rstrip(".")
+    if reason.startswith(_UNOPENED):
+        return RuntimeError(
+            f"cannot open {reason.removeprefix(_UNOPENED)}, which is missing, empty or not a file; "
+            f"restore it, and make the loader anew. The pipeline failed: {cause}."
+        )
     if reader is None:
         return RuntimeError(f"the pipeline failed: {cause}.")
     try:

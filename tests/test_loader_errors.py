@@ -46,6 +46,18 @@ def test_a_file_that_cannot_be_decoded_is_named(tmp_path, training, what):
         iter(loader)
 
 
+@pytest.mark.parametrize("what", ["missing", "empty"])
+def test_a_file_that_cannot_be_opened_is_named(tmp_path, what):
+    root = numbered.write(tmp_path, 12)
+    loader = numbered.loader(root, training=False)
+    bad = root / "005" / "005.png"
+    bad.unlink()
+    if what == "empty":
+        bad.touch()
+    with pytest.raises(RuntimeError, match=f"^cannot open {bad}, which is missing, empty or not a"):
+        read(loader)
+
+
 def test_a_bad_file_of_a_later_epoch_and_of_a_shuffled_shard_is_named(tmp_path):
     root = numbered.write(tmp_path, 13)
     loader = numbered.loader(root, 2, shard=dali_mix.Shard(1, 2, 0))
