@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from dali_mix.manifold_target import ManifoldTarget
     from dali_mix.methods import CutMix, MixUp
     from dali_mix.metrics import DominantAccuracy, MixAccuracy
+    from dali_mix.multi_target import MultiMixTarget
     from dali_mix.plan import Plan
+    from dali_mix.schedule import Scheduled
     from dali_mix.targets import MixTarget
 
 _HOMES = {
@@ -30,7 +32,9 @@ _HOMES = {
     "MixLoss": "losses",
     "MixTarget": "targets",
     "MixUp": "methods",
+    "MultiMixTarget": "multi_target",
     "Plan": "plan",
+    "Scheduled": "schedule",
     "Shard": "_distributed",
     "load_plugin": "_plugin",
     "manifold_mixup": "manifold",
@@ -47,7 +51,9 @@ __all__ = [
     "MixLoss",
     "MixTarget",
     "MixUp",
+    "MultiMixTarget",
     "Plan",
+    "Scheduled",
     "Shard",
     "__version__",
     "load_plugin",

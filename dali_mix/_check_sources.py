@@ -15,8 +15,8 @@ from dali_mix._image_list import (
     is_image,
     is_utf8,
     listed,
-    shown,
 )
+from dali_mix._names import shown
 
 
 class Item(NamedTuple):

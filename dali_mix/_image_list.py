@@ -15,6 +15,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
+from dali_mix._names import shown
+
 IMAGE_FILES = (
     *("*.jpg", "*.jpeg", "*.png", "*.bmp", "*.tif", "*.tiff"),
     *("*.pnm", "*.ppm", "*.pgm", "*.pbm", "*.jp2", "*.webp"),
@@ -102,11 +104,6 @@ def is_utf8(name: str) -> bool:
     return True
 
 
-def shown(name: str) -> str:
-    r"""A name for people, on one line: what cannot be printed as \n, \xff and the like."""
-    return "".join(c if c.isprintable() else _escaped(c) for c in name)
-
-
 def write_list(path: str | os.PathLike[str], images: ImageList) -> None:
     """Write all of it, or nothing."""
     beside = f"{os.fspath(path)}.{os.getpid()}"
@@ -187,10 +184,3 @@ def _lines(path: str | os.PathLike[str]) -> Iterator[tuple[int, str]]:
 
 def _quoted(name: str) -> str:
     return json.dumps(name, ensure_ascii=False) if needs_quotes(name) else name
-
-
-def _escaped(letter: str) -> str:
-    code = ord(letter)
-    if 0xDC80 <= code <= 0xDCFF:  # a byte that is no UTF-8
-        return f"\\x{code - 0xDC00:02x}"
-    return letter.encode("unicode_escape").decode("ascii")

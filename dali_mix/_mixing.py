@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
 
 from dali_mix.methods import CutMix, Method, MixUp
 from dali_mix.plan import Plan
+from dali_mix.schedule import Scheduled
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -99,6 +100,7 @@ class Mode(ABC):
         )
 
     def cast(self, value: Any, dtype: str) -> Any:
+        value = value.node() if isinstance(value, Scheduled) else value
         return self.ops.cast(value, dtype=self.dtypes[dtype])
 
     def permute(self, values: Any, indices: Any) -> Any:

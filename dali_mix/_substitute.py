@@ -23,9 +23,11 @@ import numpy as np
 from nvidia.dali import fn
 from nvidia.dali.pipeline import Pipeline
 
+from dali_mix import schedule
 from dali_mix._checkpoint import restore, states_of_operators, with_state
 from dali_mix._decoding import Single, decoder, fault_of_file
-from dali_mix._image_list import ImageList, shown
+from dali_mix._image_list import ImageList
+from dali_mix._names import shown
 
 ON_BAD_FILE = ("raise", "substitute")
 
@@ -171,6 +173,7 @@ def renewed(source: Any, pipeline: Pipeline, reader: str | None) -> Pipeline | N
     if stand_ins is None or reader is None or not stand_ins.find(pipeline, reader):
         return None
     again: Pipeline = source()
+    schedule.load([again], schedule.state([pipeline]))
     restore(again, pipeline.checkpoint())
     return again
 

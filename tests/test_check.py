@@ -68,8 +68,8 @@ def test_names_of_any_kind_are_printed_safely_and_listed_exactly(tmp_path, capsy
     target = tmp_path / "list"
     status, lines = check(capsys, tmp_path / "in", "--fix-list", target)
     assert status == 1
-    assert f"undecodable: {folder}/bad\\n\\x1b[1m.jpg: it is empty; repair, convert" in lines[0]
-    assert lines[1].startswith(f"name: {folder}/\\xff.jpg: its name is not UTF-8")
+    assert f"undecodable: '{folder}/bad\\n\\x1b[1m.jpg': it is empty; repair, convert" in lines[0]
+    assert lines[1].startswith(f"name: '{folder}/\\xff.jpg': its name is not UTF-8")
     assert len(lines) == 6
     listed = read_list(target)
     assert listed.names == sorted((f"class 1/{name}" for name in good), key=os.fsencode)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from nvidia.dali import Pipeline, fn
 
-from dali_mix._image_list import IMAGE_FILES, ImageList, listed, read_list, shown, write_list
+from dali_mix._image_list import IMAGE_FILES, ImageList, listed, read_list, write_list
 
 
 def read_by_dali(root):
@@ -51,10 +51,6 @@ def test_other_lines_are_refused(tmp_path, line):
     (tmp_path / "list").write_text(f"b/1.jpg 0\n\n{line}\n")
     with pytest.raises(ValueError, match=r"line 3 of the list .*/list must be a name and a label"):
         read_list(tmp_path / "list")
-
-
-def test_names_for_people_are_on_one_line():
-    assert shown("a é\\\n\t\x1b\u2028" + os.fsdecode(b"\xff")) == r"a é\\n\t\x1b\u2028\xff"
 
 
 @pytest.fixture(scope="module")
@@ -104,5 +100,5 @@ def test_lists_that_do_not_fit_the_folder_are_refused(photos, tmp_path):
         numbered.loader(photos, 1, files=tmp_path / "nothing")
     foreign = os.fsdecode(b"\xff.png")
     bad_images.write(tmp_path / "in" / "a", {foreign: b""})
-    with pytest.raises(ValueError, match=r"must hold names in UTF-8, .* got a/\\xff.png; rename"):
+    with pytest.raises(ValueError, match=r"must hold names in UTF-8, .* got 'a/\\xff.png'; rename"):
         numbered.loader(tmp_path / "in", 1, files=[f"a/{foreign}"])

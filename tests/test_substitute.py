@@ -232,6 +232,25 @@ def test_each_rank_finds_its_substitutes_by_itself(photos, tmp_path, training):
         )
 
 
+def test_scheduled_values_go_on(photos, tmp_path):
+    methods = MixUp(alpha=dali_mix.Scheduled("alpha", 1.0))
+    got = []
+    for root in (
+        spoiled(photos, tmp_path / "bad", [3, 11, 16, 20]),
+        mended(photos, tmp_path / "good", {3: 4, 11: 12, 16: 17, 20: 21}),
+    ):
+        loader = substituting(root, methods=methods, prefetch_queue_depth=1)
+        batches = []
+        for alpha in (0.3, 7.0):
+            for number, batch in enumerate(loader):
+                batches.append(batch)
+                if number in (0, 2):
+                    loader.set(alpha=alpha + number)
+        got.append(batches)
+    # Place 11 is the last of its class: pixels alone, and they depend on lam.
+    assert all(torch.equal(x, x2) for (x, _), (x2, _) in zip(*got, strict=True))
+
+
 def test_each_file_is_logged_once(photos, tmp_path, caplog):
     root = spoiled(photos, tmp_path / "bad", [4, 12])
     with caplog.at_level(logging.WARNING, "dali_mix"):
