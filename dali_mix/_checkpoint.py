@@ -16,7 +16,11 @@ State = dict[str, Any]
 
 
 def pack(
-    identity: Mapping[str, Any], epoch: int, batch: int, pipelines: Sequence[Pipeline]
+    identity: Mapping[str, Any],
+    epoch: int,
+    batch: int,
+    pipelines: Sequence[Pipeline],
+    substituted: Sequence[Any],
 ) -> State:
     """The state, plain data. `identity` is what a later loader must agree with."""
     for pipeline in pipelines:
@@ -27,6 +31,7 @@ def pack(
         **identity,
         "epoch": epoch,
         "batch": batch,
+        "substituted": substituted,
         "pipelines": checkpoints,
         "schedules": schedules,
     }
@@ -34,7 +39,7 @@ def pack(
 
 def unpack(state: Mapping[str, Any], identity: Mapping[str, Any]) -> tuple[int, int, list[bytes]]:
     """(epoch, batch, one checkpoint for each pipeline); a ValueError names what does not agree."""
-    expected = {*identity, "epoch", "batch", "pipelines", "schedules"}
+    expected = {*identity, "epoch", "batch", "substituted", "pipelines", "schedules"}
     if not isinstance(state, Mapping) or set(state) != expected:
         got = sorted(state) if isinstance(state, Mapping) else type(state).__name__
         raise ValueError(

@@ -13,12 +13,13 @@ from itertools import islice
 from typing import Any
 
 import numpy as np
-from nvidia.dali import fn, types
 from nvidia.dali.pipeline import Pipeline
 
 from dali_mix._checkpoint import restore, states_of_operators, with_state
+from dali_mix._decoding import Undecodable, cause_of, decoder
 
 _NAMED = 5
+_UNOPENED = "File mapping failed: "
 
 
 def explained(
@@ -28,7 +29,13 @@ def explained(
 
     root: of the names that the reader gives
     """
-    cause = _cause(str(error))
+    operator, reason = cause_of(str(error))
+    cause = f"{operator}: {reason}".removeprefix(": ").rstrip(".")
+    if reason.startswith(_UNOPENED):
+        return RuntimeError(
+            f"cannot open {reason.removeprefix(_UNOPENED)}, which is missing, empty or not a file; "
+            f"restore it, and make the loader anew. The pipeline failed: {cause}."
+        )
     if reader is None:
         return RuntimeError(f"the pipeline failed: {cause}.")
     try:
@@ -41,7 +48,8 @@ def explained(
         names = ", ".join(culprits)
         return RuntimeError(
             f"cannot decode {names}; remove or repair {'it' if len(culprits) == 1 else 'them'}, "
-            f"and make the loader anew. The pipeline failed: {cause}."
+            f"and make the loader anew; `dali-mix check` finds all such files. The pipeline "
+            f"failed: {cause}."
         )
     names = ", ".join(name for name, _ in batch[:_NAMED]) + (", …" if len(batch) > _NAMED else "")
     return RuntimeError(
@@ -74,45 +82,25 @@ def _name(source: str, root: str) -> str:
 
 
 def _encoded(operators: Sequence[Any], outputs: Sequence[Any]) -> int:
-    """Which of the reader's outputs a decoder takes."""
+    """Which of the reader's outputs a decoder takes, itself or through other operators."""
+    places = {output.name: place for place, output in enumerate(outputs)}
+    makers = {output.name: op for op in operators for output in op.outputs}
     for op in operators:
-        if "ecoder" in op._op.schema.Name():
-            for place, output in enumerate(outputs):
-                if output.name in [edge.name for edge in op.inputs]:
-                    return place
+        if "ecoder" not in op._op.schema.Name():
+            continue
+        while op is not None and op.inputs:
+            edge = op.inputs[0].name
+            if edge in places:
+                return places[edge]
+            op = makers.get(edge)
     raise ValueError("no decoder follows the reader")
 
 
 def _undecodable(batch: Sequence[tuple[str, np.ndarray]]) -> Iterator[str]:
     """Names of the files that DALI's CPU decoder refuses, each once, as they are found."""
-    seen: set[str] = set()
-    decoder = None
-    for name, encoded in batch:
-        if name in seen:
-            continue
-        seen.add(name)
-        decoder = decoder or _decoder()
+    decode = decoder(None)
+    for name, encoded in dict(batch).items():
         try:
-            decoder.run(encoded=[encoded])
-        except RuntimeError:
-            decoder = None  # dead as well
+            decode(encoded)
+        except Undecodable:
             yield name
-
-
-def _decoder() -> Pipeline:
-    pipeline = Pipeline(1, num_threads=1, device_id=None, prefetch_queue_depth=1)
-    with pipeline:
-        encoded = fn.external_source(name="encoded", dtype=types.UINT8, ndim=1)
-        pipeline.set_outputs(fn.decoders.image(encoded, output_type=types.RGB))
-    return pipeline
-
-
-def _cause(message: str) -> str:
-    """The operator and the reason, of the page that DALI writes."""
-    lines = [line.strip() for line in message.splitlines() if line.strip()]
-    operator = next((line for line in lines if line.startswith("Error in ")), "").partition(",")[0]
-    if "encountered:" in lines and lines.index("encountered:") + 1 < len(lines):
-        reason = lines[lines.index("encountered:") + 1]
-    else:
-        reason = lines[-1] if lines else "no reason given"
-    return f"{operator}: {reason}".removeprefix(": ").rstrip(".")

@@ -12,6 +12,8 @@ import torch
 from dali_mix import recipes  # before DALI, because it says in a sentence if DALI is missing
 from dali_mix._distributed import Shard, spread_seed
 from dali_mix._epochs import share_of_reader
+from dali_mix._image_list import chosen, listed
+from dali_mix._substitute import StandIns
 from dali_mix._tail import PATTERNS, KeptPartners
 
 # isort: split
@@ -39,6 +41,8 @@ class FolderPipeline:
     """Of the pipeline."""
     recipe: dict[str, Any]
     """Arguments of the recipe."""
+    stand_ins: StandIns | None = None
+    """Put good files in the place of bad ones."""
 
     @property
     def mixes_copies(self) -> bool:
@@ -57,6 +61,8 @@ class FolderPipeline:
         function: Any = recipes.imagefolder_train if self.training else recipes.imagefolder_val
         with pipeline:
             given = dict(self.recipe)
+            if self.stand_ins is not None:
+                given["files"] = self.stand_ins.images()
             if partners is not None:
                 given["partner"] = fn.external_source(source=partners, dtype=types.INT32, ndim=0)
             pipeline.set_outputs(*function(self.root, **given))
@@ -78,6 +84,7 @@ def folder_pipeline(
     device_id: int | None,
     num_threads: int | None,
     prefetch_queue_depth: int,
+    on_bad_file: str,
     **recipe: Any,
 ) -> FolderPipeline:
     """`MixLoader.from_imagefolder`'s arguments, checked and completed."""
@@ -96,7 +103,15 @@ def folder_pipeline(
         # DALI adds the number of the epoch to it, and takes 32 bits.
         recipe.setdefault("shuffle_seed", spread_seed(shuffle_seed) % 2**30)
     recipe |= {"shard_id": shard.shard_id, "num_shards": shard.num_shards}
-    return FolderPipeline(os.fspath(root), training, keeps_tail, options, recipe)
+    root, stand_ins = recipes.checked_root(root), None
+    if recipe.get("files") is not None:
+        recipe["files"] = chosen(recipe["files"], root)
+    if on_bad_file == "substitute":
+        images = recipe.get("files") or listed(root)
+        # Training shuffles all files before it takes its shard of them.
+        own = (0, 1) if training else (shard.shard_id, shard.num_shards)
+        stand_ins = StandIns(root, images, *own)
+    return FolderPipeline(root, training, keeps_tail, options, recipe, stand_ins)
 
 
 def _checked_recipe(training: bool, recipe: dict[str, Any]) -> dict[str, Any]:

@@ -41,9 +41,14 @@ def has_run(pipeline: Pipeline) -> bool:
 
 
 def outputs_of(pipeline: Pipeline, restart: bool) -> Any:
-    """The next outputs; with `restart`, also of a source that has stopped."""
+    """The next outputs; with `restart`, also of a source that has stopped. After a RuntimeError,
+    pipeline.checkpoint() is that of the last outputs before."""
+    put_out = pipeline._consumer_iter
     try:
         return pipeline.run()
+    except RuntimeError:
+        pipeline._consumer_iter = put_out  # DALI has counted what failed
+        raise
     except StopIteration:
         if not restart:
             raise

@@ -12,10 +12,11 @@ from types import ModuleType
 from typing import NoReturn
 
 import dali_mix
-from dali_mix import bench, doctor, preview
+from dali_mix import bench, check, doctor, preview
 
 COMMANDS: dict[str, ModuleType] = {
     "bench": bench,
+    "check": check,
     "doctor": doctor,
     "preview": preview,
 }

@@ -18,7 +18,7 @@ from dali_mix._folder import folder_pipeline  # before DALI; says in a sentence 
 import nvidia.dali
 from nvidia.dali.pipeline import Pipeline
 
-from dali_mix import _checkpoint, _distributed, schedule
+from dali_mix import _checkpoint, _distributed, _substitute, schedule
 from dali_mix._batches import Batch, mixes, to_batch
 from dali_mix._culprit import explained
 from dali_mix._distributed import Shard
@@ -35,6 +35,7 @@ from dali_mix._sources import (
     root_of,
     share_of,
 )
+from dali_mix._substitute import Substituted
 
 __all__ = ["MixLoader"]
 
@@ -58,6 +59,8 @@ class MixLoader:
     size:        samples of one epoch, for a pipeline without a reader, whose source stops after
                  each epoch or never
     same_draws:  allow pipelines of a list to have one seed, and so to draw alike
+    on_bad_file: what a file does that cannot be decoded, or has vanished: "raise" an error that
+                 names it; or "substitute", with `from_imagefolder`
 
     Each step yields (x, target); with a list of pipelines, a list of (x, target):
       x:       (N, C, H, W) images; HWC output comes with channels_last strides, not copied. Other
@@ -83,6 +86,7 @@ class MixLoader:
         mixed: bool | None = None,
         size: int | None = None,
         same_draws: bool = False,
+        on_bad_file: str = "raise",
     ) -> None:
         self._single = not isinstance(pipelines, Sequence)
         self._sources = list(pipelines) if isinstance(pipelines, Sequence) else [pipelines]
@@ -92,6 +96,7 @@ class MixLoader:
         self._reader = counting_reader(self._pipelines[0], reader_name, size)
         self._shares = [share_of(pipeline, self._reader, size) for pipeline in self._pipelines]
         check_together(self._shares)
+        _substitute.check_on_bad_file(on_bad_file, self._sources)
         self._mixed = mixes(self._pipelines[0].num_outputs, mixed)
         if self._mixed and not same_draws:
             check_seeds(self._pipelines)
@@ -118,6 +123,7 @@ class MixLoader:
         device_id: int | None = None,
         num_threads: int | None = None,
         prefetch_queue_depth: int = 2,
+        on_bad_file: str = "raise",
         **recipe: Any,
     ) -> MixLoader:
         """Training or validation batches of a folder with one folder of images for each class.
@@ -135,8 +141,14 @@ class MixLoader:
         device:      "gpu" or "cpu"; default: a GPU, where PyTorch sees one
         device_id:   of the GPU; default: PyTorch's current one
         num_threads: default: the processors of this process, over the processes of its node
-        recipe:      methods, weights, size, mean, std, dtype (of DALI or PyTorch), layout … of the
-                     recipe
+        on_bad_file: "raise" an error that names a file that cannot be decoded, or has vanished;
+                     "substitute": put the next good file of the list in its place, which has the
+                     same label in most cases, and go on with as many batches as before. Each such
+                     file is logged once, as a warning of the logger "dali_mix", listed by
+                     `substituted`, and part of `state_dict()`. The batches are those of a folder
+                     with a copy of the other file in its place, bit for bit
+        recipe:      files (a list of good ones), methods, weights, size, mean, std, dtype (of DALI
+                     or PyTorch), layout … of the recipe
         """
         last_batch = last_batch or ("drop" if training else "partial")
         source = folder_pipeline(
@@ -150,9 +162,10 @@ class MixLoader:
             device_id=device_id,
             num_threads=num_threads,
             prefetch_queue_depth=prefetch_queue_depth,
+            on_bad_file=on_bad_file,
             **recipe,
         )
-        return cls(source, last_batch=last_batch)
+        return cls(source, last_batch=last_batch, on_bad_file=on_bad_file)
 
     def __iter__(self) -> Iterator[Any]:
         """One epoch; after load_state_dict(), the rest of the one that the state belongs to."""
@@ -178,6 +191,12 @@ class MixLoader:
         """Number, from 0, of the next batch in its epoch."""
         return 0 if self._made >= len(self) else self._made
 
+    @property
+    def substituted(self) -> list[Substituted]:
+        """(path, reason, substitute) of each bad file that another one has taken the place of, by
+        this process; with on_bad_file="substitute"."""
+        return _substitute.found(self._sources)
+
     def set(self, **values: float) -> None:
         """Change `Scheduled` numbers of the pipelines by name, without making them anew.
 
@@ -198,7 +217,10 @@ class MixLoader:
         own. Needs pipelines made with enable_checkpointing=True.
         """
         self._check_usable()
-        return _checkpoint.pack(self._identity(), self._epoch, self._made, self._pipelines)
+        substituted = _substitute.states(self._sources)
+        return _checkpoint.pack(
+            self._identity(), self._epoch, self._made, self._pipelines, substituted
+        )
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go to where `state` was saved: the next iter() yields the batches that followed.
@@ -210,8 +232,9 @@ class MixLoader:
         """
         self._check_open()
         epoch, made, checkpoints = _checkpoint.unpack(state, self._identity())
+        other_files = _substitute.load_states(self._sources, state["substituted"])
         self._newest = None
-        if self._failure is not None or any(has_run(p) for p in self._pipelines):
+        if other_files or self._failure is not None or any(has_run(p) for p in self._pipelines):
             if any(isinstance(source, Pipeline) for source in self._sources):
                 raise RuntimeError(
                     "load_state_dict() must come before the first batch of a pipeline given as an "
@@ -282,21 +305,28 @@ class MixLoader:
 
     def _run(self) -> list[Any]:
         """The outputs of each pipeline."""
-        outputs = []
-        for pipeline, source in zip(self._pipelines, self._sources, strict=True):
-            try:
-                outputs.append(outputs_of(pipeline, restart=self._made == 0))
-            except RuntimeError as error:
-                failure = explained(pipeline, self._reader, root_of(source), error)
-                self._failure = str(failure)
-                raise failure from error
-            except StopIteration:
-                raise
-            except Exception as error:  # such as of a Python source
-                self._failure = str(error).strip().partition("\n")[0]
-                raise
+        try:
+            outputs = [self._outputs(place) for place in range(len(self._pipelines))]
+        except StopIteration:
+            raise
+        except Exception as error:  # of a bad file, or of a Python source
+            self._failure = str(error).strip().partition("\n")[0]
+            raise
         self._made += 1
         return outputs
+
+    def _outputs(self, place: int) -> Any:
+        """The outputs of one pipeline, which is made anew if it dies of files to substitute."""
+        source = self._sources[place]
+        while True:
+            pipeline = self._pipelines[place]
+            try:
+                return outputs_of(pipeline, restart=self._made == 0)
+            except RuntimeError as error:
+                renewed = _substitute.renewed(source, pipeline, self._reader)
+                if renewed is None:
+                    raise explained(pipeline, self._reader, root_of(source), error) from error
+            self._pipelines[place] = renewed
 
     def _identity(self) -> dict[str, Any]:
         """What the loader that loads a state must share with the one that saved it."""

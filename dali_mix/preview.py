@@ -114,13 +114,14 @@ def _run(files: Sequence[Path], methods: Sequence[Method], size: int, seed: int)
     import numpy as np
 
     import dali_mix.fn as dmix
+    from dali_mix.recipes import header_checked
 
     # isort: split
     from nvidia.dali import Pipeline, fn, types
 
     with Pipeline(batch_size=len(files), num_threads=2, device_id=None, seed=seed) as pipeline:
         encoded, _ = fn.readers.file(files=[str(file) for file in files])
-        images = fn.decoders.image(encoded, output_type=types.RGB)
+        images = fn.decoders.image(header_checked(encoded), output_type=types.RGB)
         images = fn.resize(images, size=size, mode="not_smaller")
         output = {"dtype": types.UINT8, "output_layout": "HWC", "crop": (size, size)}
         mixed, plan = dmix.mix(images, None, methods, **output)
@@ -148,7 +149,7 @@ def _name_undecodable(files: Sequence[Path]) -> None:
 
 def choose_files(folder: Path, count: int, seed: int) -> list[Path]:
     """Up to `count` images, from as many classes as there are; the same ones for the same seed."""
-    from dali_mix.recipes import class_names
+    from dali_mix._image_list import class_names
 
     if not folder.is_dir():
         what = "is not a folder" if folder.exists() else "does not exist"
@@ -184,7 +185,7 @@ def _one_of_each(classes: Sequence[Path], count: int, chance: random.Random) -> 
 
 def _images(folder: Path, chance: random.Random) -> list[Path]:
     """Images in a folder, shuffled."""
-    from dali_mix.recipes import is_image
+    from dali_mix._image_list import is_image
 
     files = sorted(path for path in folder.iterdir() if is_image(path.name) and path.is_file())
     chance.shuffle(files)

@@ -10,7 +10,6 @@ turns a pipeline into a loader lives elsewhere.
 
 from __future__ import annotations
 
-import fnmatch
 import math
 import os
 from collections.abc import Callable, Sequence
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dali_mix.fn as dmix  # before DALI, because it says in a sentence if DALI is missing
+from dali_mix._image_list import IMAGE_FILES, Names, chosen, class_names, image_files, is_image
 from dali_mix.methods import CutMix, Method, MixUp
 
 # isort: split
@@ -35,20 +35,16 @@ __all__ = [
     "IMAGENET_STD",
     "IMAGE_FILES",
     "class_names",
+    "header_checked",
     "imagefolder_train",
     "imagefolder_val",
+    "is_image",
     "random_erasing",
 ]
 
 IMAGENET_MEAN = (0.485 * 255, 0.456 * 255, 0.406 * 255)
 """Of the red, green and blue channel, for pixels from 0 to 255."""
 IMAGENET_STD = (0.229 * 255, 0.224 * 255, 0.225 * 255)
-IMAGE_FILES = (
-    *("*.jpg", "*.jpeg", "*.png", "*.bmp", "*.tif", "*.tiff"),
-    *("*.pnm", "*.ppm", "*.pgm", "*.pbm", "*.jp2", "*.webp"),
-)
-"""File names that count as images, in upper or lower case. DALI's reader would also take sound."""
-
 _DEFAULT_METHODS = (MixUp(alpha=0.2), CutMix(alpha=1.0))
 
 
@@ -58,6 +54,7 @@ def imagefolder_train(
     methods: Method | Sequence[Method] | None = _DEFAULT_METHODS,
     weights: Sequence[Any] | None = None,
     size: int | tuple[int, int] = 224,
+    files: Names | None = None,
     shard_id: int = 0,
     num_shards: int = 1,
     shuffle_seed: int = 0,
@@ -78,6 +75,8 @@ def imagefolder_train(
     methods:      as in `dali_mix.fn.mix`; None: nothing is mixed, lam is 1 and y2 is y1
     weights:      relative weight of each method; default: all alike
     size:         output height and width in pixels, one number for both
+    files:        the images to read: path of a list that `dali-mix check --fix-list` wrote, or
+                  names relative to `root`; default: all in `root`
     shard_id:     which of `num_shards` parts of the files to read, from 0
     shuffle_seed: of the order of the files; the same in every shard, unlike the pipeline's seed
     area, aspect: ranges of the random crop: share of the image's area, width over height
@@ -102,9 +101,9 @@ def imagefolder_train(
         raise ValueError(f"mirror must be a probability in [0, 1], got {mirror}.")
     # A true shuffle of all files, unlike random_shuffle, which only stirs a buffer.
     order = {"shuffle_after_epoch": True, "shuffle_after_epoch_seed": shuffle_seed}
-    files, labels = _read(root, shard_id, num_shards, **order)
+    encoded, labels = _read(root, files, shard_id, num_shards, **order)
     images = fn.decoders.image_random_crop(
-        files,
+        encoded,
         device=_decoder_device(device),
         output_type=types.RGB,
         random_area=list(area),
@@ -131,6 +130,7 @@ def imagefolder_val(
     *,
     size: int | tuple[int, int] = 224,
     resize: int | None = None,
+    files: Names | None = None,
     shard_id: int = 0,
     num_shards: int = 1,
     mean: Any = IMAGENET_MEAN,
@@ -156,8 +156,8 @@ def imagefolder_val(
             f"resize must be at least the size of the crop, {height}x{width} pixels, got {shorter}."
         )
     decoder = _decoder_device(device)
-    files, labels = _read(root, shard_id, num_shards, stick_to_shard=True)
-    images = fn.decoders.image(files, device=decoder, output_type=types.RGB)
+    encoded, labels = _read(root, files, shard_id, num_shards, stick_to_shard=True)
+    images = fn.decoders.image(encoded, device=decoder, output_type=types.RGB)
     images = fn.resize(images, size=shorter, mode="not_smaller", interp_type=types.INTERP_LINEAR)
     unmixed = dmix.Plan(partner=None, blend=None, box=None, lam=None, size=None)
     x = dmix.apply(
@@ -214,38 +214,50 @@ def random_erasing(
     return fn.erase(images, anchor=anchor, shape=sides * erased, axis_names="HW", fill_value=fill)
 
 
-def class_names(root: str | os.PathLike[str]) -> list[str]:
-    """Names of the class folders in `root`; the place in this list is the label."""
-    with os.scandir(root) as entries:
-        return sorted(entry.name for entry in entries if entry.is_dir())
+def header_checked(encoded: Any) -> Any:
+    """Encoded images, once the headers of the whole batch have been read without fault.
 
+    encoded: from a reader, on the CPU; comes back as it is
 
-def is_image(name: str) -> bool:
-    """Whether a file of this name counts as an image."""
-    return any(fnmatch.fnmatch(name.lower(), pattern) for pattern in IMAGE_FILES)
+    To be put before a decoder. A header that cannot be read fails the pipeline here, with an error
+    that `MixLoader` can explain. The decoders of DALI 2.4 fail as well, but let other threads go on
+    with what has been freed: batches of more than about four images a thread often end the whole
+    process, by a segmentation fault.
+    """
+    shape = fn.peek_image_shape(encoded, dtype=types.INT32)
+    # -1: as long as it is. The decoder waits for this number, and so for all headers.
+    return fn.reshape(encoded, shape=dali_math.clamp(shape[:1], -1, -1))
 
 
 def _read(
-    root: str | os.PathLike[str], shard_id: int, num_shards: int, **order: Any
+    root: str | os.PathLike[str],
+    files: Names | None,
+    shard_id: int,
+    num_shards: int,
+    **order: Any,
 ) -> tuple[Any, Any]:
-    """Files and labels of one shard."""
+    """Encoded images and labels of one shard."""
     if not 0 <= shard_id < num_shards:
         raise ValueError(
             f"shard_id must lie in [0, num_shards), got {shard_id} with num_shards {num_shards}."
         )
-    files, labels = fn.readers.file(
+    read: dict[str, Any] = {"file_root": checked_root(root)}
+    if files is None:
+        read["file_filters"] = list(IMAGE_FILES)
+    else:
+        read["files"], read["labels"] = chosen(files, root)
+    encoded, labels = fn.readers.file(
         name="Reader",
-        file_root=_checked_root(root),
-        file_filters=list(IMAGE_FILES),
         shard_id=shard_id,
         num_shards=num_shards,
         pad_last_batch=True,
+        **read,
         **order,
     )
-    return files, labels
+    return header_checked(encoded), labels
 
 
-def _checked_root(root: str | os.PathLike[str]) -> str:
+def checked_root(root: str | os.PathLike[str]) -> str:
     """`root` for DALI, which would say "No files found" whatever is wrong."""
     path = Path(root)
     if not path.is_dir():
@@ -253,22 +265,17 @@ def _checked_root(root: str | os.PathLike[str]) -> str:
         raise ValueError(f"root must be a folder with one folder per class; {path} {what}.")
     classes = class_names(path)
     if not classes:
-        found = "images but no class folders" if _has_image(path) else "neither folders nor images"
+        found = "images but no class folders" if image_files(path) else "neither folders nor images"
         raise ValueError(
             f"root must hold one folder per class, but {path} holds {found}; "
             "put the images of each class in a folder named after it."
         )
-    if not any(_has_image(path / name) for name in classes):
+    if not any(image_files(path / name) for name in classes):
         raise ValueError(
             f"root must hold images in its class folders, but there are none in {path}/*, such as "
             f"{path / classes[0]}; if the classes lie deeper, name the folder directly above them."
         )
     return os.fspath(path)
-
-
-def _has_image(folder: Path) -> bool:
-    with os.scandir(folder) as entries:
-        return any(is_image(entry.name) for entry in entries)
 
 
 def _checked_size(size: int | tuple[int, int]) -> tuple[int, int]:

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import bad_images
 import numbered
 import numpy as np
 import pytest
@@ -29,18 +30,32 @@ def read(loader, seen=None):
 
 
 @pytest.mark.parametrize("training", [True, False])
-def test_a_file_that_cannot_be_decoded_is_named(tmp_path, training):
+@pytest.mark.parametrize("what", ["header", "pixels"])
+def test_a_file_that_cannot_be_decoded_is_named(tmp_path, training, what):
     root = numbered.write(tmp_path, 12)
     bad = root / "005" / "005.png"
-    bad.write_bytes(b"no image")
+    content = bad_images.encoded()
+    bad.write_bytes(content[:20] if what == "header" else content[:-300])
     loader, seen = numbered.loader(root, training=training), []
     with pytest.raises(RuntimeError, match=f"cannot decode {bad}; remove or repair it") as error:
         read(loader, seen)
-    assert "decoders.image" in str(error.value)
+    assert ("peek_image_shape" if what == "header" else "decoders.image") in str(error.value)
     if not training:
         assert seen == [4]  # what was good before arrived
     with pytest.raises(RuntimeError, match=f"has failed and cannot go on: cannot decode {bad}"):
         iter(loader)
+
+
+@pytest.mark.parametrize("what", ["missing", "empty"])
+def test_a_file_that_cannot_be_opened_is_named(tmp_path, what):
+    root = numbered.write(tmp_path, 12)
+    loader = numbered.loader(root, training=False)
+    bad = root / "005" / "005.png"
+    bad.unlink()
+    if what == "empty":
+        bad.touch()
+    with pytest.raises(RuntimeError, match=f"^cannot open {bad}, which is missing, empty or not a"):
+        read(loader)
 
 
 def test_a_bad_file_of_a_later_epoch_and_of_a_shuffled_shard_is_named(tmp_path):

@@ -1,0 +1,140 @@
+"""A function applied to many tasks in processes of their own, any of which may die of one."""
+
+from __future__ import annotations
+
+import multiprocessing
+import resource
+import signal
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator
+from multiprocessing.connection import Connection, wait
+from typing import Any, Generic, NamedTuple, TypeVar
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+Prepare = Callable[[], Callable[[Task], Result]]
+"""Called in each process; what it returns is called with the tasks."""
+
+_SPAWN = multiprocessing.get_context("spawn")  # DALI does not survive a fork
+
+
+class Died(NamedTuple):
+    """In the place of a result: how the process ended that was to compute it."""
+
+    how: str
+
+
+def limit_memory(extra: int) -> None:
+    """Let this process have so many bytes more; a task that needs yet more fails by itself."""
+    with open("/proc/self/status") as status:
+        used = next(int(line.split()[1]) << 10 for line in status if line.startswith("VmData"))
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    limit = used + extra if hard == resource.RLIM_INFINITY else min(used + extra, hard)
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+class _Worker(Generic[Task]):
+    """A process, and the task that it works at."""
+
+    def __init__(self, prepare: Callable[[], Any]) -> None:
+        self.pipe, theirs = _SPAWN.Pipe()
+        self.process = _SPAWN.Process(target=_serve, args=(theirs, prepare), daemon=True)
+        # Ctrl-C is for us: the process inherits that it is not to listen to it.
+        listened = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        self.process.start()
+        signal.pthread_sigmask(signal.SIG_SETMASK, listened)
+        theirs.close()  # so that its end shows
+        self.place = 0
+        self.task: Task | None = None
+        self.since: float | None = None
+        """When it was given the task; None: it is still starting."""
+
+    def give(self, place: int, task: Task) -> None:
+        self.place, self.task = place, task
+        if self.since is not None:
+            self.since = time.monotonic()
+        self.pipe.send(task)
+
+    def overdue(self, patience: float) -> bool:
+        return self.since is not None and time.monotonic() - self.since > patience
+
+    def stop(self) -> None:
+        self.pipe.close()
+        self.process.kill()
+        self.process.join()
+
+
+def survive(
+    tasks: Iterable[Task], prepare: Prepare[Task, Result], processes: int, patience: float
+) -> Generator[tuple[Task, Result | Died], None, None]:
+    """Each task with its result, in order.
+
+    patience: seconds for one task, after which its process is ended
+    """
+    coming = enumerate(tasks)
+    busy: list[_Worker[Task]] = []
+    idle: list[_Worker[Task]] = []
+    done: dict[int, tuple[Task, Result | Died]] = {}
+    place = 0
+    try:
+        while True:
+            while len(busy) < processes and (following := next(coming, None)) is not None:
+                worker = idle.pop() if idle else _Worker[Task](prepare)
+                busy.append(worker)
+                worker.give(*following)
+            if not busy:
+                return
+            for worker, result in _finished(busy, patience):
+                busy.remove(worker)
+                if isinstance(result, Died):
+                    worker.stop()
+                else:
+                    idle.append(worker)
+                assert worker.task is not None
+                done[worker.place] = worker.task, result
+            while place in done:
+                yield done.pop(place)
+                place += 1
+    finally:
+        for worker in busy + idle:
+            worker.stop()
+
+
+def _finished(busy: list[_Worker[Task]], patience: float) -> Iterator[tuple[_Worker[Task], Any]]:
+    """Those that have a result, or never will."""
+    wait([worker.pipe for worker in busy], timeout=0.2)
+    for worker in list(busy):
+        if worker.pipe.poll():
+            try:
+                result = worker.pipe.recv()
+            except (EOFError, OSError):
+                yield worker, Died(_ended(worker))
+                continue
+            if worker.since is None:  # the first word: it has started
+                worker.since = time.monotonic()
+            else:
+                yield worker, result
+        elif worker.overdue(patience):
+            yield worker, Died(f"takes more than {patience:g} s")
+
+
+def _ended(worker: _Worker[Any]) -> str:
+    worker.process.join()
+    status = worker.process.exitcode or 0
+    if worker.since is None:
+        raise RuntimeError(f"a process that decodes could not start, and ended with {status}.")
+    if status < 0:
+        return f"ends the process that decodes it with {signal.Signals(-status).name}"
+    return f"ends the process that decodes it with status {status}"
+
+
+def _serve(pipe: Connection, prepare: Callable[[], Callable[[Any], Any]]) -> None:
+    work = prepare()
+    pipe.send("ready")
+    while True:
+        try:
+            task = pipe.recv()
+        except EOFError:
+            return
+        pipe.send(work(task))
