@@ -177,7 +177,7 @@ class MixLoader:
         return 0 if self._made >= len(self) else self._made
 
     def state_dict(self) -> dict[str, Any]:
-        """Where the loader stands, as strings, integers and lists, fit for JSON and torch.save.
+        """Where the loader stands, as plain data, fit for JSON and torch.save.
 
         Taken between two batches, a loader that loads it yields the second one next, and all that
         follow, bit for bit, whatever DALI has computed in advance. Each rank saves and loads its
@@ -190,12 +190,13 @@ class MixLoader:
         """Go to where `state` was saved: the next iter() yields the batches that followed.
 
         The pipelines must be those that saved it, on the same files and in the same DALI release;
-        what is recorded (versions, seed, shard, batch size, number of images) is compared, and a
-        ValueError names what differs. Pipelines that were given as objects can do this before
-        their first batch only; functions that make them are called again.
+        what is recorded (versions, seed, shard, batch size, number of images, the operators and
+        their constant arguments) is compared, and a ValueError names what differs. Threads,
+        prefetching and the place of the files may differ. Pipelines that were given as objects can
+        do this before their first batch only; functions that make them are called again.
         """
         self._check_open()
-        epoch, made, checkpoints = _checkpoint.unpack(state, self._identity())
+        epoch, made, checkpoints = _checkpoint.unpack(state, self._identity(), self._pipelines)
         self._newest = None
         if self._failure is not None or any(has_run(p) for p in self._pipelines):
             if any(isinstance(source, Pipeline) for source in self._sources):
