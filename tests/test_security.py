@@ -2,13 +2,16 @@
 
 import ast
 import hashlib
+import importlib
 import io
 import os
 import pickle
+import re
 from pathlib import Path
 
 import numbered
 import pytest
+import tomllib
 import torch
 from programs import run_here
 
@@ -91,6 +94,42 @@ def test_no_source_reads_code_as_data(path):
         if name == "torch.load":
             assert given.get("weights_only") == "True", ast.unparse(call)
         assert given.get("shell", "False") == "False", ast.unparse(call)
+
+
+# what `make` installs
+
+
+def locked():
+    """Of requirements.txt: version and hashes by name, and by what machine it is for."""
+    text = (HOUSE / "requirements.txt").read_text().replace("\\\n", " ")
+    entries = [line for line in text.splitlines() if not line.startswith("#")]
+    entry = r"([a-z0-9-]+)==([^ ;]+) *(?:; ([^\\]*?))? *((?: +--hash=sha256:[0-9a-f]{64})+)"
+    found = [re.fullmatch(entry, line) for line in entries]
+    assert all(found), [line[:80] for line, hit in zip(entries, found, strict=True) if not hit]
+    return [hit.groups() for hit in found]
+
+
+def test_all_that_make_installs_is_pinned_with_hashes(monkeypatch):
+    monkeypatch.chdir(HOUSE)
+    monkeypatch.syspath_prepend(HOUSE)
+    setup = importlib.import_module("setup")
+    project = tomllib.loads((HOUSE / "pyproject.toml").read_text())
+    cuda = [setup.cuda.HEADER_PACKAGES, setup.cuda.NVCC_PACKAGES]
+    wanted = [package for packages in cuda for group in packages.values() for package in group]
+    wanted += [f"nvidia-dali-cuda{major}0=={setup.DALI_RELEASE}" for major in (12, 13)]
+    wanted += project["project"]["optional-dependencies"]["test"]
+    versions = {}
+    for name, version, _, _ in locked():
+        versions.setdefault(name, set()).add(version)
+    for requirement in wanted:
+        name, _, version = requirement.partition("==")
+        assert versions.get(name) == {version}, f"{requirement}: run .ci/lock"
+    assert {"pip", "setuptools", "numpy"} <= set(versions)
+
+
+def test_every_file_of_a_release_is_listed_once():
+    seen = [(name, digest) for name, _, _, hashes in locked() for digest in hashes.split()]
+    assert len(seen) == len(set(seen)) > 1000
 
 
 # names of files
