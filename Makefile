@@ -1,7 +1,8 @@
 # One command for each thing to do in a checkout; every one sets up .venv by itself.
 #
 #   make test    build, install, run the tests          make demo    train on a small real data set
-#   make lint    formats, style, types                  make clean   remove what was built
+#   make lint    formats, style, types                  make soak    a long run: does anything grow?
+#   make clean   remove what was built
 #
 # Without a GPU the plugin is built CPU-only, since compiling CUDA code takes a minute that nothing
 # here would use; DALI_MIX_CUDA=13 make test builds it all the same. See setup.py.
@@ -19,7 +20,7 @@ endif
 STAMP := .venv/.installed-$(or $(DALI_MIX_CUDA),default)-$(DALI_MIX_CUDA_ARCHS)
 NATIVE := $(wildcard $(addprefix dali_mix/native/*.,cc cu cuh h))
 
-.PHONY: test lint demo clean
+.PHONY: test lint demo soak clean
 
 test: $(STAMP)
 	$(BIN)/pytest
@@ -32,6 +33,9 @@ lint: $(STAMP)
 
 demo: $(STAMP)
 	$(BIN)/python pipelines/demo.py
+
+soak: $(STAMP)
+	$(BIN)/python tests/soak.py
 
 clean:
 	rm -rf build dist demo *.egg-info .venv/.installed-* dali_mix/libdali_mix.so dali_mix/_built.json
