@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from itertools import zip_longest
+from typing import Any
 
 from nvidia.dali import types
 from nvidia.dali.pipeline import Pipeline
@@ -45,13 +46,13 @@ def difference(saved: Sequence[Operator], here: Sequence[Operator]) -> tuple[str
     return None
 
 
-def _description(op: object) -> Iterator[tuple[str, str]]:
-    spec = str(op.spec)  # type: ignore[attr-defined]
+def _description(op: Any) -> Iterator[tuple[str, str]]:
+    spec = str(op.spec)
     arguments = dict(re.findall(r"^    (\w+): (.*)$", spec.partition("\n  Arguments:\n")[2], re.M))
     module = arguments["_module"].removeprefix("nvidia.dali.")
     yield "operator", f"{module}.{arguments['_display_name']}"
-    if not op.name.startswith("__"):  # type: ignore[attr-defined]
-        yield "name", op.name  # type: ignore[attr-defined]
+    if not op.name.startswith("__"):
+        yield "name", op.name
     for name, value in arguments.items():
         if not _NO_DIFFERENCE.fullmatch(name):
             yield name, _readable(name, value)

@@ -5,6 +5,7 @@ import numbered
 import pytest
 import torch
 from numbered import cropping, noisy
+from nvidia.dali import ops
 
 import dali_mix
 import dali_mix.fn as dmix
@@ -134,3 +135,20 @@ def test_the_arguments_of_ones_own_pipeline_count(photos):
     state = MixLoader(cropping(photos, graph=mixing(0.2))).state_dict()
     said = refusal(MixLoader(cropping(photos, graph=mixing(0.25))), state)
     assert "plan(alpha=[0.2]), but this loader has fn.dali_mix.plan(alpha=[0.25])" in said
+
+
+def test_constants_of_arithmetic_and_of_operators_as_classes_count(photos):
+    def computing(factor, probability):
+        def graph(images, labels):
+            mirror = ops.random.CoinFlip(probability=probability)()
+            x, *labels = dmix.mixup(images, labels, mirror=mirror)
+            return x * factor, *labels
+
+        return lambda: cropping(photos, graph=graph)
+
+    state = MixLoader(computing(2.5, 0.25)).state_dict()
+    said = refusal(MixLoader(computing(3.0, 0.25)), state)
+    assert "math.mul(real_constants=[2.5]), but this loader has math.mul(real_cons" in said
+    said = refusal(MixLoader(computing(2.5, 0.75)), state)
+    assert "CoinFlip(probability=0.25), but this loader has ops.random.CoinFlip(prob" in said
+    MixLoader(computing(2.5, 0.25)).load_state_dict(state)
