@@ -10,6 +10,7 @@ from typing import Any
 
 from nvidia.dali.pipeline import Pipeline
 
+from dali_mix import schedule
 from dali_mix._graph import described, difference
 
 FORMAT = 1
@@ -30,6 +31,7 @@ def pack(
         "epoch": epoch,
         "batch": batch,
         "pipelines": [base64.b64encode(pipeline.checkpoint()).decode() for pipeline in pipelines],
+        "schedules": schedule.state(pipelines),
     }
     return {**state, "sha256": _digest(state)}
 
@@ -38,7 +40,7 @@ def unpack(
     state: Mapping[str, Any], identity: Mapping[str, Any], pipelines: Sequence[Pipeline]
 ) -> tuple[int, int, list[bytes]]:
     """(epoch, batch, one checkpoint for each pipeline); a ValueError names what does not agree."""
-    expected = {*identity, "graphs", "epoch", "batch", "pipelines", "sha256"}
+    expected = {*identity, "graphs", "epoch", "batch", "pipelines", "schedules", "sha256"}
     known = state if isinstance(state, Mapping) else {}
     for name, here in identity.items():  # versions first: another one may have other names
         if name in known and known[name] != here:
@@ -54,6 +56,7 @@ def unpack(
             "the state is damaged: its sha256 does not fit its content. Load one that was saved "
             "before, or start anew."
         )
+    schedule.check(pipelines, state["schedules"])
     for saved, pipeline in zip(state["graphs"], pipelines, strict=True):
         different = difference(saved, described(pipeline))
         if different is not None:

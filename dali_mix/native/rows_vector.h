@@ -16,7 +16,9 @@ MIX_HD void Unroll(F &&f) {
   }(std::make_integer_sequence<int, kCount>{});
 }
 
-enum class Mode { kOwn, kPartner, kBoth, kCut };
+// What a block shows: the base image, the inset one, their blend; or whatever is the base where
+// bits are 0, and the inset where they are 1.
+enum class Mode { kBase, kInset, kBlend, kBits };
 
 // Coefficients laid out like the floats of a group.
 template <int kVectors>
@@ -24,8 +26,8 @@ struct Coefficients {
   struct Lanes {
     alignas(64) float of[kVectors][V::kFloats];
   };
-  // `k`, `s`: one image shows. `own`, `partner`: weights outside the box, whatever shows there.
-  Lanes k, s, own, partner;
+  // `k`, `s`: one image shows. `base`, `inset`: weights of both where bits are 0.
+  Lanes k, s, base, inset;
 };
 
 template <typename Out, int kIn, int kOut, bool kPlanar>
@@ -44,53 +46,101 @@ class VectorRows {
   using F = typename V::F;
   static constexpr int kGroups = V::kGroups;           // per block
   static constexpr int kBlock = kGroups * V::kFloats;  // pixels
+  static constexpr uint64_t kAll = ~uint64_t{0} >> (64 - kBlock);
   using Lanes = Coefficients<G::kVectors>;
 
+  // One row: what shows, and where its two images and the output begin.
   struct Row {
-    const uint8_t *own, *partner;  // pixel 0
-    bool own_mirrored, partner_mirrored;
+    const Pattern &pattern;
+    const uint8_t *base, *inset;  // pixel 0
+    bool base_mirrored, inset_mirrored;
+    Columns base_safe, inset_safe;  // blocks that begin here may be read by vector loads
     Out *out;
-    ptrdiff_t plane;  // planar: from one output plane to the next, in elements
+    ptrdiff_t plane;  // planar: from one output channel to the next, in elements
+    int width;
   };
+
+  // A row of a mask of other width than the output is spread out on the stack.
+  static constexpr int kWidestMask = 1 << 16;
 
   template <bool kStream>
   static void RowsOf(const Call &call, const CpuSample &sample, int y_begin, int y_end) {
+    const bool masked = sample.Masked();
+    const bool spread = masked && sample.more->mask.width != sample.width;
+    if (spread && sample.width > kWidestMask)
+      return PixelRows<uint8_t, Out>(call, sample, y_begin, y_end);
+    auto *buffer = static_cast<uint8_t *>(__builtin_alloca(spread ? sample.width : 1));
     // Planes are images of one channel, one after the other.
     const int passes = kIn == 1 ? call.channels : 1;
     for (int pass = 0; pass < passes; pass++) {
       Lanes lanes;
       FillLanes(lanes, call, sample, pass);
-      for (int y = y_begin; y < y_end; y++) {
-        const Row row = RowAt(call, sample, y, pass);
-        PrefetchNext(sample, row, y + 1);
-        const bool inside =
-            RowIsInside(sample.own_bytes, row.own, sample.width, row.own_mirrored) &&
-            RowIsInside(sample.partner_bytes, row.partner, sample.width, row.partner_mirrored);
-        const Cut cut = CutOfRow(sample, y);
-        if (kStream && IsWholeLines(row, sample.width))
-          WriteRow<true>(row, lanes, sample, cut, inside);
-        else
-          WriteRow<false>(row, lanes, sample, cut, inside);
+      int filled = -1;
+      Pattern pattern;
+      for (int y = y_begin; y < y_end;) {
+        const int end = masked ? y + 1 : NextPattern(sample, y, y_end);
+        SetPattern(pattern, sample, y, MaskRow(sample, y, buffer, filled));
+        if (pattern.simple)
+          WriteBand<kStream>(call, sample, pattern, lanes, y, end, pass);
+        else if (pass == 0)
+          for (int row = y; row < end; row++)
+            WritePixels<uint8_t, Out>(call, sample, row, 0, sample.width);
+        y = end;
       }
     }
+    if (masked) SoftPixels(call, sample, y_begin, y_end, buffer);
     if (kIn == 1) ZeroPlanes(call, sample, y_begin, y_end);
   }
 
+  // Rows of one pattern.
+  template <bool kStream>
+  static void WriteBand(const Call &call, const CpuSample &sample, const Pattern &pattern,
+                        const Lanes &lanes, int y_begin, int y_end, int pass) {
+    const int base_image = pattern.base == kBlended ? 0 : pattern.base;
+    const Source &base = sample.Image(base_image), &inset = sample.Image(pattern.inset);
+    const Bytes &base_bytes = sample.bytes[base_image], &inset_bytes = sample.bytes[pattern.inset];
+    Row row = RowAt(call, sample, pattern, base, inset, y_begin, pass);
+    const bool stream = kStream && IsWholeLines(row) && !pattern.mask;
+    for (int y = y_begin; y < y_end; y++) {
+      row.base_safe = SafeBlocks(base_bytes, row.base, row.base_mirrored, row.width);
+      row.inset_safe = SafeBlocks(inset_bytes, row.inset, row.inset_mirrored, row.width);
+      PrefetchColumns(base, row.base, pattern.base_columns);
+      if (pattern.base == kBlended || !pattern.Uniform())
+        PrefetchColumns(inset, row.inset, pattern.inset_columns);
+      stream ? WriteRow<true>(row, lanes) : WriteRow<false>(row, lanes);
+      row.base += base.row;
+      row.inset += inset.row;
+      row.out += static_cast<ptrdiff_t>(row.width) * (kPlanar ? 1 : kOut);
+    }
+  }
+
+  // Writes the pixels of a soft mask again, each with a weight of its own.
+  static void SoftPixels(const Call &call, const CpuSample &sample, int y_begin, int y_end,
+                         uint8_t *buffer) {
+    int filled = -1;
+    for (int y = y_begin; y < y_end; y++) {
+      const uint8_t *mask = MaskRow(sample, y, buffer, filled);
+      for (int x = 0; x < sample.width; x++)
+        if (mask[x] != 0 && mask[x] != 255) WritePixels<uint8_t, Out>(call, sample, y, x, x + 1);
+    }
+  }
+
   static void FillLanes(Lanes &lanes, const Call &call, const CpuSample &sample, int pass) {
-    const Blend *blends = call.blends + static_cast<ptrdiff_t>(sample.index) * call.channels + pass;
+    const float *weights = WeightsOf(call, sample.index) + pass * call.images;
+    const bool blended = sample.outside == Shows::kBlend;
     for (int v = 0; v < G::kVectors; v++) {
       for (int i = 0; i < V::kFloats; i++) {
         const int channel = kPlanar ? v : (v * V::kFloats + i) % kOut;
         const bool padding = channel >= kIn;
         const Single single = padding ? Single{0, 0} : call.singles[pass + channel];
-        Blend blend = padding ? Blend{0, 0} : blends[channel];
         // The bytes are finite, so a weight of 0 leaves the other image's value to the bit.
-        if (sample.outside == Shows::kOwn) blend = {single.k, 0};
-        if (sample.outside == Shows::kPartner) blend = {0, single.k};
+        Blend blend = {single.k, 0};
+        if (blended && !padding)
+          blend = {weights[channel * call.images], weights[channel * call.images + 1]};
         lanes.k.of[v][i] = single.k;
         lanes.s.of[v][i] = single.s;
-        lanes.own.of[v][i] = blend.own;
-        lanes.partner.of[v][i] = blend.partner;
+        lanes.base.of[v][i] = blend.own;
+        lanes.inset.of[v][i] = blend.partner;
       }
     }
   }
@@ -100,118 +150,138 @@ class VectorRows {
            static_cast<ptrdiff_t>(pass) * source.channel;
   }
 
-  static Row RowAt(const Call &call, const CpuSample &sample, int y, int pass) {
-    const ptrdiff_t width = sample.width, plane = width * sample.height;
+  static Row RowAt(const Call &call, const CpuSample &sample, const Pattern &pattern,
+                   const Source &base, const Source &inset, int y, int pass) {
+    const ptrdiff_t width = sample.width, plane = sample.plane;
     const ptrdiff_t offset = kPlanar ? pass * plane + y * width : y * width * call.out_channels;
-    return {SourceRow(sample.own, y, pass),
-            SourceRow(sample.partner, y, pass),
-            sample.own.column < 0,
-            sample.partner.column < 0,
+    return {pattern,
+            SourceRow(base, y, pass),
+            SourceRow(inset, y, pass),
+            base.column < 0,
+            inset.column < 0,
+            {},
+            {},
             static_cast<Out *>(sample.out) + offset,
-            plane};
+            plane,
+            sample.width};
   }
 
   // Asks for what the next row reads: a mirrored row is read backwards, which the processor's own
   // prefetcher does not foresee. Always inlined: g++ takes a function that only prefetches for one
   // without effect, and drops the call.
-  MIX_HD static void PrefetchNext(const CpuSample &sample, const Row &row, int next_y) {
-    const Cut all = {0, sample.width};
-    if (sample.outside != Shows::kPartner) PrefetchColumns(sample.own, row.own, all);
-    PrefetchColumns(sample.partner, row.partner,
-                    sample.outside == Shows::kOwn ? CutOfRow(sample, next_y) : all);
-  }
-
-  MIX_HD static void PrefetchColumns(const Source &source, const uint8_t *pixel, Cut columns) {
+  MIX_HD static void PrefetchColumns(const Source &source, const uint8_t *pixel, Columns columns) {
     const int leftmost = source.column < 0 ? columns.end - 1 : columns.begin;
     const uint8_t *at = pixel + source.row + static_cast<ptrdiff_t>(leftmost) * source.column;
     const ptrdiff_t bytes = static_cast<ptrdiff_t>(columns.end - columns.begin) * kIn;
     for (ptrdiff_t i = 0; i < bytes; i += 64) __builtin_prefetch(at + i);
   }
 
-  // Whether vector loads for the whole row, its partial block included, stay in the image.
-  static bool RowIsInside(const Bytes &bytes, const uint8_t *pixel, int width, bool mirrored) {
-    const ptrdiff_t blocks = (width + kBlock - 1) / kBlock;
-    const ptrdiff_t reach = blocks * kBlock * kIn;
-    const uint8_t *lowest = mirrored ? pixel + kIn - reach : pixel;
-    const uint8_t *highest = mirrored ? pixel + kIn : pixel + reach;
-    return lowest >= bytes.begin + 16 && highest + 16 <= bytes.end;
+  static constexpr int kSlack = 16;  // bytes that vector loads may read beyond their pixels
+
+  // Where blocks of the row may begin, so that the vector loads of a block stay in the image. Most
+  // often everywhere.
+  static Columns SafeBlocks(const Bytes &bytes, const uint8_t *pixel, bool mirrored, int width) {
+    const ptrdiff_t before = pixel - bytes.begin, after = bytes.end - pixel;
+    const ptrdiff_t reach = static_cast<ptrdiff_t>(width + kBlock) * kIn + kSlack;
+    if (mirrored ? before >= reach && after >= kIn + kSlack : before >= kSlack && after >= reach)
+      return {0, width};
+    return SomeSafeBlocks(before, after, mirrored, width);
+  }
+
+  static Columns SomeSafeBlocks(ptrdiff_t before, ptrdiff_t after, bool mirrored, int width) {
+    const ptrdiff_t block = kBlock * kIn;
+    // A block at x reads [pixel + x*kIn, + block), or mirrored [pixel - x*kIn + kIn - block, …).
+    const ptrdiff_t first = mirrored ? kIn + kSlack - after : kSlack - before;
+    const ptrdiff_t last = mirrored ? before + kIn - block - kSlack : after - block - kSlack;
+    if (last < 0 || last < first) return {0, 0};
+    const ptrdiff_t begin = first <= 0 ? 0 : (first + kIn - 1) / kIn, end = last / kIn + 1;
+    return {static_cast<int>(begin < width ? begin : width),
+            static_cast<int>(end < width ? end : width)};
   }
 
   // Stores around the cache pay only for whole cache lines.
-  static bool IsWholeLines(const Row &row, int width) {
-    const auto bytes = static_cast<uintptr_t>(width) * (kPlanar ? 1 : kOut) * sizeof(Out);
+  static bool IsWholeLines(const Row &row) {
+    const auto bytes = static_cast<uintptr_t>(row.width) * (kPlanar ? 1 : kOut) * sizeof(Out);
     const auto plane = static_cast<uintptr_t>(kPlanar ? row.plane * sizeof(Out) : 0);
     return (reinterpret_cast<uintptr_t>(row.out) | bytes | plane) % 64 == 0;
   }
 
-  static Mode ModeOf(Shows shows) {
-    return shows == Shows::kOwn ? Mode::kOwn
-                                : (shows == Shows::kPartner ? Mode::kPartner : Mode::kBoth);
-  }
+  static bool IsSafe(Columns safe, int x) { return safe.begin <= x && x < safe.end; }
 
+  // Runs of blocks in which the same shows.
   template <bool kStream>
-  static void WriteRow(const Row &row, const Lanes &lanes, const CpuSample &sample, Cut cut,
-                       bool inside) {
-    const Mode outside = ModeOf(sample.outside);
-    const int whole = inside ? sample.width - sample.width % kBlock : 0;
-    // Blocks that an edge of the box crosses are cut; between them each run has one mode.
-    const int begin = cut.begin / kBlock * kBlock, end = cut.end / kBlock * kBlock;
-    int x = 0;
-    const auto until = [&](int limit, Mode mode) {
-      limit = limit < whole ? limit : whole;
-      if (x < limit) WriteRun<kStream>(row, lanes, cut, mode, x, limit);
-      x = x < limit ? limit : x;
-    };
-    if (cut.begin < cut.end) {
-      until(begin, outside);
-      until(begin + (cut.begin > begin || begin == end ? kBlock : 0), Mode::kCut);
-      until(end, Mode::kPartner);
-      until(end + (cut.end > end ? kBlock : 0), Mode::kCut);
+  static void WriteRow(const Row &row, const Lanes &lanes) {
+    const Pattern &pattern = row.pattern;
+    const int whole = row.width - row.width % kBlock;
+    const Mode base = pattern.base == kBlended ? Mode::kBlend : Mode::kBase;
+    if (pattern.Uniform() && whole > 0 && row.base_safe.begin == 0 && row.base_safe.end >= whole &&
+        row.inset_safe.begin == 0 && row.inset_safe.end >= whole) {
+      WriteRun<kStream>(row, lanes, base, 0, 0, whole);
+      if (whole < row.width) BounceBlock(row, lanes, 0, whole, row.width - whole);
+      return;
     }
-    until(whole, outside);
-    for (; x < sample.width; x += kBlock)
-      BounceBlock(row, lanes, cut, x, sample.width - x < kBlock ? sample.width - x : kBlock);
+    const auto bits_at = [&](int x) {
+      return pattern.Uniform() ? 0 : pattern.BitsAt(x, x < whole ? kBlock : row.width - x);
+    };
+    const auto is_safe = [&](int x, uint64_t bits) {
+      const bool reads_base = bits != kAll, reads_inset = bits != 0 || base == Mode::kBlend;
+      return x < whole && (!reads_base || IsSafe(row.base_safe, x)) &&
+             (!reads_inset || IsSafe(row.inset_safe, x));
+    };
+    for (int x = 0; x < row.width;) {
+      const uint64_t bits = bits_at(x);
+      if (!is_safe(x, bits)) {
+        BounceBlock(row, lanes, bits, x, row.width - x < kBlock ? row.width - x : kBlock);
+        x += kBlock;
+        continue;
+      }
+      const Mode mode = bits == 0 ? base : (bits == kAll ? Mode::kInset : Mode::kBits);
+      int end = x + kBlock;
+      while (mode != Mode::kBits && is_safe(end, bits) && bits_at(end) == bits) end += kBlock;
+      WriteRun<kStream>(row, lanes, mode, bits, x, end);
+      x = end;
+    }
   }
 
   template <bool kStream>
-  static void WriteRun(const Row &row, const Lanes &lanes, Cut cut, Mode mode, int begin, int end) {
-    Cursor<G> own(row.own, row.own_mirrored), partner(row.partner, row.partner_mirrored);
-    own.SkipGroups(begin / V::kFloats);
-    partner.SkipGroups(begin / V::kFloats);
+  static void WriteRun(const Row &row, const Lanes &lanes, Mode mode, uint64_t bits, int begin,
+                       int end) {
+    Cursor<G> base(row.base, row.base_mirrored), inset(row.inset, row.inset_mirrored);
+    base.SkipGroups(begin / V::kFloats);
+    inset.SkipGroups(begin / V::kFloats);
     Out *out = row.out + static_cast<ptrdiff_t>(begin) * (kPlanar ? 1 : kOut);
     constexpr ptrdiff_t kAdvance = kBlock * (kPlanar ? 1 : kOut);
     switch (mode) {
-      case Mode::kOwn:
+      case Mode::kBase:
         for (int x = begin; x < end; x += kBlock, out += kAdvance)
-          Block<Mode::kOwn, kStream>(own, partner, out, row.plane, lanes, {});
+          Block<Mode::kBase, kStream>(base, inset, out, row.plane, lanes, 0);
         break;
-      case Mode::kPartner:
+      case Mode::kInset:
         for (int x = begin; x < end; x += kBlock, out += kAdvance)
-          Block<Mode::kPartner, kStream>(own, partner, out, row.plane, lanes, {});
+          Block<Mode::kInset, kStream>(base, inset, out, row.plane, lanes, 0);
         break;
-      case Mode::kBoth:
+      case Mode::kBlend:
         for (int x = begin; x < end; x += kBlock, out += kAdvance)
-          Block<Mode::kBoth, kStream>(own, partner, out, row.plane, lanes, {});
+          Block<Mode::kBlend, kStream>(base, inset, out, row.plane, lanes, 0);
         break;
-      case Mode::kCut:
-        for (int x = begin; x < end; x += kBlock, out += kAdvance)
-          Block<Mode::kCut, kStream>(own, partner, out, row.plane, lanes,
-                                     {cut.begin - x, cut.end - x});
+      case Mode::kBits:
+        Block<Mode::kBits, kStream>(base, inset, out, row.plane, lanes, bits);
         break;
     }
   }
 
-  // `count` pixels from x, read and written through buffers.
-  static void BounceBlock(const Row &row, const Lanes &lanes, Cut cut, int x, int count) {
+  // `count` pixels from x, read and written through buffers. Only columns that show are read.
+  static void BounceBlock(const Row &row, const Lanes &lanes, uint64_t bits, int x, int count) {
     constexpr int kBytes = kBlock * kIn, kSlack = 16;
-    uint8_t own[kBytes + 2 * kSlack] = {}, partner[kBytes + 2 * kSlack] = {};
-    Cursor<G> own_cursor(Bounce(own + kSlack, row.own, row.own_mirrored, x, count),
-                         row.own_mirrored);
-    Cursor<G> partner_cursor(Bounce(partner + kSlack, row.partner, row.partner_mirrored, x, count),
-                             row.partner_mirrored);
+    uint8_t base[kBytes + 2 * kSlack] = {}, inset[kBytes + 2 * kSlack] = {};
+    Cursor<G> base_cursor(
+        Bounce(base + kSlack, row.base, row.base_mirrored, row.pattern.base_columns, x, count),
+        row.base_mirrored);
+    Cursor<G> inset_cursor(
+        Bounce(inset + kSlack, row.inset, row.inset_mirrored, row.pattern.inset_columns, x, count),
+        row.inset_mirrored);
     alignas(64) Out out[kBlock * kOut];
-    Block<Mode::kCut, false>(own_cursor, partner_cursor, out, kBlock, lanes,
-                             {cut.begin - x, cut.end - x});
+    Block<Mode::kBits, false>(base_cursor, inset_cursor, out, kBlock, lanes, bits);
     if (kPlanar) {
       for (int v = 0; v < kOut; v++)
         __builtin_memcpy(row.out + v * row.plane + x, out + v * kBlock, count * sizeof(Out));
@@ -220,71 +290,69 @@ class VectorRows {
     }
   }
 
-  // Copies pixels [x, x + count) of the output's row and returns where pixel x lies in `buffer`.
-  static const uint8_t *Bounce(uint8_t *buffer, const uint8_t *pixel, bool mirrored, int x,
-                               int count) {
-    if (!mirrored) {
-      __builtin_memcpy(buffer, pixel + static_cast<ptrdiff_t>(x) * kIn, count * kIn);
-      return buffer;
-    }
-    uint8_t *at = buffer + (kBlock - count) * kIn;
-    __builtin_memcpy(at, pixel - static_cast<ptrdiff_t>(x + count - 1) * kIn, count * kIn);
-    return buffer + (kBlock - 1) * kIn;
+  // Copies those of the pixels [x, x + count) of the output's row that lie in `columns`, and
+  // returns where pixel x lies in `buffer`.
+  static const uint8_t *Bounce(uint8_t *buffer, const uint8_t *pixel, bool mirrored,
+                               Columns columns, int x, int count) {
+    const uint8_t *at = buffer + (mirrored ? (kBlock - 1) * kIn : 0);
+    const int begin = columns.begin > x ? columns.begin : x;
+    const int end = columns.end < x + count ? columns.end : x + count;
+    if (begin >= end) return at;
+    const ptrdiff_t first = mirrored ? -static_cast<ptrdiff_t>(end - 1) : begin;
+    const ptrdiff_t place = mirrored ? kBlock - (end - x) : begin - x;
+    __builtin_memcpy(buffer + place * kIn, pixel + first * kIn, (end - begin) * kIn);
+    return at;
   }
 
   // V::kFloats * kGroups pixels.
   template <Mode kMode, bool kStream>
-  MIX_HD static void Block(Cursor<G> &own, Cursor<G> &partner, Out *out, ptrdiff_t plane,
-                           const Lanes &lanes, Cut cut) {
+  MIX_HD static void Block(Cursor<G> &base, Cursor<G> &inset, Out *out, ptrdiff_t plane,
+                           const Lanes &lanes, uint64_t bits) {
     F run[kGroups];
     if constexpr (kPlanar) {
       // The windows of all groups stay in registers while one channel after the other is picked.
       typename V::Window a[kGroups] = {}, b[kGroups] = {};
       Unroll<kGroups>([&](auto g) MIX_INLINE {
-        if (kMode != Mode::kPartner) a[g] = V::Load(own.at, own.step);
-        if (kMode != Mode::kOwn) b[g] = V::Load(partner.at, partner.step);
+        if (kMode != Mode::kInset) a[g] = V::Load(base.at, base.step);
+        if (kMode != Mode::kBase) b[g] = V::Load(inset.at, inset.step);
       });
       Unroll<G::kVectors>([&](auto v) MIX_INLINE {
         Unroll<kGroups>([&](auto g) MIX_INLINE {
-          run[g] = Value<kMode>(a[g], b[g], own, partner, lanes, v, Shift(cut, g));
+          run[g] = Value<kMode>(a[g], b[g], base, inset, lanes, v, bits >> (g * V::kFloats));
         });
         V::template Store<kStream>(out + v * plane, run);
       });
     } else {
       Unroll<G::kVectors * kGroups>([&](auto n) MIX_INLINE {
         typename V::Window a = {}, b = {};
-        if (kMode != Mode::kPartner) a = V::Load(own.at, own.step);
-        if (kMode != Mode::kOwn) b = V::Load(partner.at, partner.step);
-        run[n % kGroups] =
-            Value<kMode>(a, b, own, partner, lanes, n % G::kVectors, Shift(cut, n / G::kVectors));
+        if (kMode != Mode::kInset) a = V::Load(base.at, base.step);
+        if (kMode != Mode::kBase) b = V::Load(inset.at, inset.step);
+        run[n % kGroups] = Value<kMode>(a, b, base, inset, lanes, n % G::kVectors,
+                                        bits >> (n / G::kVectors * V::kFloats));
         if (n % kGroups == kGroups - 1)
           V::template Store<kStream>(out + (n - n % kGroups) * V::kFloats, run);
       });
     }
   }
 
-  // The cut as group g of the block sees it.
-  MIX_HD static Cut Shift(Cut cut, int g) {
-    return {cut.begin - g * V::kFloats, cut.end - g * V::kFloats};
-  }
-
+  // `bits`: those of the group, from the lowest.
   template <Mode kMode>
-  MIX_HD static F Value(typename V::Window a, typename V::Window b, const Cursor<G> &own,
-                        const Cursor<G> &partner, const Lanes &lanes, int v, Cut cut) {
+  MIX_HD static F Value(typename V::Window a, typename V::Window b, const Cursor<G> &base,
+                        const Cursor<G> &inset, const Lanes &lanes, int v, uint64_t bits) {
     const F s = V::Load(lanes.s.of[v]);
-    if (kMode == Mode::kOwn)
-      return V::Fma(V::Pick(a, own.picks->bytes[v]), V::Load(lanes.k.of[v]), s);
-    const F p = V::Pick(b, partner.picks->bytes[v]);
-    if (kMode == Mode::kPartner) return V::Fma(p, V::Load(lanes.k.of[v]), s);
-    const F both = V::Fma(V::Pick(a, own.picks->bytes[v]), V::Load(lanes.own.of[v]),
-                          V::Fma(p, V::Load(lanes.partner.of[v]), s));
-    if (kMode == Mode::kBoth) return both;
-    return V::Select(G::kPixels.index[v], cut.begin, cut.end, V::Fma(p, V::Load(lanes.k.of[v]), s),
-                     both);
+    if (kMode == Mode::kBase)
+      return V::Fma(V::Pick(a, base.picks->bytes[v]), V::Load(lanes.k.of[v]), s);
+    const F p = V::Pick(b, inset.picks->bytes[v]);
+    if (kMode == Mode::kInset) return V::Fma(p, V::Load(lanes.k.of[v]), s);
+    const F both = V::Fma(V::Pick(a, base.picks->bytes[v]), V::Load(lanes.base.of[v]),
+                          V::Fma(p, V::Load(lanes.inset.of[v]), s));
+    if (kMode == Mode::kBlend) return both;
+    return V::Select(G::kPixels.index[v], static_cast<uint32_t>(bits),
+                     V::Fma(p, V::Load(lanes.k.of[v]), s), both);
   }
 
   static void ZeroPlanes(const Call &call, const CpuSample &sample, int y_begin, int y_end) {
-    const ptrdiff_t width = sample.width, plane = width * sample.height;
+    const ptrdiff_t width = sample.width, plane = sample.plane;
     for (int c = call.channels; c < call.out_channels; c++)
       __builtin_memset(static_cast<Out *>(sample.out) + c * plane + y_begin * width, 0,
                        (y_end - y_begin) * width * sizeof(Out));
@@ -328,6 +396,8 @@ inline RowsFn SelectVector(const RowsKey &key) {
       return SelectChannels<uint8_t>(key);
     case OutType::kInt8:
       return SelectChannels<int8_t>(key);
+    case OutType::kCopied:
+      return nullptr;
   }
   return nullptr;
 }
