@@ -107,7 +107,7 @@ def test_dynamic_mode_makes_the_stream_of_pipeline_mode(draw):
         images = ndd.batch([ndd.tensor(i, layout="HWC") for i in fingerprints(count, 24, 40)])
         plan = dali_mix.dynamic.plan(images, None, METHODS, rng=rng, **draw)
         x = dali_mix.dynamic.apply(images, plan, mean=[3.0, 2.0, 1.0])
-        dynamic.append([stacked(part) for part in (*plan, x)])
+        dynamic.append([stacked(part) for part in (*plan, x) if part is not None])
 
     def graph():
         images = feed([fingerprints(count, 24, 40) for count in counts], "HWC")
