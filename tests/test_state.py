@@ -153,13 +153,13 @@ def test_dynamic_mode_and_pipeline_mode_draw_the_same_from_one_state(per, pairin
         )
 
     pipeline = [stacked(column) for column in build(graph, batch_size=6).run()]
-    for one, other in zip(dynamic, pipeline, strict=True):
+    for one, other in zip(dynamic.columns, pipeline, strict=True):
         assert stacked(one).tobytes() == other.tobytes()
 
 
 def test_dynamic_mode_applies_a_plan_as_pipeline_mode_does():
     plan = dali_mix.dynamic.plan(images(), None, METHODS, rng=ndd.random.RNG(2))
-    columns = [arrays(column) for column in plan]
+    columns = [arrays(column) for column in plan.columns]
     given = {"mean": [3.0, 2.0, 1.0], "dtype": types.FLOAT16, "mirror": 1}
     dynamic = dali_mix.dynamic.apply(images(), plan, **given)
 
