@@ -11,17 +11,36 @@ class Plan(NamedTuple):
     The columns are what the place of use works with: DALI graph nodes in a pipeline, DALI batches
     in dynamic mode, NumPy arrays of the shapes below in `dali_mix.reference`.
 
-    A sample mixes K = 2 images. Methods that mix more will widen the columns to (N, K-1) partners,
-    (N, K) weights and (N, K-1, 4) boxes, and leave those for K = 2 as they are.
+    A sample mixes K = 2 images, its own and its partner, or up to K = 8: its own and K-1 partners.
+    Columns that are None (the default of the last ones) say nothing: see each.
     """
 
     partner: Any
-    """(N,) int32, index in the batch of the image mixed in; its own index: unmixed."""
+    """(N,) int32, index in the batch of the image mixed in; its own index: unmixed. K > 2:
+    (N, K-1). The images of a second batch, `others`, have the indices N to 2N - 1."""
     blend: Any
-    """(N,) float32 in [0, 1], weight of the own image outside the box."""
+    """(N,) float32 in [0, 1], weight of the own image outside the boxes; the first partner has the
+    rest. K > 2: also (N, K), weights of all images, own first, that sum to 1."""
     box: Any
-    """(N, 4) int32, (y0, x0, y1, x1) in output pixels, half-open; all zero: no box."""
+    """(N, 4) int32, (y0, x0, y1, x1) in output pixels, half-open; all zero: no box. Several boxes
+    of the partner: (N, M, 4), M up to 8. K > 2: (N, K-1, 4), one for each partner. Later boxes
+    cover earlier ones."""
     lam: Any
-    """(N,) float32 in [0, 1], weight of the own label: the exact share of own pixels."""
+    """(N,) float32 in [0, 1], weight of the own label: the exact share of own pixels. K > 2:
+    (N, K), weights of all labels."""
     size: Any
-    """(N, 2) int32, height and width, in pixels, of the output that the plan is for."""
+    """(N, 2) int32, height and width, in pixels, of the output that the plan is for; or (N, 3),
+    with the number of frames before them."""
+    offset: Any = None
+    """(N, K-1, 2) int32, (y, x): in a box, output pixel p shows pixel p + offset of the partner as
+    cropped and mirrored, which may then be of any size. For partners that show in boxes alone.
+    None: zeros."""
+    fit: Any = None
+    """(N,) int32. Where nonzero, the box of the first partner shows an image of the size of the
+    box, made for it, in place of the partner; mirrored if the partner is. None: zeros."""
+    frames: Any = None
+    """(N, 2) int32, (begin, end): the frames of a sequence that have the boxes. None: all."""
+    mask: Any = None
+    """N arrays (h, w) of uint8, h <= H and w <= W: what `blend` is multiplied with, in 1/255, at
+    each pixel or at each of h x w cells; the first partner has the rest. (0, 0): no mask. Where
+    K > 2, further partners must not show. None: no masks."""

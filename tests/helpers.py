@@ -59,7 +59,7 @@ def feed(batches: Sequence[Sequence[np.ndarray]], layout: str = "", device: str 
 def flatten(outputs: Any) -> list[Any]:
     if isinstance(outputs, (tuple, list)):
         return [node for part in outputs for node in flatten(part)]
-    return [outputs]
+    return [] if outputs is None else [outputs]
 
 
 def build(
@@ -172,8 +172,9 @@ def definition(images, plan: Plan, windows, mean=0.0, std=1.0, scale=1.0, shift=
         if j != i:
             w = reference.own_weight(plan.blend[i], tuple(plan.box[i]), size)
         nothing = np.zeros_like(own)
-        a = reference.mix_pair(own, nothing, w, k, 0.0)
-        b = reference.mix_pair(nothing, seen[j] if j != i else nothing, w, k, 0.0)
+        weights = np.stack([w, 1 - w])
+        a = reference.mix_images([own, nothing], weights, k, 0.0)
+        b = reference.mix_images([nothing, seen[j] if j != i else nothing], weights, k, 0.0)
         value = a + (b + s)
         yield value, np.max(np.abs([a, b, np.broadcast_to(s, own.shape), b + s, value]), axis=0)
 

@@ -81,7 +81,8 @@ struct Call {
   int channels;
   int out_channels;  // channels, or the power of two above it; the padding is zero
   int images;        // mixed in one sample, at most
-  int copied;        // where nothing is computed: which image of a blend is copied
+  int copied;        // where nothing is computed: which image of a blend is copied; the own one
+                     // in samples that have no such image
   bool planar;       // CHW output, else HWC
 };
 
@@ -159,7 +160,8 @@ MIX_HD Out MixPixel(const Call &call, const Layered &sample, const float *weight
                     int y, int x, int c) {
   const auto value = [&](int k) { return *PixelAt<In>(sample.Image(k), y, x, c); };
   if constexpr (kIsCopied<In>) {
-    return value(shown.image == kBlended ? call.copied : shown.image);
+    const int copied = call.copied < sample.Images() ? call.copied : 0;
+    return value(shown.image == kBlended ? copied : shown.image);
   } else {
     return ComputePixel<Out>(call, sample, weights, shown, c, value);
   }

@@ -8,8 +8,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-#PyPI's nvcc comes in pieces that name each other without versions: pinned together or broken.
-#For CUDA 12 PyPI has headers but no nvcc.
+# PyPI's nvcc comes in pieces that name each other without versions: pinned together or broken.
+# For CUDA 12 PyPI has headers but no nvcc.
 HEADER_PACKAGES = {
     13: ["nvidia-cuda-runtime==13.0.96", "nvidia-cuda-crt==13.0.88", "nvidia-cuda-cccl==13.0.85"],
     12: [
@@ -47,13 +47,13 @@ def pypi_folders(major: int) -> list[Path]:
 def toolkit_of(nvcc: str, major: int) -> Toolkit | None:
     """The toolkit that this nvcc belongs to, or None if it is not one for this CUDA major."""
     release = re.search(r"release (\d+)\.(\d+)", run(nvcc, "--version").stdout)
-#nvcc may be a link or a wrapper script : ask it where its toolkit is.
+    # nvcc may be a link or a wrapper script : ask it where its toolkit is.
     top = re.search(r"TOP=(.*)", run(nvcc, "--dryrun", "-c", "x.cu").stderr)
     if not release or int(release[1]) != major or not top:
         return None
     roots = [Path(top[1]), *Path(top[1]).glob("targets/*-linux")]
     includes = [r / "include" for r in roots if (r / "include/cuda_runtime.h").is_file()]
-#The profile of PyPI's nvcc points at lib64, its files are in lib: name the folder ourselves.
+    # The profile of PyPI's nvcc points at lib64, its files are in lib: name the folder ourselves.
     libraries = [r / d for r in roots for d in ("lib64", "lib")]
     libraries = [folder for folder in libraries if (folder / "libcudart_static.a").is_file()]
     return Toolkit(nvcc, f"{release[1]}.{release[2]}", includes[:1], libraries[:1])
