@@ -188,9 +188,8 @@ def test_weights_that_are_zero_read_nothing(device):
 def test_weights_are_weighted_by_their_sum(device):
     """Thirds in three decimals: 0.999 in all."""
     images = [np.full((2, 33, 3), value, np.uint8) for value in (30, 60, 240)]
-    plan = plan_for(
-        3, partner=PerSample([[1, 2], [2, 0], [0, 1]]), blend=[0.333] * 3, box=[NO_BOX] * 2
-    )
+    partner = PerSample([[1, 2], [2, 0], [0, 1]])
+    plan = plan_for(3, partner=partner, blend=[0.333] * 3, box=[NO_BOX] * 2)
     np.testing.assert_allclose(Batch(images, plan).run(device), 110, rtol=1e-6)
 
 
