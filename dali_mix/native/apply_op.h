@@ -110,7 +110,6 @@ class ApplyArguments {
   void CheckPlannedSize(int i) const;
   Mix MakeMix(int i) const;
   void ReadPartners(Mix &mix, int i) const;
-  void ReadWeights(Mix &mix, int i) const;
   void ReadBoxes(Mix &mix, int i) const;
   void CopyOneOfABlend(Mix &mix) const;
   void DropWhatDoesNotShow(Mix &mix, int i) const;

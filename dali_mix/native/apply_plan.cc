@@ -1,8 +1,8 @@
 // The plan as fn.dali_mix.apply reads it: what may be mixed, and what is refused.
 #include <algorithm>
-#include <cmath>
 
 #include "apply_op.h"
+#include "plan_values.h"
 
 namespace dali_mix {
 
@@ -77,7 +77,7 @@ Mix ApplyArguments::MakeMix(int i) const {
   mix.images = images_;
   mix.end_frame = inputs_[0].shapes[i].frames;
   ReadPartners(mix, i);
-  ReadWeights(mix, i);
+  ReadBlend(blend_, i, mix.weights);
   ReadBoxes(mix, i);
   if (copies_) CopyOneOfABlend(mix);
   DropWhatDoesNotShow(mix, i);
@@ -88,46 +88,18 @@ Mix ApplyArguments::MakeMix(int i) const {
 
 void ApplyArguments::ReadPartners(Mix &mix, int i) const {
   const int batch = static_cast<int>(inputs_[0].shapes.size());
-  const int count = batch * static_cast<int>(inputs_.size());
   std::fill(mix.index, mix.index + kMaxImages, i);
   for (int k = 1; k < images_ && partner_.Given(); k++) {
-    mix.index[k] = partner_[i][k - 1];
-    if (mix.index[k] < 0 || mix.index[k] >= count)
-      Refuse("partner must be an index into the batch of ", batch,
-             count > batch ? " and the others behind it" : "", ", got ", mix.index[k],
-             " for sample ", i, ".");
+    mix.index[k] = ReadPartner(partner_[i][k - 1], batch, static_cast<int>(inputs_.size()), i);
     if (offset_.Given()) std::copy_n(offset_[i] + 2 * (k - 1), 2, mix.offset[k]);
   }
   mix.fitted = fit_.Given() && fit_[i][0] != 0;
 }
 
-void ApplyArguments::ReadWeights(Mix &mix, int i) const {
-  const float *blend = blend_[i];
-  const int count = blend_.Length();
-  double sum = 0;
-  for (int k = 0; k < count; k++) {
-    if (!(blend[k] >= 0 && blend[k] <= 1))
-      Refuse("blend must be in [0, 1], got ", blend[k], " for sample ", i, ".");
-    sum += mix.weights[k] = blend[k];
-  }
-  if (count == 1) {
-    // The partner of a pair has what the own image leaves, in double.
-    mix.weights[1] = 1 - mix.weights[0];
-    return;
-  }
-  if (std::abs(sum - 1) > 1e-3) Refuse("blend must sum to 1, got ", sum, " for sample ", i, ".");
-  for (int k = 0; k < count; k++) mix.weights[k] /= sum;
-}
-
 void ApplyArguments::ReadBoxes(Mix &mix, int i) const {
   const Extent size = inputs_[0].windows[i].size;
   for (int b = 0; b < box_.Length() / 4; b++) {
-    const int *at = box_[i] + 4 * b;
-    const Box box = {at[0], at[1], at[2], at[3]};
-    if (!(0 <= box.y0 && box.y0 <= box.y1 && box.y1 <= size.height && 0 <= box.x0 &&
-          box.x0 <= box.x1 && box.x1 <= size.width))
-      Refuse("box must be (y0, x0, y1, x1) inside the output of ", size.height, " x ", size.width,
-             ", got (", box.y0, ", ", box.x0, ", ", box.y1, ", ", box.x1, ") for sample ", i, ".");
+    const Box box = ReadBox(box_[i] + 4 * b, size, i);
     if (box.Empty()) continue;
     mix.shows[mix.boxes] = images_ == 2 ? 1 : b + 1;
     mix.box[mix.boxes++] = box;
