@@ -144,6 +144,11 @@ def draw(batch_size: int, method: Any = None, *, runs: int = 1, device: str = "c
     return Plan(*(np.stack(column) for column in zip(*batches, strict=True)))
 
 
+def columns_of(plan: Plan) -> list[Any]:
+    """The columns that a plan has."""
+    return [column for column in plan if column is not None]
+
+
 def fingerprints(count: int, height: int, width: int) -> list[np.ndarray]:
     """(H, W, 3) uint8 images whose pixel (y, x) of sample i is (i, y, x)."""
     y, x = np.mgrid[:height, :width]

@@ -35,14 +35,14 @@ def test_maps_are_copied(device, dtype, layout):
 def test_one_image_of_a_blend_is_copied(device):
     """The own one where the one asked for has no weight."""
     maps = [np.full((2, 40), 1000 + i, np.int32) for i in range(4)]
-    weights = [[0.5, 0.3, 0.2], [0.5, 0.0, 0.5], [0.0, 0.4, 0.6], [0.0, 1.0, 0.0]]
+    weights = [[0.5, 0.3, 0.2], [0.5, 0.0, 0.5], [0.0, 0.4, 0.6], [0.0, 0.0, 1.0]]
     plan = plan_for(
         4,
         partner=PerSample([[1, 2], [2, 3], [3, 0], [0, 1]]),
         blend=PerSample(weights),
         box=[NO_BOX] * 2,
     )
-    shown = {0: [0, 1, 2, 0], 1: [1, 1, 3, 0], 2: [2, 3, 0, 0]}
+    shown = {0: [0, 1, 2, 1], 1: [1, 1, 3, 1], 2: [2, 3, 0, 1]}
     for copied, images in shown.items():
         out = Batch(maps, plan, layout="HW", output_layout="HW", copied=copied).run(device)
         assert [int(x.flat[0]) - 1000 for x in out] == images

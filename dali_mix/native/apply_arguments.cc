@@ -174,7 +174,7 @@ RowsKey ApplyArguments::Key() const {
 Call ApplyArguments::MakeCall() const {
   return {nullptr, nullptr,   nullptr,
           nullptr, channels_, pad_output_ ? PowerOfTwoFrom(channels_) : channels_,
-          images_, copied_,   planar_};
+          images_, planar_};
 }
 
 }  // namespace dali_mix

@@ -61,6 +61,10 @@ Layers ApplyArguments::MakeLayers(const Mix &mix, int i, int frame, const Buffer
     layers.mask = {static_cast<const uint8_t *>(buffers.masks[i]), masks_[i].height,
                    masks_[i].width};
   layers.blend = static_cast<float>(mix.weights[0]);
+  // A map has one image of weight 1 behind the boxes; a soft mask has two to choose from.
+  layers.copied = copied_ == 1 ? 1 : 0;
+  for (int k = 2; k < mix.images; k++)
+    if (mix.weights[k] != 0) layers.copied = k;
   return layers;
 }
 
