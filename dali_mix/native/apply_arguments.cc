@@ -290,9 +290,13 @@ RowsKey ApplyArguments::Key() const {
 }
 
 Call ApplyArguments::MakeCall() const {
-  return {nullptr, nullptr,   nullptr,
-          nullptr, channels_, pad_output_ ? PowerOfTwoFrom(channels_) : channels_,
-          images_, copied_,   planar_};
+  Call call = {};
+  call.channels = channels_;
+  call.out_channels = pad_output_ ? PowerOfTwoFrom(channels_) : channels_;
+  call.images = images_;
+  call.copied = copied_;
+  call.planar = planar_;
+  return call;
 }
 
 }  // namespace dali_mix
