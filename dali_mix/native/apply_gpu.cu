@@ -24,8 +24,8 @@ void ApplyGpu::RunImpl(dali::Workspace &ws) {
   const auto upload = [&](const HostBatch &host, const std::vector<Work> &work) {
     UploadedBatch device = {host.call, {}, nullptr};
     Call &call = device.call;
-    std::tie(device.samples, device.schedule.work, call.layers, call.bytes, call.singles, call.factors,
-             call.weights) =
+    std::tie(device.samples, device.schedule.work, call.layers, call.bytes, call.singles,
+             call.factors, call.weights) =
         scratch.ToContiguousGPU(stream, host.samples, work, host.layers, host.bytes, host.singles,
                                 host.factors, host.weights);
     return device;

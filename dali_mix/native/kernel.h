@@ -22,13 +22,7 @@ MIX_HD void WriteTile(const Call &call, const Sample *samples, const Schedule &s
   const int y = work.RowOf(tile);
   if (y >= sample.height) return;
   const int x = (tile - y * DivUp(sample.width, Tile::kPixels)) * Tile::kPixels;
-  if constexpr (kLayered) {
-    if (sample.layers >= 0) {
-      const Layered layered = {sample, call.layers + sample.layers};
-      return Tile::WriteLayered(call, layered, index, y, x);
-    }
-  }
-  Tile::Write(call, sample, index, y, x);
+  Tile::template Write<kLayered>(call, sample, index, y, x);
 }
 
 // Calls visit.template operator()<Tile>() with the tile that a call needs: the launcher and the

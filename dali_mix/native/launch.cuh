@@ -58,7 +58,8 @@ template <class Tile, bool kLayered>
 constexpr int kResident = kLayered && Tile::kPixels == 16 ? 2 : 3;
 
 template <class Tile, bool kLayered>
-__global__ void __launch_bounds__(kThreads, (kResident<Tile, kLayered>)) MixUploaded(const UploadedBatch batch) {
+__global__ void __launch_bounds__(kThreads, (kResident<Tile, kLayered>))
+    MixUploaded(const UploadedBatch batch) {
   WriteTile<Tile, kLayered>(batch.call, batch.samples, batch.schedule, blockIdx.x, threadIdx.x);
 }
 

@@ -21,17 +21,21 @@ MIX_HD void WritePixel(const Call &call, const Layered &sample, const float *wei
     *out = c < call.channels ? MixPixel<In, Out>(call, sample, weights, shown, y, x, c) : Out{};
 }
 
+// The layers of a sample, null: none. Without kLayered no sample has any.
+template <bool kLayered>
+MIX_HD const Layers *LayersOf(const Call &call, const Sample &sample) {
+  return kLayered && sample.layers >= 0 ? call.layers + sample.layers : nullptr;
+}
+
 // Any types, strides and number of channels: a tile is one pixel.
 template <typename In, typename Out>
 struct AnyTile {
   static constexpr int kPixels = 1;
 
+  template <bool kLayered>
   MIX_HD static void Write(const Call &call, const Sample &sample, int index, int y, int x) {
-    WritePixel<In, Out>(call, {sample, nullptr}, WeightsOf(call, index), y, x);
-  }
-  MIX_HD static void WriteLayered(const Call &call, const Layered &sample, int index, int y,
-                                  int x) {
-    WritePixel<In, Out>(call, sample, WeightsOf(call, index), y, x);
+    const Layered layered = {sample, LayersOf<kLayered>(call, sample)};
+    WritePixel<In, Out>(call, layered, WeightsOf(call, index), y, x);
   }
 };
 
@@ -40,34 +44,25 @@ template <typename Out, int kIn, int kOut, bool kPlanar>
 struct VectorTile {
   static constexpr int kPixels = 16 / sizeof(Out);
 
+  template <bool kLayered>
   MIX_HD static void Write(const Call &call, const Sample &sample, int index, int y, int x) {
-    const Box all = {0, 0, sample.height, sample.width};
-    const Image own = {sample.own, Readable(sample.own, all)};
-    // In a box alone the partner need not be as large as the output.
-    const Box seen = sample.outside == Shows::kOwn ? sample.box : all;
-    const Image partner = {sample.partner, Readable(sample.partner, seen)};
-    Blend weights[kIn];
-    FillWeights(weights, call, index);
-    WritePattern(call, sample, y, x, PatternOf<kPixels>(sample, y, x), own, partner, weights);
-  }
-
-  MIX_HD static void WriteLayered(const Call &call, const Layered &sample, int index, int y,
-                                  int x) {
-    const TilePattern pattern = PatternOf<kPixels>(sample, y, x, CountAt(sample, x));
-    if (!pattern.simple) {
+    const Layers *layers = LayersOf<kLayered>(call, sample);
+    const View view =
+        layers ? ViewOf(call, Layered{sample, layers}, index, y, x) : ViewOf(sample, y, x);
+    const float *weights = WeightsOf(call, index);
+    if (kLayered && !view.pattern.simple) {
       MIX_ROLLED for (int p = 0; p < CountAt(sample, x); p++)
-        WritePixel<uint8_t, Out>(call, sample, WeightsOf(call, index), y, x + p);
+          WritePixel<uint8_t, Out>(call, Layered{sample, layers}, weights, y, x + p);
       return;
     }
-    const Bytes *bytes = call.bytes + static_cast<ptrdiff_t>(index) * call.images;
-    const Image first = {sample.Image(pattern.first), bytes[pattern.first]};
-    const Image second = {sample.Image(pattern.second), bytes[pattern.second]};
-    Blend weights[kIn];
-    FillWeights(weights, call, index);
-    if (pattern.level < 255)
-      MIX_UNROLL for (int c = 0; c < kIn; c++)
-        weights[c] = BlendOf(call.factors[c], SoftWeight(sample.more->blend, pattern.level));
-    WritePattern(call, sample, y, x, pattern, first, second, weights);
+    Blend blends[kIn];
+    MIX_UNROLL for (int c = 0; c < kIn; c++)
+        blends[c] = {weights[c * call.images], weights[c * call.images + 1]};
+    if (kLayered && view.pattern.level < 255) {
+      const double own = SoftWeight(layers->blend, view.pattern.level);
+      MIX_UNROLL for (int c = 0; c < kIn; c++) blends[c] = BlendOf(call.factors[c], own);
+    }
+    WriteView(call, sample, y, x, view, blends);
   }
 
  private:
@@ -78,6 +73,27 @@ struct VectorTile {
     Source source;
     Bytes bytes;  // that may be read
   };
+  struct View {
+    TilePattern pattern;
+    Image first, second;
+  };
+
+  MIX_HD static View ViewOf(const Sample &sample, int y, int x) {
+    const Box all = {0, 0, sample.height, sample.width};
+    // In a box alone the partner need not be as large as the output.
+    const Box seen = sample.outside == Shows::kOwn ? sample.box : all;
+    return {PatternOf<kPixels>(sample, y, x),
+            {sample.own, Readable(sample.own, all)},
+            {sample.partner, Readable(sample.partner, seen)}};
+  }
+
+  MIX_HD static View ViewOf(const Call &call, const Layered &sample, int index, int y, int x) {
+    const TilePattern pattern = PatternOf<kPixels>(sample, y, x, CountAt(sample, x));
+    const Bytes *bytes = call.bytes + static_cast<ptrdiff_t>(index) * call.images;
+    return {pattern,
+            {sample.Image(pattern.first), bytes[pattern.first]},
+            {sample.Image(pattern.second), bytes[pattern.second]}};
+  }
 
   // The memory from the first to the last pixel that an output box sees: all of it is the image's.
   MIX_HD static Bytes Readable(const Source &source, Box box) {
@@ -89,12 +105,6 @@ struct VectorTile {
 
   MIX_HD static int CountAt(const Sample &sample, int x) {
     return sample.width - x < kPixels ? sample.width - x : kPixels;
-  }
-
-  MIX_HD static void FillWeights(Blend (&blends)[kIn], const Call &call, int index) {
-    const float *weights = WeightsOf(call, index);
-    MIX_UNROLL for (int c = 0; c < kIn; c++)
-      blends[c] = {weights[c * call.images], weights[c * call.images + 1]};
   }
 
   using Loaded = Covering<kBytes>;
@@ -110,17 +120,17 @@ struct VectorTile {
     if (image.source.column < 0) Mirror<kIn>(words);
   }
 
-  MIX_HD static void WritePattern(const Call &call, const Sample &sample, int y, int x,
-                                  const TilePattern &pattern, const Image &first,
-                                  const Image &second, const Blend (&weights)[kIn]) {
-    const uint32_t bits = pattern.bits & kAll;
+  MIX_HD static void WriteView(const Call &call, const Sample &sample, int y, int x,
+                               const View &view, const Blend (&weights)[kIn]) {
+    const bool blended = view.pattern.blended;
+    const uint32_t bits = view.pattern.bits & kAll;
     Loaded loaded_a, loaded_b;
-    if (bits != kAll) Fetch(loaded_a, first, y, x);
-    if (bits != 0 || pattern.blended) Fetch(loaded_b, second, y, x);
+    if (bits != kAll) Fetch(loaded_a, view.first, y, x);
+    if (bits != 0 || blended) Fetch(loaded_b, view.second, y, x);
     uint32_t a[kWords], b[kWords];
-    Arrange(a, loaded_a, first);
-    Arrange(b, loaded_b, second);
-    const auto single = [&](const uint32_t(&words)[kWords], int p, int c) {
+    Arrange(a, loaded_a, view.first);
+    Arrange(b, loaded_b, view.second);
+    const auto single = [&](const uint32_t (&words)[kWords], int p, int c) {
       return Fma(ByteAt(words, p * kIn + c), call.singles[c].k, call.singles[c].s);
     };
     const auto blend = [&](int p, int c) {
@@ -129,7 +139,7 @@ struct VectorTile {
                  Fma(ByteAt(b, byte), weights[c].partner, call.singles[c].s));
     };
     Packed packed;
-    if (!pattern.blended || bits == kAll) {
+    if (!blended || bits == kAll) {
       if (bits != 0) Replace<kIn>(a, b, bits);
       Fill(packed, [&](int p, int c) { return single(a, p, c); });
     } else if (bits == 0) {
@@ -137,7 +147,7 @@ struct VectorTile {
     } else {
       Fill(packed, [&](int p, int c) { return bits >> p & 1 ? single(b, p, c) : blend(p, c); });
     }
-    Write(packed, sample, y, x);
+    StorePacked(packed, sample, y, x);
   }
 
   // 16 bytes for each channel: of a plane, or of consecutive interleaved values.
@@ -158,13 +168,13 @@ struct VectorTile {
     }
   }
 
-  MIX_HD static void Write(const Packed &packed, const Sample &sample, int y, int x) {
+  MIX_HD static void StorePacked(const Packed &packed, const Sample &sample, int y, int x) {
     const ptrdiff_t pixel = static_cast<ptrdiff_t>(y) * sample.width + x;
     Out *out = static_cast<Out *>(sample.out) + (kPlanar ? pixel : pixel * kOut);
     const ptrdiff_t step = kPlanar ? sample.plane : kPixels;
     const int count = CountAt(sample, x);
     MIX_UNROLL for (int v = 0; v < kOut; v++)
-      StoreRun(out + v * step, packed.words[v], kPlanar ? count : count * kOut - v * kPixels);
+        StoreRun(out + v * step, packed.words[v], kPlanar ? count : count * kOut - v * kPixels);
   }
 };
 

@@ -82,8 +82,7 @@ MIX_HD TilePattern PatternOf(const Layered &sample, int y, int x, int count) {
   const bool masked = sample.Masked();
   CellColumns column(masked ? x : 0, masked ? mask.width : 1, sample.width);
   const uint8_t *row = mask.values;
-  if (masked)
-    row += CellAt(y, mask.height, sample.height) * static_cast<ptrdiff_t>(mask.width);
+  if (masked) row += CellAt(y, mask.height, sample.height) * static_cast<ptrdiff_t>(mask.width);
   PatternBuilder builder;
   MIX_ROLLED for (int p = 0; p < count; p++) {
     builder.Add(p, ShownUnder(sample, y, x + p, [&] { return row[column.Cell()]; }));

@@ -68,8 +68,8 @@ MIX_HD void LoadChunk(uint32_t *words, const uint8_t *at) {
 #endif
 }
 
-// kBytes bytes of any alignment, loaded as the 16-byte chunks that cover them. To fetch and to align
-// are two steps, so that the loads of several images are under way together.
+// kBytes bytes of any alignment, loaded as the 16-byte chunks that cover them. To fetch and to
+// align are two steps, so that the loads of several images are under way together.
 template <int kBytes>
 class Covering {
  public:
@@ -80,8 +80,8 @@ class Covering {
     const bool all = offset_ + kBytes > 16 * (kChunks - 1);  // else the last is not needed
     const uint8_t *end = first + 16 * (all ? kChunks : kChunks - 1);
     if (first < image.begin || end > image.end) return FetchBytes(first, image);
-    MIX_UNROLL for (int i = 0; i < kChunks; i++)
-      if (i < kChunks - 1 || all) LoadChunk(raw_ + 4 * i, first + 16 * i);
+    MIX_UNROLL for (int i = 0; i < kChunks; i++) if (i < kChunks - 1 || all)
+        LoadChunk(raw_ + 4 * i, first + 16 * i);
   }
 
   // Shifts by two words, one word, and the bytes below a word.
@@ -89,8 +89,8 @@ class Covering {
     constexpr int kWords = kBytes / 4;
     MIX_UNROLL for (int i = 0; i < kWords + 2; i++) if (offset_ & 8) raw_[i] = raw_[i + 2];
     MIX_UNROLL for (int i = 0; i < kWords + 1; i++) if (offset_ & 4) raw_[i] = raw_[i + 1];
-    MIX_UNROLL for (int i = 0; i < kWords; i++)
-      words[i] = FunnelRight(raw_[i], raw_[i + 1], 8 * (offset_ % 4));
+    MIX_UNROLL for (int i = 0; i < kWords; i++) words[i] =
+        FunnelRight(raw_[i], raw_[i + 1], 8 * (offset_ % 4));
   }
 
  private:
@@ -98,8 +98,8 @@ class Covering {
 
   MIX_HD void FetchBytes(const uint8_t *first, Bytes image) {
     MIX_ROLLED for (int b = 16 * kChunks - 1; b >= 0; b--) {
-      MIX_UNROLL for (int i = 4 * kChunks - 1; i > 0; i--)
-        raw_[i] = FunnelRight(raw_[i - 1], raw_[i], 24);
+      MIX_UNROLL for (int i = 4 * kChunks - 1; i > 0; i--) raw_[i] =
+          FunnelRight(raw_[i - 1], raw_[i], 24);
       const bool inside = image.begin <= first + b && first + b < image.end;
       raw_[0] = raw_[0] << 8 | (inside ? first[b] : 0);
     }
@@ -113,14 +113,14 @@ class Covering {
 template <int kIn, int kWords>
 MIX_HD void Mirror(uint32_t (&words)[kWords]) {
   constexpr int kLast = 4 * kWords / kIn - 1;
-  const auto pair = [](const uint32_t(&from)[kWords], int byte) {
+  const auto pair = [](const uint32_t (&from)[kWords], int byte) {
     const int a = (kLast - byte / kIn) * kIn + byte % kIn;
     const int b = (kLast - (byte + 1) / kIn) * kIn + (byte + 1) % kIn;
     return BytePerm(from[a / 4], from[b / 4], a % 4 | (4 + b % 4) << 4);
   };
   uint32_t turned[kWords];
-  MIX_UNROLL for (int i = 0; i < kWords; i++)
-    turned[i] = BytePerm(pair(words, 4 * i), pair(words, 4 * i + 2), 0x5410);
+  MIX_UNROLL for (int i = 0; i < kWords; i++) turned[i] =
+      BytePerm(pair(words, 4 * i), pair(words, 4 * i + 2), 0x5410);
   MIX_UNROLL for (int i = 0; i < kWords; i++) words[i] = turned[i];
 }
 
@@ -129,8 +129,8 @@ template <int kIn, int kWords>
 MIX_HD void Replace(uint32_t (&words)[kWords], const uint32_t (&by)[kWords], uint32_t bits) {
   MIX_UNROLL for (int i = 0; i < kWords; i++) {
     uint32_t taken = 0;
-    MIX_UNROLL for (int byte = 0; byte < 4; byte++)
-      taken |= (0 - (bits >> ((4 * i + byte) / kIn) & 1)) & uint32_t{0xff} << (8 * byte);
+    MIX_UNROLL for (int byte = 0; byte < 4; byte++) taken |=
+        (0 - (bits >> ((4 * i + byte) / kIn) & 1)) & uint32_t{0xff} << (8 * byte);
     words[i] = (words[i] & ~taken) | (by[i] & taken);
   }
 }
