@@ -52,13 +52,13 @@ __global__ void __launch_bounds__(kThreads) MixInline(const __grid_constant__ In
   WriteTile<Tile, false>(call, batch.samples, schedule, blockIdx.x, threadIdx.x);
 }
 
-// Blocks that share a processor, at least: 16 pixels and what shows of their layers need more
-// registers than three leave.
-template <class Tile, bool kLayered>
-constexpr int kResident = kLayered && Tile::kPixels == 16 ? 2 : 3;
+// Blocks that share a multiprocessor, at least: tiles of 16 pixels need more registers than three
+// blocks leave.
+template <class Tile>
+constexpr int kResident = Tile::kPixels == 16 ? 2 : 3;
 
 template <class Tile, bool kLayered>
-__global__ void __launch_bounds__(kThreads, (kResident<Tile, kLayered>))
+__global__ void __launch_bounds__(kThreads, kResident<Tile>)
     MixUploaded(const UploadedBatch batch) {
   WriteTile<Tile, kLayered>(batch.call, batch.samples, batch.schedule, blockIdx.x, threadIdx.x);
 }
