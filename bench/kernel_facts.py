@@ -1,12 +1,11 @@
-"""What the compiler made of the CUDA kernels: registers, stack and spills from ptxas, loads and stores
-by width from the disassembly. Needs nvcc, nvdisasm and c++filt, and no GPU: nothing is timed here.
+"""What the compiler made of the CUDA kernels: registers, stack and spills from ptxas, loads and
+stores by width from the disassembly. Needs nvcc, nvdisasm and c++filt; no GPU, nothing is timed.
 
     python bench/kernel_facts.py --out bench/results/kernel-sm90.json
 """
 
 from __future__ import annotations
 
-import argparse
 import importlib.util
 import re
 import shutil
@@ -17,11 +16,11 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from dali_mix import _harness as harness
 
+ROOT = harness.ROOT
 TYPES = {
     "float": "float32",
     "Half": "float16",
@@ -32,11 +31,8 @@ SOURCE = "bench/kernel.cu"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
+    parser = harness.Parser(__doc__)
     parser.add_argument("--arch", default="sm_90", help="default sm_90")
-    parser.add_argument("--out", type=Path, help="the JSON file to write")
     options = parser.parse_args()
     rules = build_rules()
     toolkit = rules.cuda.find_toolkit(13)
@@ -48,7 +44,9 @@ def main() -> None:
         arguments = [*flags, f"-arch={options.arch}", "-Xptxas=-v", "-Idali_mix/native"]
         compiled = call([toolkit.nvcc, *arguments, "-cubin", SOURCE, "-o", cubin], ROOT)
         listing = call([disassembler(rules.cuda), "-c", cubin], ROOT)
-    kernels = merge(resources(demangled(compiled)), accesses(demangled(listing)))
+    kernels = merge(
+        resources(demangled(compiled)), accesses(demangled(listing.replace(".text.", ".text. ")))
+    )
     print(f"{len(kernels)} kernels, at most {max(k['registers'] for k in kernels)} registers")
     if options.out:
         settings = {"arch": options.arch, "flags": " ".join(flags), "nvcc": toolkit.version}
@@ -138,8 +136,8 @@ def accesses(text: str) -> dict[str, dict[str, Any]]:
         if match := re.match(r"\s+/\*[0-9a-f]+\*/\s+(?:@!?\w+\s+)?([A-Z][A-Z0-9_.]*)", line):
             name, *modifiers = match[1].split(".")
             opcodes[name] += 1
-            if name in ("LDG", "STG"):
-                (loads if name == "LDG" else stores)[str(width_of(modifiers))] += 1
+            if name in ("LD", "LDG", "ST", "STG"):
+                (loads if name[0] == "L" else stores)[str(width_of(modifiers))] += 1
     return found
 
 

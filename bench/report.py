@@ -21,6 +21,7 @@ import matplotlib
 matplotlib.use("svg")
 import matplotlib.pyplot as plt
 
+from bench.report_kernel import kernel
 from bench.report_parts import FLOOR, OURS, UNMIXED, row, svg
 from bench.report_training import training
 
@@ -48,7 +49,7 @@ def load(folder: Path) -> dict[str, Any]:
 
 def generate(runs: dict[str, Any]) -> dict[str, str]:
     """Text of every generated file, by its path under bench/."""
-    sections = {"operators": operators, "loss": loss, "training": training}
+    sections = {"operators": operators, "kernel": kernel, "loss": loss, "training": training}
     files: dict[str, str] = {}
     parts = [INTRO]
     for kind, section in sections.items():
@@ -66,12 +67,12 @@ def where(name: str, run: dict[str, Any]) -> str:
     versions = ", ".join(f"{k} {v}" for k, v in p["packages"].items() if v and k != "dali-mix")
     dirty = " with local changes" if p["dirty"] else ""
     settings = run["settings"]
-    count = f"{settings['rounds']} rounds" if "rounds" in settings else f"{settings['seeds']} seeds"
+    counts = [f"{settings[name]} {name}" for name in ("rounds", "seeds") if name in settings]
     facts = [
         f"{p['cpu']}, {p['cores']} cores, {p['threads']} threads",
         f"load {p['load_average']:.1f} at the end",
         f"{versions}, Python {p['python']}",
-        f"commit {p['commit'][:10]}{dirty}, {p['date']}, {count}",
+        ", ".join([f"commit {p['commit'][:10]}{dirty}", p["date"], *counts]),
     ]
     command = f"`{p['command']}`, raw run in `results/{name}.json`"
     return f"\n{'; '.join(facts)}. {command}.\n"

@@ -168,19 +168,26 @@ MIX_HD bool IsAligned(const void *at) {
   return reinterpret_cast<uintptr_t>(at) % kBytes == 0;
 }
 
-template <int kBytes>
-struct alignas(kBytes) Store {
-  uint32_t words[kBytes / 4];
-};
-
-// 16 bytes, in stores of kBytes.
+// 16 bytes, in stores of kBytes, for which the address is aligned. As assembly, because the compiler
+// merges stores of several widths into the narrowest, and does not know that outputs are global.
 template <int kBytes>
 MIX_HD void StoreWords(void *at, const uint32_t (&words)[4]) {
-  MIX_UNROLL for (int i = 0; i < 16 / kBytes; i++) {
-    Store<kBytes> store;
-    MIX_UNROLL for (int k = 0; k < kBytes / 4; k++) store.words[k] = words[i * kBytes / 4 + k];
-    static_cast<Store<kBytes> *>(at)[i] = store;
+#if defined(__CUDA_ARCH__)
+  const size_t global = __cvta_generic_to_global(at);
+  if constexpr (kBytes == 16) {
+    asm volatile("st.global.v4.b32 [%0], {%1, %2, %3, %4};" ::"l"(global), "r"(words[0]),
+                 "r"(words[1]), "r"(words[2]), "r"(words[3]));
+  } else if constexpr (kBytes == 8) {
+    asm volatile("st.global.v2.b32 [%0], {%1, %2};" ::"l"(global), "r"(words[0]), "r"(words[1]));
+    asm volatile("st.global.v2.b32 [%0 + 8], {%1, %2};" ::"l"(global), "r"(words[2]),
+                 "r"(words[3]));
+  } else {
+    MIX_UNROLL for (int i = 0; i < 4; i++)
+      asm volatile("st.global.b32 [%0], %1;" ::"l"(global + 4 * i), "r"(words[i]));
   }
+#else
+  memcpy(at, words, 16);
+#endif
 }
 
 // The first `count` values of 16 bytes, in the widest stores that the address allows.
