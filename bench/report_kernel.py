@@ -1,5 +1,5 @@
-"""The section of the report on bench/kernel_facts.py: what the compiler made of the CUDA kernels, and
-by counting bytes how long they should take. Nothing in it was run on a GPU."""
+"""The section of the report on bench/kernel_facts.py: what the compiler made of the CUDA kernels,
+and by counting bytes how long they should take. Nothing in it was run on a GPU."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ LATENCY = 0.7e-6
 MULTIPROCESSORS, REGISTERS, MOST_THREADS, THREADS = 132, 65536, 2048, 256
 """Of an H200; of a multiprocessor; at once on it; in a block."""
 BATCH, SIDE, CHANNELS = 256, 224, 3
-SIZES = {"float16": 2, "float32": 4}
+VALUE_BYTES = {"float16": 2, "float32": 4, "uint8": 1, "int8": 1}
+SHOWN = ("float16", "float32")
+"""Outputs whose bytes are counted."""
 
 
 def kernel(name: str, run: dict[str, Any]) -> tuple[str, dict[str, str]]:
@@ -22,29 +24,29 @@ def kernel(name: str, run: dict[str, Any]) -> tuple[str, dict[str, str]]:
     lines = [
         "## The CUDA kernel, compiled and counted",
         "",
-        f"Compiled for {settings['arch']} with nvcc {settings['nvcc']} and disassembled; **not run, "
-        "and no time here is measured**. Rows: RGB batches that travel in the parameters of the "
-        "launch. Loads and stores are the instructions in the code, by bytes a thread: loads of "
-        "both images together, where the narrowest are taken only at the ends of an image; stores "
+        f"Compiled for {settings['arch']} with nvcc {settings['nvcc']} and disassembled; **not "
+        "run, and no time here is measured**. Rows: RGB batches that travel in the parameters of "
+        "the launch. Loads and stores are the instructions in the code, by bytes a thread: loads "
+        "of both images together, where single bytes are read only at the ends of an image; stores "
         "of all channels, where the narrower ones are for rows that do not begin at a multiple of "
-        "16 bytes. Under way: what the wide loads of the resident threads ask for; "
-        f"{kilobytes(COPY_BANDWIDTH * LATENCY / MULTIPROCESSORS)} would hide {LATENCY * 1e6:.1f} us "
-        "of latency, an assumed figure, at the bandwidth of a copy.",
+        "16 bytes. Under way: the input of the threads that are resident on a multiprocessor; "
+        f"{kilobytes(COPY_BANDWIDTH * LATENCY / MULTIPROCESSORS)} would hide "
+        f"{LATENCY * 1e6:.1f} us of latency, an assumed figure, at the bandwidth of a copy.",
         "",
         *resource_table(run["kernels"]),
         "",
         summary(run["kernels"]),
         "",
-        f"**Predicted from bytes: batch {BATCH}, {SIDE} x {SIDE} x {CHANNELS} uint8, at "
-        f"{COPY_BANDWIDTH / 1e12:.1f} TB/s**",
+        f"**Predicted from bytes: batch {BATCH}, {SIDE} x {SIDE} x {CHANNELS} uint8, at the "
+        f"{COPY_BANDWIDTH / 1e12:.1f} TB/s of a copy on an H200, without the launches**",
         "",
         *byte_table(),
         "",
         "Layout does not change bytes. A partner is found in the cache for certain only if the "
         "samples that read an image run close together; `kernel time` of bench/kernel.cu has both "
-        "orders, the batch's and each sample followed by its partner's. Left to a GPU: whether that "
-        "order pays beside 50 MB of cache, whether stores that leave the cache first do, and what "
-        "HWC output loses by storing 16 bytes of every 48 at a time.",
+        "orders, the batch's and each sample followed by its partner's. Left to a GPU: whether "
+        "that order pays beside 50 MB of cache, whether stores that leave the cache first do, and "
+        "what HWC output loses by storing 16 bytes of every 48 at a time.",
     ]
     return "\n".join(lines) + "\n", {}
 
@@ -58,9 +60,9 @@ def resource_table(kernels: list[dict[str, Any]]) -> list[str]:
     for facts in sorted(shown, key=lambda k: (k["layout"], k["out"])):
         spills = facts["spill_stores"] + facts["spill_loads"]
         threads = resident_threads(facts["registers"])
-        wide = 16 * facts["loads"].get("16", 0)
+        pixels = 16 // VALUE_BYTES[facts["out"]]
         cells = [f"{facts['out']} {facts['layout']}", facts["registers"], facts["stack"], spills]
-        cells += [threads, f"{threads * wide / 1e3:.0f}", widths(facts["loads"])]
+        cells += [threads, f"{threads * pixels * 2 * CHANNELS / 1e3:.0f}", widths(facts["loads"])]
         lines.append(row(map(str, [*cells, widths(facts["stores"]), facts["instructions"]])))
     return lines
 
@@ -85,8 +87,8 @@ def summary(kernels: list[dict[str, Any]]) -> str:
     stacked = sum(k["stack"] > 0 for k in kernels)
     layered = max(k["registers"] for k in kernels if k["layered"])
     return (
-        f"Of all {len(kernels)} kernels {stacked} have a stack frame and {spilled} spill registers; "
-        f"those for samples with layers take up to {layered} registers."
+        f"Of all {len(kernels)} kernels {stacked} have a stack frame and {spilled} spill "
+        f"registers; those for samples with layers take up to {layered} registers."
     )
 
 
@@ -109,9 +111,9 @@ def moved(out: int) -> dict[str, int]:
 
 def byte_table() -> list[str]:
     values = BATCH * SIDE * SIDE * CHANNELS
-    titles = [f"{unit}, {name}" for name in SIZES for unit in ("MB", "predicted us")]
+    titles = [f"{unit}, {name}" for name in SHOWN for unit in ("MB", "predicted us")]
     lines = [row(["", *titles]), row(["---", *["--:"] * len(titles)])]
-    columns = [moved(size) for size in SIZES.values()]
+    columns = [moved(VALUE_BYTES[name]) for name in SHOWN]
     for what in columns[0]:
         cells = [what]
         for column in columns:

@@ -168,8 +168,9 @@ MIX_HD bool IsAligned(const void *at) {
   return reinterpret_cast<uintptr_t>(at) % kBytes == 0;
 }
 
-// 16 bytes, in stores of kBytes, for which the address is aligned. As assembly, because the compiler
-// merges stores of several widths into the narrowest, and does not know that outputs are global.
+// 16 bytes, in stores of kBytes, for which the address is aligned. As assembly, because the
+// compiler merges stores of several widths into the narrowest, and does not know that outputs are
+// global.
 template <int kBytes>
 MIX_HD void StoreWords(void *at, const uint32_t (&words)[4]) {
 #if defined(__CUDA_ARCH__)
@@ -182,8 +183,8 @@ MIX_HD void StoreWords(void *at, const uint32_t (&words)[4]) {
     asm volatile("st.global.v2.b32 [%0 + 8], {%1, %2};" ::"l"(global), "r"(words[2]),
                  "r"(words[3]));
   } else {
-    MIX_UNROLL for (int i = 0; i < 4; i++)
-      asm volatile("st.global.b32 [%0], %1;" ::"l"(global + 4 * i), "r"(words[i]));
+    MIX_UNROLL for (int i = 0; i < 4; i++) asm volatile(
+        "st.global.b32 [%0], %1;" ::"l"(global + 4 * i), "r"(words[i]));
   }
 #else
   memcpy(at, words, 16);
