@@ -19,6 +19,7 @@ import matplotlib
 
 matplotlib.use("svg")
 
+from bench.report_kernel import kernel
 from bench.report_operators import operators, operators_gpu
 from bench.report_parts import row, spread
 from bench.report_pipeline import pipeline, train_step
@@ -56,6 +57,7 @@ def generate(runs: dict[str, Any]) -> dict[str, str]:
         "operators gpu sweep": sweep,
         "pipeline": pipeline,
         "train_step": train_step,
+        "kernel": kernel,
         "loss": loss,
         "training": training,
     }
@@ -76,13 +78,13 @@ def where(name: str, run: dict[str, Any]) -> str:
     versions = ", ".join(f"{k} {v}" for k, v in p["packages"].items() if v and k != "dali-mix")
     dirty = " with local changes" if p["dirty"] else ""
     settings = run["settings"]
-    count = f"{settings['rounds']} rounds" if "rounds" in settings else f"{settings['seeds']} seeds"
     gpu = f"{p['gpu']}; " if p.get("gpu") else ""
+    counts = [f"{settings[name]} {name}" for name in ("rounds", "seeds") if name in settings]
     facts = [
         f"{gpu}{p['cpu']}, {p['cores']} cores, {p['threads']} threads",
         f"load {p['load_average']:.1f} at the end",
         f"{versions}, Python {p['python']}",
-        f"commit {p['commit'][:10]}{dirty}, {p['date']}, {count}",
+        ", ".join([f"commit {p['commit'][:10]}{dirty}", p["date"], *counts]),
     ]
     command = f"`{p['command']}`, raw run in `results/{name}.json`"
     return f"\n{'; '.join(facts)}. {command}.\n"

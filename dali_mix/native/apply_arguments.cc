@@ -174,9 +174,12 @@ RowsKey ApplyArguments::Key() const {
 }
 
 Call ApplyArguments::MakeCall() const {
-  return {nullptr, nullptr,   nullptr,
-          nullptr, channels_, pad_output_ ? PowerOfTwoFrom(channels_) : channels_,
-          images_, planar_};
+  Call call = {};
+  call.channels = channels_;
+  call.out_channels = pad_output_ ? PowerOfTwoFrom(channels_) : channels_;
+  call.images = images_;
+  call.planar = planar_;
+  return call;
 }
 
 }  // namespace dali_mix

@@ -21,16 +21,17 @@ void ApplyGpu::RunImpl(dali::Workspace &ws) {
   const Batch batch = arguments_.MakeBatch(MakeBuffers(ws));
   const cudaStream_t stream = ws.stream();
   dali::kernels::DynamicScratchpad scratch(stream);
-  const auto upload = [&](const HostBatch &host) {
-    UploadedBatch device = {host.call, nullptr};
-    std::tie(device.samples, device.call.layers, device.call.singles, device.call.factors,
-             device.call.weights) =
-        scratch.ToContiguousGPU(stream, host.samples, host.layers, host.singles, host.factors,
-                                host.weights);
+  const auto upload = [&](const HostBatch &host, const std::vector<Work> &work) {
+    UploadedBatch device = {host.call, {}, nullptr};
+    Call &call = device.call;
+    std::tie(device.samples, device.schedule.work, call.layers, call.bytes, call.singles,
+             call.factors, call.weights) =
+        scratch.ToContiguousGPU(stream, host.samples, work, host.layers, host.bytes, host.singles,
+                                host.factors, host.weights);
     return device;
   };
   LaunchMix(arguments_.Key(),
-            {arguments_.MakeCall(), batch.samples, batch.layers, arguments_.Singles(),
+            {arguments_.MakeCall(), batch.samples, batch.layers, batch.bytes, arguments_.Singles(),
              arguments_.Factors(), batch.weights},
             stream, upload);
   CUDA_CALL(cudaGetLastError());

@@ -16,6 +16,7 @@ struct HostBatch {
   Call call;
   const std::vector<Sample> &samples;
   const std::vector<Layers> &layers;
+  const std::vector<Bytes> &bytes;
   const std::vector<Single> &singles;
   const std::vector<double> &factors;
   const std::vector<float> &weights;
@@ -27,6 +28,8 @@ constexpr int kInlineSamples = 256, kInlineChannels = 4, kInlineWeights = 256 * 
 
 struct InlineBatch {
   Call call;
+  Schedule schedule;
+  Work work[kInlineSamples];
   Sample samples[kInlineSamples];
   Single singles[kInlineChannels];
   float weights[kInlineWeights];
@@ -35,6 +38,7 @@ static_assert(sizeof(InlineBatch) <= 32764, "kernel parameters are limited");
 
 struct UploadedBatch {
   Call call;
+  Schedule schedule;
   const Sample *samples;
 };
 
@@ -43,12 +47,20 @@ __global__ void __launch_bounds__(kThreads) MixInline(const __grid_constant__ In
   Call call = batch.call;
   call.singles = batch.singles;
   call.weights = batch.weights;
-  WriteTile<Tile>(call, batch.samples, blockIdx.x, blockIdx.y, threadIdx.x);
+  Schedule schedule = batch.schedule;
+  schedule.work = batch.work;
+  WriteTile<Tile, false>(call, batch.samples, schedule, blockIdx.x, threadIdx.x);
 }
 
+// Blocks that share a multiprocessor, at least: tiles of 16 pixels need more registers than three
+// blocks leave.
 template <class Tile>
-__global__ void __launch_bounds__(kThreads) MixUploaded(const UploadedBatch batch) {
-  WriteTile<Tile>(batch.call, batch.samples, blockIdx.x, blockIdx.y, threadIdx.x);
+constexpr int kResident = Tile::kPixels == 16 ? 2 : 3;
+
+template <class Tile, bool kLayered>
+__global__ void __launch_bounds__(kThreads, kResident<Tile>)
+    MixUploaded(const UploadedBatch batch) {
+  WriteTile<Tile, kLayered>(batch.call, batch.samples, batch.schedule, blockIdx.x, threadIdx.x);
 }
 
 inline bool FitsInline(const HostBatch &batch) {
@@ -56,25 +68,41 @@ inline bool FitsInline(const HostBatch &batch) {
          batch.singles.size() <= kInlineChannels && batch.weights.size() <= kInlineWeights;
 }
 
-// One launch, or none where there is nothing to write. `upload(batch)` returns the batch in device
-// memory; it is asked only where the batch does not fit into the parameters.
+template <class Tile>
+void LaunchInline(const HostBatch &batch, cudaStream_t stream) {
+  InlineBatch parameters;
+  const int count = static_cast<int>(batch.samples.size());
+  const int blocks = CutBlocks<Tile::kPixels>(batch.samples.data(), count, parameters.work);
+  if (blocks == 0) return;
+  parameters.call = batch.call;
+  parameters.schedule = MakeSchedule(nullptr, count, blocks);
+  std::copy(batch.samples.begin(), batch.samples.end(), parameters.samples);
+  std::copy(batch.singles.begin(), batch.singles.end(), parameters.singles);
+  std::copy(batch.weights.begin(), batch.weights.end(), parameters.weights);
+  MixInline<Tile><<<blocks, kThreads, 0, stream>>>(parameters);
+}
+
+template <class Tile, typename Upload>
+void LaunchUploaded(const HostBatch &batch, cudaStream_t stream, Upload &&upload) {
+  std::vector<Work> work(batch.samples.size());
+  const int count = static_cast<int>(work.size());
+  const int blocks = CutBlocks<Tile::kPixels>(batch.samples.data(), count, work.data());
+  if (blocks == 0) return;
+  UploadedBatch uploaded = upload(batch, work);
+  uploaded.schedule = MakeSchedule(uploaded.schedule.work, count, blocks);
+  if (batch.layers.empty())
+    MixUploaded<Tile, false><<<blocks, kThreads, 0, stream>>>(uploaded);
+  else
+    MixUploaded<Tile, true><<<blocks, kThreads, 0, stream>>>(uploaded);
+}
+
+// One launch, or none where there is nothing to write. `upload(batch, work)` returns the batch in
+// device memory; it is asked only where the batch does not fit into the parameters.
 template <typename Upload>
 void LaunchMix(const RowsKey &key, const HostBatch &batch, cudaStream_t stream, Upload &&upload) {
   VisitTile(key, [&]<class Tile>() {
-    const int count = static_cast<int>(batch.samples.size());
-    const int blocks = BlocksFor<Tile>(batch.samples.data(), count);
-    if (blocks == 0) return;
-    const dim3 grid(blocks, count);
-    if (!FitsInline(batch)) {
-      MixUploaded<Tile><<<grid, kThreads, 0, stream>>>(upload(batch));
-      return;
-    }
-    InlineBatch parameters;
-    parameters.call = batch.call;
-    std::copy(batch.samples.begin(), batch.samples.end(), parameters.samples);
-    std::copy(batch.singles.begin(), batch.singles.end(), parameters.singles);
-    std::copy(batch.weights.begin(), batch.weights.end(), parameters.weights);
-    MixInline<Tile><<<grid, kThreads, 0, stream>>>(parameters);
+    if (FitsInline(batch)) return LaunchInline<Tile>(batch, stream);
+    LaunchUploaded<Tile>(batch, stream, upload);
   });
 }
 

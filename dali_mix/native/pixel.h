@@ -76,13 +76,22 @@ MIX_HD float BlendPixel(In own, In partner, Blend weights, float s) {
   return Fma(Widen(own), weights.own, Fma(Widen(partner), weights.partner, s));
 }
 
-// Saturates (NaN becomes the lower bound) and rounds halves to even: adding 1.5 * 2^23 leaves no
-// fraction bits, so the addition itself rounds.
-MIX_HD float RoundInto(float value, float low, float high) {
+// NaN becomes the lower bound.
+MIX_HD float Saturate(float value, float low, float high) {
+#if defined(__CUDA_ARCH__)
+  return fminf(fmaxf(value, low), high);
+#else
   value = value > low ? value : low;
-  value = value < high ? value : high;
-  constexpr float kNoFraction = 12582912.0f;
-  return (value + kNoFraction) - kNoFraction;
+  return value < high ? value : high;
+#endif
+}
+
+// Adding it leaves no fraction bits, so the addition itself rounds, halves to even; the low bits of
+// the sum are then the integer.
+constexpr float kNoFraction = 12582912.0f;  // 1.5 * 2^23
+
+MIX_HD float RoundInto(float value, float low, float high) {
+  return (Saturate(value, low, high) + kNoFraction) - kNoFraction;
 }
 
 template <typename Out>
@@ -102,6 +111,18 @@ MIX_HD uint8_t Narrow<uint8_t>(float value) {
 template <>
 MIX_HD int8_t Narrow<int8_t>(float value) {
   return static_cast<int8_t>(RoundInto(value, -128.0f, 127.0f));
+}
+
+// Narrow to 8 bits, which are the low byte of the result: no conversion to an integer.
+template <typename Out>
+MIX_HD uint32_t NarrowToByte(float value);
+template <>
+MIX_HD uint32_t NarrowToByte<uint8_t>(float value) {
+  return BitCast<uint32_t>(Saturate(value, 0.0f, 255.0f) + kNoFraction);
+}
+template <>
+MIX_HD uint32_t NarrowToByte<int8_t>(float value) {
+  return BitCast<uint32_t>(Saturate(value, -128.0f, 127.0f) + kNoFraction);
 }
 
 }  // namespace dali_mix

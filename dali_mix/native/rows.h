@@ -16,11 +16,6 @@ inline int SizeOf(InType type) {
 }
 enum class OutType { kFloat, kHalf, kUint8, kInt8, kCopied };
 
-// Where the bytes of one input image begin and end: vector loads may run over within it.
-struct Bytes {
-  const uint8_t *begin, *end;
-};
-
 struct CpuSample : Layered {
   const Bytes *bytes;  // [images]
   int index;           // in the batch: the row of Call::weights

@@ -22,6 +22,11 @@ struct Box {
 // What shows where there is no box: the own image, the first partner, or a blend.
 enum class Shows : int { kOwn, kPartner, kBlend };
 
+// Where the bytes of one input image begin and end: vector loads may run over within it.
+struct Bytes {
+  const uint8_t *begin, *end;
+};
+
 // An input image as the output sees it, crop, mirror and shift folded into address arithmetic: the
 // value behind output (y, x, c) is origin[y*row + x*column + c*channel]. Packed, so that a whole
 // batch of samples fits into the parameters of a kernel.
@@ -63,11 +68,12 @@ struct Sample {
 struct Layered : Sample {
   const Layers *more;
 
-  MIX_HD const Source &Image(int k) const {
+  // By value, so that a sample in registers stays there.
+  MIX_HD Source Image(int k) const {
     return k == 0 ? own : (k == 1 ? partner : more->images[k - 2]);
   }
   MIX_HD int Images() const { return more ? more->image_count : 2; }
-  MIX_HD const Box &BoxAt(int b) const { return b == 0 ? box : more->boxes[b - 1]; }
+  MIX_HD Box BoxAt(int b) const { return b == 0 ? box : more->boxes[b - 1]; }
   MIX_HD int Boxes() const { return more ? more->box_count : 1; }
   MIX_HD int ShownIn(int b) const { return more ? more->shows[b] : 1; }
   MIX_HD bool Masked() const { return more && more->mask.values; }
@@ -79,6 +85,7 @@ struct Call {
   const double *factors;  // [channels]: k before rounding, for the pixels of a soft mask
   const float *weights;   // [samples][channels][images]: those of a blend, times k
   const Layers *layers;
+  const Bytes *bytes;  // [samples][images]; where there are layers, else null
   int channels;
   int out_channels;  // channels, or the power of two above it; the padding is zero
   int images;        // mixed in one sample, at most
@@ -115,17 +122,23 @@ struct Shown {
 
 constexpr int kBlended = -1;
 
-// The definition. Later boxes cover earlier ones, and any box covers the mask.
-MIX_HD Shown ShownAt(const Layered &sample, int y, int x) {
+// The definition. Later boxes cover earlier ones, and any box covers the mask. `level_at()` is the
+// mask's value at the pixel, asked for only where it counts.
+template <typename Level>
+MIX_HD Shown ShownUnder(const Layered &sample, int y, int x, Level &&level_at) {
   for (int b = sample.Boxes() - 1; b >= 0; b--)
     if (sample.BoxAt(b).Holds(y, x)) return {sample.ShownIn(b), 255};
   if (sample.Masked() && sample.outside != Shows::kPartner) {
-    const uint8_t level = MaskAt(sample, y, x);
+    const uint8_t level = level_at();
     if (level == 0) return {1, 255};
     if (level < 255) return {kBlended, level};
   }
   if (sample.outside == Shows::kBlend) return {kBlended, 255};
   return {sample.outside == Shows::kOwn ? 0 : 1, 255};
+}
+
+MIX_HD Shown ShownAt(const Layered &sample, int y, int x) {
+  return ShownUnder(sample, y, x, [&] { return MaskAt(sample, y, x); });
 }
 
 template <typename In>

@@ -1,5 +1,7 @@
 // Runs the CUDA kernel's own functions on the host, thread by thread, and the CPU loops beside
-// them. Built and called by tests/test_kernel.py through ctypes.
+// them. Built and called by tests/kernel_cases.py through ctypes, which knows the structures.
+#include <csetjmp>
+#include <csignal>
 #include <cstdint>
 #include <cstring>
 #include <vector>
@@ -11,136 +13,143 @@ using namespace dali_mix;
 
 extern "C" {
 
-struct WalkImage {
-  const uint8_t *begin;  // the buffer
-  int64_t bytes;
-  int64_t first;  // value behind output (0, 0, 0), in elements from `begin`
-  int32_t row, column, channel;
-};
-
-struct WalkSample {
-  WalkImage own, partner;
-  int32_t height, width;
-  int32_t box[4];
-  int32_t outside;  // 0 own, 1 partner, 2 both
-  int64_t out_bytes;
-};
-
 struct WalkCall {
-  int32_t in, out, channels, out_channels, interleaved, planar;
-  const float *singles, *weights;
-  const WalkSample *samples;
+  RowsKey key;
+  Call call;
+  const Sample *samples;
+  const Bytes *bytes;  // [samples][images]
+  const int64_t *out_bytes;
   int32_t count;
 };
 }
 
 namespace {
 
-RowsKey KeyOf(const WalkCall &call) {
-  return {static_cast<InType>(call.in),
-          static_cast<OutType>(call.out),
-          call.channels,
-          call.out_channels,
-          call.interleaved != 0,
-          call.planar != 0,
-          false};
-}
+constexpr size_t kMargin = 64;
 
-Call CallOf(const WalkCall &call) {
-  return {reinterpret_cast<const Single *>(call.singles),
-          nullptr,
-          call.weights,
-          nullptr,
-          call.channels,
-          call.out_channels,
-          2,
-          call.planar != 0};
-}
-
-Source SourceOf(const WalkImage &image, InType in) {
-  return {image.begin + image.first * SizeOf(in), image.row, image.column, image.channel};
-}
-
-Sample SampleOf(const WalkSample &walk, InType in, void *out) {
-  return {out,
-          SourceOf(walk.own, in),
-          SourceOf(walk.partner, in),
-          walk.height,
-          walk.width,
-          walk.height * walk.width,
-          {walk.box[0], walk.box[1], walk.box[2], walk.box[3]},
-          static_cast<Shows>(walk.outside),
-          -1};
-}
-
-// An output to write to: filled with one byte, and placed like `like` relative to 16 bytes, since
-// the kernel stores wide only where the address allows.
+// An output to write to: filled with one byte, with margins, and placed like `like` relative to 16
+// bytes, since the kernel stores wide only where the address allows.
 class Background {
  public:
-  Background(size_t bytes, uint8_t fill, const uint8_t *like) : memory_(bytes + 32), fill_(fill) {
+  Background(size_t bytes, uint8_t fill, const uint8_t *like)
+      : memory_(bytes + 2 * kMargin + 16, fill), clean_(memory_) {
     const auto place = [](const uint8_t *at) { return reinterpret_cast<uintptr_t>(at) % 16; };
-    begin_ = memory_.data() + (place(like) + 16 - place(memory_.data())) % 16;
+    first_ = kMargin + (place(like) + 16 - place(memory_.data() + kMargin) % 16) % 16;
   }
-  uint8_t *Cleared() {
-    std::memset(memory_.data(), fill_, memory_.size());
-    return begin_;
+  uint8_t *begin() { return memory_.data() + first_; }
+  bool IsClean() const { return memory_ == clean_; }
+  bool MarginsAreClean(size_t bytes) const {
+    const size_t end = first_ + bytes;
+    return !std::memcmp(memory_.data(), clean_.data(), first_) &&
+           !std::memcmp(memory_.data() + end, clean_.data() + end, memory_.size() - end);
   }
-  const uint8_t *begin() const { return begin_; }
+  void Clean() { memory_ = clean_; }
 
  private:
-  std::vector<uint8_t> memory_;
-  uint8_t fill_, *begin_;
+  std::vector<uint8_t> memory_, clean_;
+  size_t first_;
 };
+
+// One block of threads. Adds, for each byte of the output, how many threads wrote it: a byte was
+// written if two runs over different backgrounds left it alike. False: written outside.
+template <class Tile, bool kLayered>
+bool WalkBlock(const WalkCall &walk, std::vector<Sample> &samples, const Schedule &schedule,
+               int block, uint8_t *out, int32_t *writes) {
+  const int sample = schedule.SampleOf(block);
+  const size_t bytes = walk.out_bytes[sample];
+  Background dark(bytes, 0xa5, out), light(bytes, 0x5a, out);
+  for (int thread = 0; thread < kThreads; thread++) {
+    for (Background *background : {&dark, &light}) {
+      samples[sample].out = background->begin();
+      WriteTile<Tile, kLayered>(walk.call, samples.data(), schedule, block, thread);
+    }
+    if (dark.IsClean() && light.IsClean()) continue;
+    if (!dark.MarginsAreClean(bytes) || !light.MarginsAreClean(bytes)) return false;
+    for (size_t k = 0; k < bytes; k++) {
+      if (dark.begin()[k] != light.begin()[k]) continue;
+      writes[k]++;
+      out[k] = dark.begin()[k];
+    }
+    dark.Clean();
+    light.Clean();
+  }
+  return true;
+}
+
+template <class Tile, bool kLayered>
+bool Walk(const WalkCall &walk, uint8_t *const *outs, int32_t *const *writes) {
+  std::vector<Sample> samples(walk.samples, walk.samples + walk.count);
+  std::vector<Work> work(walk.count);
+  const int blocks = CutBlocks<Tile::kPixels>(samples.data(), walk.count, work.data());
+  const Schedule schedule = MakeSchedule(work.data(), walk.count, blocks);
+  for (int block = 0; block < blocks; block++) {
+    const int i = schedule.SampleOf(block);
+    if (!WalkBlock<Tile, kLayered>(walk, samples, schedule, block, outs[i], writes[i]))
+      return false;
+  }
+  return true;
+}
+
+sigjmp_buf fault;
+
+void OnFault(int) { siglongjmp(fault, 1); }
 
 }  // namespace
 
 extern "C" {
 
-// Every (block, thread) of the launch. Adds, for each byte of each output, how many threads wrote
-// it: a byte was written if two runs over different backgrounds left it alike.
-void walk_kernel(const WalkCall *walk, uint8_t *const *outs, int32_t *const *writes) {
-  const Call call = CallOf(*walk);
-  VisitTile(KeyOf(*walk), [&]<class Tile>() {
-    std::vector<Sample> samples;
-    for (int i = 0; i < walk->count; i++)
-      samples.push_back(SampleOf(walk->samples[i], static_cast<InType>(walk->in), nullptr));
-    const int blocks = BlocksFor<Tile>(samples.data(), walk->count);
-    for (int i = 0; i < walk->count; i++) {
-      const size_t bytes = walk->samples[i].out_bytes;
-      Background dark(bytes, 0xa5, outs[i]), light(bytes, 0x5a, outs[i]);
-      for (int work = 0; work < blocks * kThreads; work++) {
-        for (Background *background : {&dark, &light}) {
-          samples[i].out = background->Cleared();
-          WriteTile<Tile>(call, samples.data(), work / kThreads, i, work % kThreads);
-        }
-        for (size_t k = 0; k < bytes; k++) {
-          if (dark.begin()[k] != light.begin()[k]) continue;
-          writes[i][k]++;
-          outs[i][k] = dark.begin()[k];
-        }
-      }
-    }
-  });
+// Every (block, thread) of the launch. Returns what went wrong, null: nothing.
+const char *walk_kernel(const WalkCall *walk, uint8_t *const *outs, int32_t *const *writes) {
+  struct sigaction action = {}, before;
+  action.sa_handler = OnFault;
+  sigaction(SIGSEGV, &action, &before);
+  const char *wrong = nullptr;
+  if (sigsetjmp(fault, 1)) {
+    wrong = "a thread touched memory that is not the image's";
+  } else {
+    VisitTile(walk->key, [&]<class Tile>() {
+      const bool good = walk->call.layers ? Walk<Tile, true>(*walk, outs, writes)
+                                          : Walk<Tile, false>(*walk, outs, writes);
+      if (!good) wrong = "a thread wrote outside the output";
+    });
+  }
+  sigaction(SIGSEGV, &before, nullptr);
+  return wrong;
 }
 
 // The CPU loops: the portable ones, or those for AVX-512.
 void walk_rows(const WalkCall *walk, uint8_t *const *outs, int32_t avx512, int32_t stream) {
-  const Call call = CallOf(*walk);
-  RowsKey key = KeyOf(*walk);
+  RowsKey key = walk->key;
   key.stream = stream;
   const RowsFn rows = avx512 ? RowsAvx512(key) : RowsBaseline(key);
   for (int i = 0; i < walk->count; i++) {
-    const WalkSample &sample = walk->samples[i];
     CpuSample cpu;
-    static_cast<Sample &>(cpu) = SampleOf(sample, static_cast<InType>(walk->in), outs[i]);
-    cpu.more = nullptr;
-    const Bytes bytes[] = {{sample.own.begin, sample.own.begin + sample.own.bytes},
-                           {sample.partner.begin, sample.partner.begin + sample.partner.bytes}};
-    cpu.bytes = bytes;
+    static_cast<Sample &>(cpu) = walk->samples[i];
+    cpu.out = outs[i];
+    cpu.more = cpu.layers < 0 ? nullptr : walk->call.layers + cpu.layers;
+    cpu.bytes = walk->bytes + static_cast<ptrdiff_t>(i) * walk->call.images;
     cpu.index = i;
-    rows(call, cpu, 0, sample.height);
+    rows(walk->call, cpu, 0, cpu.height);
   }
 }
+
+// The division of a schedule: how many of the numbers below it gets wrong.
+int64_t wrong_rows(int32_t per_row, const int32_t *tiles, int64_t count) {
+  const Work work = MakeWork(0, per_row);
+  int64_t wrong = 0;
+  for (int64_t i = 0; i < count; i++) wrong += work.RowOf(tiles[i]) != tiles[i] / per_row;
+  return wrong;
+}
+
+int32_t sample_of(const int32_t *first_blocks, int32_t samples, int32_t blocks, int32_t block) {
+  std::vector<Work> work(samples);
+  for (int i = 0; i < samples; i++) work[i].first_block = first_blocks[i];
+  return MakeSchedule(work.data(), samples, blocks).SampleOf(block);
+}
+
+int64_t size_of_call() { return sizeof(WalkCall); }
+int64_t size_of_sample() { return sizeof(Sample); }
+int64_t size_of_layers() { return sizeof(Layers); }
 
 void halves_to_floats(const uint16_t *halves, float *floats, int64_t count) {
   for (int64_t i = 0; i < count; i++) floats[i] = HalfToFloatSoft({halves[i]});

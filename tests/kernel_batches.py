@@ -1,0 +1,70 @@
+"""Random batches for test_kernel.py: pairs with boxes and weights, and samples with layers."""
+
+import numpy as np
+from kernel_cases import Case, Mixed, Picture, guarded
+
+
+def picture(rng, settings, size, margin=(3, 15)):
+    """An image that is larger than `size` by up to `margin`, and a window in it."""
+    in_type, channels, interleaved = settings[0], settings[2], settings[4]
+    slack = [int(rng.integers(0, m + 1)) for m in margin]
+    height, width = size[0] + slack[0], size[1] + slack[1]
+    shape = (height, width, channels) if interleaved else (channels, height, width)
+    array = rng.integers(0, 128 if np.issubdtype(in_type, np.signedinteger) else 256, shape)
+    array = guarded(array.astype(in_type), at_end=bool(rng.integers(2)))
+    place = tuple(int(rng.integers(0, s + 1)) for s in slack)
+    return Picture(array, place, bool(rng.integers(2)))
+
+
+def some_box(rng, size):
+    (y0, y1), (x0, x1) = (np.sort(rng.integers(0, length + 1, 2)) for length in size)
+    return int(y0), int(x0), int(y1), int(x1)
+
+
+def pairs(rng, settings, sizes):
+    """Samples 2i and 2i + 1 of each size are each other's partners; the first has a box, both may
+    be blended, or show one image."""
+    mixes = []
+    for size in sizes:
+        pair = [picture(rng, settings, size) for _ in range(2)]
+        for i in range(2):
+            weight = float(rng.choice([1, 0.3, 0.7, 0]))
+            weights = [np.float32(weight), np.float32(1) - np.float32(weight)]
+            box = some_box(rng, size)
+            boxed = i == 0 and box[0] < box[2] and box[1] < box[3]
+            order = [pair[i], pair[1 - i]]
+            mixes.append(Mixed(size, order, weights, [box] * boxed, [1] * boxed))
+    return Case(mixes, *settings, seed=int(rng.integers(1 << 30)))
+
+
+def masks(rng, size):
+    """Of cells, of pixels, soft, in blocks as wide as a tile, all one."""
+    height, width = size
+    yield rng.choice([0, 255], (-(-height // 2), -(-width // 3)))
+    yield rng.choice([0, 255], size)
+    yield rng.integers(0, 256, size)
+    yield np.repeat(rng.choice([0, 77, 255], (height, -(-width // 8))), 8, 1)[:, :width]
+    yield np.full((1, 1), 128)
+
+
+def layered(rng, settings, size):
+    """Samples of many boxes, masks, and more than two images."""
+    images = [picture(rng, settings, size) for _ in range(5)]
+    boxes = [some_box(rng, size) for _ in range(4)]
+    boxes = [box for box in boxes if box[0] < box[2] and box[1] < box[3]]
+    f = np.float32
+    for weight in (f(1), f(0.3)):
+        pair = images[:2], [weight, f(1) - weight]
+        yield Mixed(size, *pair, boxes, [1] * len(boxes))
+        yield Mixed(size, *pair, boxes, [b % 2 for b in range(len(boxes))])
+        for mask in masks(rng, size):
+            mask = guarded(mask.astype(np.uint8), at_end=True)
+            yield Mixed(size, *pair, boxes[:1], [1] * len(boxes[:1]), mask)
+            yield Mixed(size, *pair, [], [], mask)
+    shows = [b + 1 for b in range(len(boxes))]
+    yield Mixed(size, images, [f(1), f(0), f(0), f(0), f(0)], boxes, shows)
+    yield Mixed(size, images, [f(0.1), f(0.2), f(0.3), f(0.4), f(0)], boxes, shows)
+    middle = size[1] // 2
+    halves = [(0, 0, size[0], middle), (0, middle, size[0], size[1])]
+    yield Mixed(size, images[:3], [f(1), f(0), f(0)], halves, [1, 2])
+    yield Mixed(size, images[:2], [f(0), f(1)])  # without layers, in a batch that has some
