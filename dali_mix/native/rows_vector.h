@@ -1,32 +1,10 @@
 // uint8 images with 1, 3 or 4 interleaved channels, or planes: vector code. Included by each
-// rows_*.cc inside its own namespace, after rows_windows.h.
-//
-// One loop serves every layout, mirrored or not; rows_windows.h says how it reads.
+// rows_*.cc inside its own namespace, after rows_block.h.
 //
 // Loads may run over the row, so rows near the ends of the image's memory, where that could leave
 // it, are bounced through a buffer; so are the stores of a last, partial block.
 
-// Calls f(0) … f(count - 1), each argument known at compile time: arrays so indexed stay in
-// registers, whatever the compiler thinks of a loop.
-#define MIX_INLINE __attribute__((always_inline))
-template <int kCount, typename F>
-MIX_HD void Unroll(F &&f) {
-  [&]<int... kIndex>(std::integer_sequence<int, kIndex...>) MIX_INLINE {
-    (f(std::integral_constant<int, kIndex>{}), ...);
-  }(std::make_integer_sequence<int, kCount>{});
-}
-
 enum class Mode { kOwn, kPartner, kBoth, kCut };
-
-// Coefficients laid out like the floats of a group.
-template <int kVectors>
-struct Coefficients {
-  struct Lanes {
-    alignas(64) float of[kVectors][V::kFloats];
-  };
-  // `k`, `s`: one image shows. `own`, `partner`: weights outside the box, whatever shows there.
-  Lanes k, s, own, partner;
-};
 
 template <typename Out, int kIn, int kOut, bool kPlanar>
 class VectorRows {
@@ -40,11 +18,10 @@ class VectorRows {
   }
 
  private:
-  using G = Geometry<kIn, kOut, kPlanar>;
-  using F = typename V::F;
-  static constexpr int kGroups = V::kGroups;           // per block
-  static constexpr int kBlock = kGroups * V::kFloats;  // pixels
-  using Lanes = Coefficients<G::kVectors>;
+  using B = Blocks<Out, kIn, kOut, kPlanar>;
+  using G = typename B::G;
+  using Lanes = typename B::Lanes;
+  static constexpr int kBlock = B::kPixels;
 
   struct Row {
     const uint8_t *own, *partner;  // pixel 0
@@ -179,25 +156,20 @@ class VectorRows {
     own.SkipGroups(begin / V::kFloats);
     partner.SkipGroups(begin / V::kFloats);
     Out *out = row.out + static_cast<ptrdiff_t>(begin) * (kPlanar ? 1 : kOut);
-    constexpr ptrdiff_t kAdvance = kBlock * (kPlanar ? 1 : kOut);
+    const int count = (end - begin) / kBlock;
+    const Cut ahead = {cut.begin - begin, cut.end - begin};
+    const auto write = [&]<Block kShown>(const Cursor<G> &shown) MIX_INLINE {
+      B::template Write<kShown, kStream>(own, shown, out, row.plane, lanes, ahead, count);
+    };
     switch (mode) {
       case Mode::kOwn:
-        for (int x = begin; x < end; x += kBlock, out += kAdvance)
-          Block<Mode::kOwn, kStream>(own, partner, out, row.plane, lanes, {});
-        break;
+        return write.template operator()<Block::kOne>(own);
       case Mode::kPartner:
-        for (int x = begin; x < end; x += kBlock, out += kAdvance)
-          Block<Mode::kPartner, kStream>(own, partner, out, row.plane, lanes, {});
-        break;
+        return write.template operator()<Block::kOne>(partner);
       case Mode::kBoth:
-        for (int x = begin; x < end; x += kBlock, out += kAdvance)
-          Block<Mode::kBoth, kStream>(own, partner, out, row.plane, lanes, {});
-        break;
+        return write.template operator()<Block::kBoth>(partner);
       case Mode::kCut:
-        for (int x = begin; x < end; x += kBlock, out += kAdvance)
-          Block<Mode::kCut, kStream>(own, partner, out, row.plane, lanes,
-                                     {cut.begin - x, cut.end - x});
-        break;
+        return write.template operator()<Block::kCut>(partner);
     }
   }
 
@@ -210,8 +182,8 @@ class VectorRows {
     Cursor<G> partner_cursor(Bounce(partner + kSlack, row.partner, row.partner_mirrored, x, count),
                              row.partner_mirrored);
     alignas(64) Out out[kBlock * kOut];
-    Block<Mode::kCut, false>(own_cursor, partner_cursor, out, kBlock, lanes,
-                             {cut.begin - x, cut.end - x});
+    B::template Write<Block::kCut, false>(own_cursor, partner_cursor, out, kBlock, lanes,
+                                          {cut.begin - x, cut.end - x}, 1);
     if (kPlanar) {
       for (int v = 0; v < kOut; v++)
         __builtin_memcpy(row.out + v * row.plane + x, out + v * kBlock, count * sizeof(Out));
@@ -230,57 +202,6 @@ class VectorRows {
     uint8_t *at = buffer + (kBlock - count) * kIn;
     __builtin_memcpy(at, pixel - static_cast<ptrdiff_t>(x + count - 1) * kIn, count * kIn);
     return buffer + (kBlock - 1) * kIn;
-  }
-
-  // V::kFloats * kGroups pixels.
-  template <Mode kMode, bool kStream>
-  MIX_HD static void Block(Cursor<G> &own, Cursor<G> &partner, Out *out, ptrdiff_t plane,
-                           const Lanes &lanes, Cut cut) {
-    F run[kGroups];
-    if constexpr (kPlanar) {
-      // The windows of all groups stay in registers while one channel after the other is picked.
-      typename V::Window a[kGroups] = {}, b[kGroups] = {};
-      Unroll<kGroups>([&](auto g) MIX_INLINE {
-        if (kMode != Mode::kPartner) a[g] = V::Load(own.at, own.step);
-        if (kMode != Mode::kOwn) b[g] = V::Load(partner.at, partner.step);
-      });
-      Unroll<G::kVectors>([&](auto v) MIX_INLINE {
-        Unroll<kGroups>([&](auto g) MIX_INLINE {
-          run[g] = Value<kMode>(a[g], b[g], own, partner, lanes, v, Shift(cut, g));
-        });
-        V::template Store<kStream>(out + v * plane, run);
-      });
-    } else {
-      Unroll<G::kVectors * kGroups>([&](auto n) MIX_INLINE {
-        typename V::Window a = {}, b = {};
-        if (kMode != Mode::kPartner) a = V::Load(own.at, own.step);
-        if (kMode != Mode::kOwn) b = V::Load(partner.at, partner.step);
-        run[n % kGroups] =
-            Value<kMode>(a, b, own, partner, lanes, n % G::kVectors, Shift(cut, n / G::kVectors));
-        if (n % kGroups == kGroups - 1)
-          V::template Store<kStream>(out + (n - n % kGroups) * V::kFloats, run);
-      });
-    }
-  }
-
-  // The cut as group g of the block sees it.
-  MIX_HD static Cut Shift(Cut cut, int g) {
-    return {cut.begin - g * V::kFloats, cut.end - g * V::kFloats};
-  }
-
-  template <Mode kMode>
-  MIX_HD static F Value(typename V::Window a, typename V::Window b, const Cursor<G> &own,
-                        const Cursor<G> &partner, const Lanes &lanes, int v, Cut cut) {
-    const F s = V::Load(lanes.s.of[v]);
-    if (kMode == Mode::kOwn)
-      return V::Fma(V::Pick(a, own.picks->bytes[v]), V::Load(lanes.k.of[v]), s);
-    const F p = V::Pick(b, partner.picks->bytes[v]);
-    if (kMode == Mode::kPartner) return V::Fma(p, V::Load(lanes.k.of[v]), s);
-    const F both = V::Fma(V::Pick(a, own.picks->bytes[v]), V::Load(lanes.own.of[v]),
-                          V::Fma(p, V::Load(lanes.partner.of[v]), s));
-    if (kMode == Mode::kBoth) return both;
-    return V::Select(G::kPixels.index[v], cut.begin, cut.end, V::Fma(p, V::Load(lanes.k.of[v]), s),
-                     both);
   }
 
   static void ZeroPlanes(const Call &call, const CpuSample &sample, int y_begin, int y_end) {

@@ -73,6 +73,25 @@ inline void _mm512_stream_si512(void *at, __m512i v) {
 }
 inline void _mm_sfence() {}
 
+inline __m512i _mm512_loadu_si512(const void *at) { return emulated::Load<__m512i>(at); }
+inline __m256i _mm256_loadu_si256(const __m256i *at) { return emulated::Load<__m256i>(at); }
+
+inline __m512i _mm512_broadcast_i32x4(__m128i v) {
+  __m512i result;
+  for (int lane = 0; lane < 4; lane++) std::memcpy(result.bytes + 16 * lane, &v, 16);
+  return result;
+}
+inline __m512i _mm512_permutexvar_epi32(__m512i index, __m512i v) {
+  __m512i result;
+  for (int i = 0; i < 16; i++)
+    std::memcpy(result.bytes + 4 * i, v.bytes + 4 * (emulated::Int(index, i) & 15), 4);
+  return result;
+}
+inline __m512i _mm512_cvtepu8_epi32(__m128i v) {
+  __m512i result = {};
+  for (int i = 0; i < 16; i++) result.bytes[4 * i] = v.bytes[i];
+  return result;
+}
 inline __m512i _mm512_castsi128_si512(__m128i v) {
   __m512i result = {};
   std::memcpy(result.bytes, &v, 16);
