@@ -72,25 +72,26 @@ struct V {
   }
   template <bool kStream>
   MIX_HD static void Store(uint8_t *out, const F (&values)[4]) {
-    const __m256i low = _mm256_packs_epi32(Round(values[0], 0, 255), Round(values[1], 0, 255));
-    const __m256i high = _mm256_packs_epi32(Round(values[2], 0, 255), Round(values[3], 0, 255));
+    const __m256i low = _mm256_packs_epi32(Round(values[0], 255), Round(values[1], 255));
+    const __m256i high = _mm256_packs_epi32(Round(values[2], 255), Round(values[3], 255));
     StoreInts<kStream>(out, Unweave(_mm256_packus_epi16(low, high)));
   }
   template <bool kStream>
   MIX_HD static void Store(int8_t *out, const F (&values)[4]) {
-    const __m256i low =
-        _mm256_packs_epi32(Round(values[0], -128, 127), Round(values[1], -128, 127));
-    const __m256i high =
-        _mm256_packs_epi32(Round(values[2], -128, 127), Round(values[3], -128, 127));
+    const __m256i low = _mm256_packs_epi32(Round(values[0], 127), Round(values[1], 127));
+    const __m256i high = _mm256_packs_epi32(Round(values[2], 127), Round(values[3], 127));
     StoreInts<kStream>(out, Unweave(_mm256_packs_epi16(low, high)));
   }
   MIX_HD static void Fence() { _mm_sfence(); }
 
  private:
-  // As RoundInto in pixel.h: NaN becomes `low`, halves go to even.
-  MIX_HD static __m256i Round(F value, float low, float high) {
-    value = _mm256_max_ps(value, _mm256_set1_ps(low));
-    return _mm256_cvtps_epi32(_mm256_min_ps(value, _mm256_set1_ps(high)));
+  // As RoundInto in pixel.h, but for what the saturating packs do: below, NaN and whatever
+  // becomes the least integer turn into `low`. Positive floats order like their bits, and a NaN
+  // that arithmetic makes is negative: the comparison of integers leaves it, and runs on any port.
+  MIX_HD static __m256i Round(F value, float high) {
+    const __m256i bits = _mm256_castps_si256(value);
+    const __m256i most = _mm256_castps_si256(_mm256_set1_ps(high));
+    return _mm256_cvtps_epi32(_mm256_castsi256_ps(_mm256_min_epi32(bits, most)));
   }
   // Packing works within lanes: puts the 4-byte pieces back in order.
   MIX_HD static __m256i Unweave(__m256i packed) {
