@@ -40,9 +40,7 @@ class VectorRows {
       for (int y = y_begin; y < y_end; y++) {
         const Row row = RowAt(call, sample, y, pass);
         PrefetchNext(sample, row, y + 1);
-        const bool inside =
-            RowIsInside(sample.own_bytes, row.own, sample.width, row.own_mirrored) &&
-            RowIsInside(sample.partner_bytes, row.partner, sample.width, row.partner_mirrored);
+        const Cut inside = BlocksInside(sample, row);
         const Cut cut = CutOfRow(sample, y);
         if (kStream && IsWholeLines(row, sample.width))
           WriteRow<true>(row, lanes, sample, cut, inside);
@@ -105,13 +103,22 @@ class VectorRows {
     for (ptrdiff_t i = 0; i < bytes; i += 64) __builtin_prefetch(at + i);
   }
 
-  // Whether vector loads for the whole row, its partial block included, stay in the image.
-  static bool RowIsInside(const Bytes &bytes, const uint8_t *pixel, int width, bool mirrored) {
-    const ptrdiff_t blocks = (width + kBlock - 1) / kBlock;
-    const ptrdiff_t reach = blocks * kBlock * kIn;
-    const uint8_t *lowest = mirrored ? pixel + kIn - reach : pixel;
-    const uint8_t *highest = mirrored ? pixel + kIn : pixel + reach;
-    return lowest >= bytes.begin + 16 && highest + 16 <= bytes.end;
+  // The whole blocks whose vector loads stay in the images: all but the first or last of a row at
+  // an end of an image's memory.
+  static Cut BlocksInside(const CpuSample &sample, const Row &row) {
+    constexpr int kSlack = 16;
+    Cut inside = {0, sample.width - sample.width % kBlock};
+    const auto keep = [&](const Bytes &bytes, const uint8_t *pixel, bool mirrored) {
+      const ptrdiff_t reach = static_cast<ptrdiff_t>(inside.end) * kIn;
+      const uint8_t *lowest = mirrored ? pixel + kIn - reach : pixel;
+      const bool low = lowest >= bytes.begin + kSlack;
+      const bool high = lowest + reach + kSlack <= bytes.end;
+      if (!(mirrored ? high : low)) inside.begin = kBlock;
+      if (!(mirrored ? low : high)) inside.end -= kBlock;
+    };
+    keep(sample.own_bytes, row.own, row.own_mirrored);
+    keep(sample.partner_bytes, row.partner, row.partner_mirrored);
+    return inside;
   }
 
   // Stores around the cache pay only for whole cache lines.
@@ -128,26 +135,29 @@ class VectorRows {
 
   template <bool kStream>
   static void WriteRow(const Row &row, const Lanes &lanes, const CpuSample &sample, Cut cut,
-                       bool inside) {
+                       Cut inside) {
     const Mode outside = ModeOf(sample.outside);
-    const int whole = inside ? sample.width - sample.width % kBlock : 0;
     // Blocks that an edge of the box crosses are cut; between them each run has one mode.
     const int begin = cut.begin / kBlock * kBlock, end = cut.end / kBlock * kBlock;
     int x = 0;
+    const auto bounce = [&](int limit) {
+      for (; x < limit; x += kBlock)
+        BounceBlock(row, lanes, cut, x, sample.width - x < kBlock ? sample.width - x : kBlock);
+    };
     const auto until = [&](int limit, Mode mode) {
-      limit = limit < whole ? limit : whole;
+      limit = limit < inside.end ? limit : inside.end;
       if (x < limit) WriteRun<kStream>(row, lanes, cut, mode, x, limit);
       x = x < limit ? limit : x;
     };
+    bounce(inside.begin < sample.width ? inside.begin : sample.width);
     if (cut.begin < cut.end) {
       until(begin, outside);
       until(begin + (cut.begin > begin || begin == end ? kBlock : 0), Mode::kCut);
       until(end, Mode::kPartner);
       until(end + (cut.end > end ? kBlock : 0), Mode::kCut);
     }
-    until(whole, outside);
-    for (; x < sample.width; x += kBlock)
-      BounceBlock(row, lanes, cut, x, sample.width - x < kBlock ? sample.width - x : kBlock);
+    until(inside.end, outside);
+    bounce(sample.width);
   }
 
   template <bool kStream>

@@ -4,6 +4,7 @@
 // A vector holds V::kFloats floats of a group of as many pixels: one channel of each (planar), or
 // consecutive values (interleaved). Consecutive bytes are widened as they are loaded. Others are
 // picked from a window, 16 bytes for each 128-bit lane, by a shuffle that widens too.
+
 template <int kIn, int kOut, bool kPlanar>
 struct Geometry {
   static constexpr int kVectors = kOut;  // per group, in both layouts
