@@ -86,7 +86,7 @@ class VectorRows {
             plane};
   }
 
-  // Asks for what the next row reads: a mirrored row is read backwards, which the processor's own
+  // Asks for what the next row reads where it is read backwards, which the processor's own
   // prefetcher does not foresee. Always inlined: g++ takes a function that only prefetches for one
   // without effect, and drops the call.
   MIX_HD static void PrefetchNext(const CpuSample &sample, const Row &row, int next_y) {
@@ -97,8 +97,9 @@ class VectorRows {
   }
 
   MIX_HD static void PrefetchColumns(const Source &source, const uint8_t *pixel, Cut columns) {
-    const int leftmost = source.column < 0 ? columns.end - 1 : columns.begin;
-    const uint8_t *at = pixel + source.row + static_cast<ptrdiff_t>(leftmost) * source.column;
+    if (source.column > 0) return;
+    const uint8_t *at =
+        pixel + source.row + static_cast<ptrdiff_t>(columns.end - 1) * source.column;
     const ptrdiff_t bytes = static_cast<ptrdiff_t>(columns.end - columns.begin) * kIn;
     for (ptrdiff_t i = 0; i < bytes; i += 64) __builtin_prefetch(at + i);
   }
