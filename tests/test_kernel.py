@@ -259,6 +259,21 @@ def test_the_avx512_loops_agree_with_the_portable_ones_to_the_bit(native, size, 
             assert vector.tobytes() == expected.tobytes(), settings
 
 
+@pytest.mark.parametrize("shift", [3e9, -3e9, np.inf, -np.inf, np.nan])
+@pytest.mark.parametrize("out_type", [np.uint8, np.int8])
+def test_the_avx512_loops_saturate_as_the_portable_ones(native, out_type, shift):
+    case = Case(
+        np.random.default_rng(0), np.uint8, out_type, 3, False, True, True, (2, 130), shift=shift
+    )
+    limits = np.iinfo(out_type)
+    limit = limits.max if shift > 0 else limits.min  # the least, too, for what is not a number
+    for portable, vector in zip(
+        cpu_rows(native, case), cpu_rows(native, case, avx512=True), strict=True
+    ):
+        assert (portable == limit).all()
+        assert (vector == limit).all()
+
+
 def test_the_kernel_agrees_with_the_reference(native):
     rng = np.random.default_rng(7)
     for settings in CASES:

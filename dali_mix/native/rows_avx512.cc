@@ -73,11 +73,15 @@ struct V {
   }
   template <bool kStream>
   MIX_HD static void Store(uint8_t *out, const F (&values)[4]) {
-    StoreInts<kStream>(out, Pack(values, 0, 255));
+    const __m512i low = _mm512_packs_epi32(Round(values[0], 255), Round(values[1], 255));
+    const __m512i high = _mm512_packs_epi32(Round(values[2], 255), Round(values[3], 255));
+    StoreInts<kStream>(out, Unweave(_mm512_packus_epi16(low, high)));
   }
   template <bool kStream>
   MIX_HD static void Store(int8_t *out, const F (&values)[4]) {
-    StoreInts<kStream>(out, Pack(values, -128, 127));
+    const __m512i low = _mm512_packs_epi32(Round(values[0], 127), Round(values[1], 127));
+    const __m512i high = _mm512_packs_epi32(Round(values[2], 127), Round(values[3], 127));
+    StoreInts<kStream>(out, Unweave(_mm512_packs_epi16(low, high)));
   }
   MIX_HD static void Fence() { _mm_sfence(); }
 
@@ -94,17 +98,16 @@ struct V {
     return fours;
   }
 
-  // As RoundInto in pixel.h: NaN becomes `low`, halves go to even.
-  MIX_HD static __m128i Round(F value, float low, float high) {
-    value = _mm512_max_ps(value, _mm512_set1_ps(low));
-    value = _mm512_min_ps(value, _mm512_set1_ps(high));
-    return _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(value));
+  // As RoundInto in pixel.h, but for what the saturating packs do: below, NaN, which the minimum
+  // leaves as its second operand, and whatever becomes the least integer turn into `low`.
+  MIX_HD static __m512i Round(F value, float high) {
+    return _mm512_cvtps_epi32(_mm512_min_ps(_mm512_set1_ps(high), value));
   }
-  MIX_HD static __m512i Pack(const F (&values)[4], float low, float high) {
-    __m512i packed = _mm512_castsi128_si512(Round(values[0], low, high));
-    packed = _mm512_inserti32x4(packed, Round(values[1], low, high), 1);
-    packed = _mm512_inserti32x4(packed, Round(values[2], low, high), 2);
-    return _mm512_inserti32x4(packed, Round(values[3], low, high), 3);
+  // Packing works within lanes: puts the 4-byte pieces back in order.
+  MIX_HD static __m512i Unweave(__m512i packed) {
+    alignas(64) static constexpr int kPieces[] = {0, 4, 8,  12, 1, 5, 9,  13,
+                                                  2, 6, 10, 14, 3, 7, 11, 15};
+    return _mm512_permutexvar_epi32(_mm512_load_si512(kPieces), packed);
   }
   template <bool kStream, typename Out>
   MIX_HD static void StoreInts(Out *out, __m512i value) {
