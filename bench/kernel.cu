@@ -28,7 +28,6 @@ using namespace dali_mix;
 
 namespace {
 
-int BytesOf(InType type) { return type == InType::kUint8 ? 1 : (type == InType::kHalf ? 2 : 4); }
 int BytesOf(OutType type) { return type == OutType::kFloat ? 4 : (type == OutType::kHalf ? 2 : 1); }
 
 // How the samples of a batch are mixed.
@@ -57,13 +56,17 @@ class Batch {
  private:
   Sample MakeSample(int i, uint8_t *images, uint8_t *outs) const;
   Source MakeSource(int i, uint8_t *images) const;
+  Call MakeCall() const {
+    const RowsKey &key = shape_.key;
+    return {nullptr, nullptr, nullptr, nullptr, key.channels, key.out_channels, 2, -1, key.planar};
+  }
 
   Shape shape_;
   size_t image_bytes_, out_bytes_;
   std::vector<uint8_t> images_;
   uint8_t *d_images_ = nullptr, *d_outs_ = nullptr, *d_arguments_ = nullptr;
   std::vector<Single> singles_;
-  std::vector<Blend> blends_;
+  std::vector<float> weights_;
   std::vector<Sample> samples_;
 };
 
@@ -71,12 +74,12 @@ Batch::Batch(const Shape &shape) : shape_(shape) {
   const RowsKey &key = shape.key;
   const size_t area =
       static_cast<size_t>(shape.height + shape.margin) * (shape.width + shape.margin);
-  image_bytes_ = area * key.channels * BytesOf(key.in);
+  image_bytes_ = area * key.channels * SizeOf(key.in);
   out_bytes_ =
       static_cast<size_t>(shape.height) * shape.width * key.out_channels * BytesOf(key.out);
   std::mt19937 random(1);
   images_.resize(image_bytes_ * shape.count);
-  for (size_t i = 0; i < images_.size(); i += BytesOf(key.in)) {
+  for (size_t i = 0; i < images_.size(); i += SizeOf(key.in)) {
     const uint8_t value = static_cast<uint8_t>(random());
     const float real = value;
     const Half half = FloatToHalfSoft(real);
@@ -89,8 +92,10 @@ Batch::Batch(const Shape &shape) : shape_(shape) {
   CHECK_CUDA(cudaMemcpy(d_images_, images_.data(), images_.size(), cudaMemcpyHostToDevice));
   for (int c = 0; c < key.channels; c++)
     singles_.push_back(Normalization(116.0 + c, 57.0 + c, 1.0, 0.0).ForSingle());
-  for (int i = 0; i < shape.count * key.channels; i++)
-    blends_.push_back(Normalization(116.0, 57.0, 1.0, 0.0).ForBlend(0.1 + 0.8 * (i % 97) / 97));
+  for (int i = 0; i < shape.count * key.channels; i++) {
+    const Blend blend = BlendOf(1 / 57.0, 0.1 + 0.8 * (i % 97) / 97);
+    weights_.insert(weights_.end(), {blend.own, blend.partner});
+  }
   for (int i = 0; i < shape.count; i++) samples_.push_back(MakeSample(i, d_images_, d_outs_));
 }
 
@@ -107,7 +112,7 @@ Source Batch::MakeSource(int i, uint8_t *images) const {
   const bool mirrored = shape_.mirror && i % 2 == 0;
   const int y = shape_.margin / 2, x = shape_.margin / 2 + (mirrored ? shape_.width - 1 : 0);
   const size_t first = (static_cast<size_t>(y) * full_width + x) * column;
-  return {images + image_bytes_ * i + first * BytesOf(key.in), full_width * column,
+  return {images + image_bytes_ * i + first * SizeOf(key.in), full_width * column,
           mirrored ? -column : column, key.interleaved ? 1 : full_width * full_height};
 }
 
@@ -116,7 +121,7 @@ Sample Batch::MakeSample(int i, uint8_t *images, uint8_t *outs) const {
   const int partner = (i + (shape_.count + 1) / 2) % shape_.count;
   Box box = {};
   Shows outside = Shows::kOwn;
-  if (shape_.mix == Mix::kBlend) outside = Shows::kBoth;
+  if (shape_.mix == Mix::kBlend) outside = Shows::kBlend;
   if (shape_.mix == Mix::kAll) outside = Shows::kPartner;
   if (shape_.mix == Mix::kCut)
     box = {shape_.height / 5, shape_.width / 7, shape_.height * 4 / 5, shape_.width * 5 / 7 + 1};
@@ -125,30 +130,34 @@ Sample Batch::MakeSample(int i, uint8_t *images, uint8_t *outs) const {
           MakeSource(partner, images),
           shape_.height,
           shape_.width,
+          shape_.height * shape_.width,
           box,
-          outside};
+          outside,
+          -1};
 }
 
 void Batch::Launch(cudaStream_t stream) {
   const RowsKey &key = shape_.key;
-  const Call call = {nullptr, nullptr, key.channels, key.out_channels, key.planar};
+  const Call call = MakeCall();
   const auto upload = [&](const HostBatch &batch) -> UploadedBatch {
     const size_t samples = batch.samples.size() * sizeof(Sample);
     const size_t singles = batch.singles.size() * sizeof(Single);
-    const size_t blends = batch.blends.size() * sizeof(Blend);
-    if (!d_arguments_) CHECK_CUDA(cudaMalloc(&d_arguments_, samples + singles + blends));
+    const size_t weights = batch.weights.size() * sizeof(float);
+    if (!d_arguments_) CHECK_CUDA(cudaMalloc(&d_arguments_, samples + singles + weights));
     const auto copy = [&](size_t at, const void *from, size_t bytes) {
       CHECK_CUDA(cudaMemcpyAsync(d_arguments_ + at, from, bytes, cudaMemcpyHostToDevice, stream));
     };
     copy(0, batch.samples.data(), samples);
     copy(samples, batch.singles.data(), singles);
-    copy(samples + singles, batch.blends.data(), blends);
+    copy(samples + singles, batch.weights.data(), weights);
     Call device_call = batch.call;
     device_call.singles = reinterpret_cast<const Single *>(d_arguments_ + samples);
-    device_call.blends = reinterpret_cast<const Blend *>(d_arguments_ + samples + singles);
+    device_call.weights = reinterpret_cast<const float *>(d_arguments_ + samples + singles);
     return {device_call, reinterpret_cast<const Sample *>(d_arguments_)};
   };
-  LaunchMix(key, {call, samples_, singles_, blends_}, stream, upload);
+  const std::vector<Layers> layers;
+  const std::vector<double> factors;
+  LaunchMix(key, {call, samples_, layers, singles_, factors, weights_}, stream, upload);
   CHECK_CUDA(cudaGetLastError());
 }
 
@@ -157,12 +166,14 @@ bool Batch::MatchesHost() {
   Launch(nullptr);
   std::vector<uint8_t> actual(out_bytes_ * shape_.count), expected(actual.size());
   CHECK_CUDA(cudaMemcpy(actual.data(), d_outs_, actual.size(), cudaMemcpyDeviceToHost));
-  const Call call = {singles_.data(), blends_.data(), shape_.key.channels, shape_.key.out_channels,
-                     shape_.key.planar};
+  Call call = MakeCall();
+  call.singles = singles_.data();
+  call.weights = weights_.data();
   const RowsFn rows = RowsBaseline(shape_.key);
   for (int i = 0; i < shape_.count; i++) {
     CpuSample sample;
     static_cast<Sample &>(sample) = MakeSample(i, images_.data(), expected.data());
+    sample.more = nullptr;
     sample.index = i;
     rows(call, sample, 0, shape_.height);
   }
@@ -173,7 +184,7 @@ bool Batch::MatchesHost() {
 double Batch::BytesMoved() const {
   const double pixels = static_cast<double>(shape_.count) * shape_.height * shape_.width;
   const int images = shape_.mix == Mix::kBlend ? 2 : 1;
-  return pixels * (images * shape_.key.channels * BytesOf(shape_.key.in) +
+  return pixels * (images * shape_.key.channels * SizeOf(shape_.key.in) +
                    shape_.key.out_channels * BytesOf(shape_.key.out));
 }
 

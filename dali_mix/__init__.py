@@ -16,22 +16,43 @@ if TYPE_CHECKING:
     from dali_mix.losses import MixLoss
     from dali_mix.manifold import manifold_mixup
     from dali_mix.manifold_target import ManifoldTarget
-    from dali_mix.methods import CutMix, MixUp
+    from dali_mix.methods import (
+        RICAP,
+        CutMix,
+        FMix,
+        GridMix,
+        MixUp,
+        MultiMix,
+        PatchMix,
+        ResizeMix,
+        SmoothMix,
+    )
     from dali_mix.metrics import DominantAccuracy, MixAccuracy
+    from dali_mix.multi_target import MultiMixTarget
     from dali_mix.plan import Plan
+    from dali_mix.schedule import Scheduled
     from dali_mix.targets import MixTarget
 
 _HOMES = {
     "CutMix": "methods",
     "DominantAccuracy": "metrics",
+    "FMix": "methods",
+    "GridMix": "methods",
     "ManifoldTarget": "manifold_target",
     "MixAccuracy": "metrics",
     "MixLoader": "loader",
     "MixLoss": "losses",
     "MixTarget": "targets",
     "MixUp": "methods",
+    "MultiMix": "methods",
+    "MultiMixTarget": "multi_target",
+    "PatchMix": "methods",
     "Plan": "plan",
+    "RICAP": "methods",
+    "ResizeMix": "methods",
+    "Scheduled": "schedule",
     "Shard": "_distributed",
+    "SmoothMix": "methods",
     "load_plugin": "_plugin",
     "manifold_mixup": "manifold",
     "plugin_path": "_plugin",
@@ -39,16 +60,25 @@ _HOMES = {
 }
 
 __all__ = [
+    "RICAP",
     "CutMix",
     "DominantAccuracy",
+    "FMix",
+    "GridMix",
     "ManifoldTarget",
     "MixAccuracy",
     "MixLoader",
     "MixLoss",
     "MixTarget",
     "MixUp",
+    "MultiMix",
+    "MultiMixTarget",
+    "PatchMix",
     "Plan",
+    "ResizeMix",
+    "Scheduled",
     "Shard",
+    "SmoothMix",
     "__version__",
     "load_plugin",
     "manifold_mixup",

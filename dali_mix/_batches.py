@@ -8,29 +8,31 @@ from typing import Any
 from nvidia.dali.plugin.pytorch.torch_utils import to_torch_tensor
 from torch import Tensor
 
+from dali_mix._batch_target import BatchTarget
+from dali_mix.multi_target import MultiMixTarget
 from dali_mix.targets import MixTarget
 
-Target = MixTarget | Tensor | tuple[MixTarget, ...] | tuple[Tensor, ...]
+Target = BatchTarget | Tensor | tuple[BatchTarget, ...] | tuple[Tensor, ...]
 Batch = tuple[Tensor, Target]
 
 
 def mixes(num_outputs: int, mixed: bool | None) -> bool:
-    """Whether outputs are (x, y1, y2, lam) rather than (x, y); ValueError if they are neither."""
+    """Whether outputs are (x, y1, y2, lam) or (x, ys, weights) rather than (x, y); ValueError if
+    there are too many or too few."""
     if mixed is None:
-        if num_outputs not in (2, 4):
+        if num_outputs not in (2, 3, 4):
             raise ValueError(
-                "the pipeline must put out (x, y1, y2, lam) or (x, y), got "
+                "the pipeline must put out (x, y1, y2, lam), (x, ys, weights) or (x, y), got "
                 f"{num_outputs} outputs; for tuples of labels say mixed=True, with outputs "
-                "(x, *y1, *y2, lam), or mixed=False, with (x, *y)."
+                "(x, *y1, *y2, lam) or (x, *ys, weights), or mixed=False, with (x, *y)."
             )
-        return num_outputs == 4
-    if mixed and (num_outputs < 4 or num_outputs % 2):
+        return num_outputs > 2
+    if num_outputs < 2 + mixed:
+        forms = "(x, y1, y2, lam) or (x, ys, weights)" if mixed else "(x, y)"
         raise ValueError(
-            "with mixed=True the pipeline must put out (x, y1, y2, lam) or (x, *y1, *y2, lam), "
-            f"which are 4, 6, … outputs, got {num_outputs}."
+            f"with mixed={mixed} the pipeline must put out {forms} at least, got "
+            f"{num_outputs} outputs."
         )
-    if num_outputs < 2:
-        raise ValueError(f"the pipeline must put out (x, y) at least, got {num_outputs} outputs.")
     return mixed
 
 
@@ -59,14 +61,34 @@ def _to_torch(output: Any, copy: bool) -> Tensor:
 
 def _to_target(labels: list[Tensor], mixed: bool) -> Target:
     if not mixed:
-        plain = tuple(MixTarget(y, y, 1.0).y1 for y in labels)  # class ids become (N,) int64
-        return plain[0] if len(plain) == 1 else plain
-    *pairs, lam = labels
-    half = len(pairs) // 2
-    targets = tuple(
-        MixTarget(y1, y2, lam) for y1, y2 in zip(pairs[:half], pairs[half:], strict=True)
-    )
-    return targets[0] if half == 1 else targets
+        return _one_or_all([MixTarget(y, y, 1.0).y1 for y in labels])  # ids become (N,) int64
+    *labels, lam = labels
+    # What has a column for each label is weights; lam is one number.
+    if len(labels) == 1 or (lam.dim() == 2 and lam.shape[1] > 1):
+        return _one_or_all([_multi_target(ys, lam) for ys in labels])
+    half, odd = divmod(len(labels), 2)
+    if odd:
+        raise ValueError(
+            "outputs (x, *y1, *y2, lam) must have as many y2 as y1, got "
+            f"{len(labels)} labels and lam {tuple(lam.shape)}; in (x, *ys, weights) the last "
+            "one must be (K,) for each sample."
+        )
+    pairs = zip(labels[:half], labels[half:], strict=True)
+    return _one_or_all([MixTarget(y1, y2, lam) for y1, y2 in pairs])
+
+
+def _multi_target(ys: Tensor, weights: Tensor) -> MultiMixTarget:
+    try:
+        return MultiMixTarget(ys, weights)
+    except (TypeError, ValueError) as error:
+        raise type(error)(
+            f"{error} These outputs are taken for (x, *ys, weights); for labels of images that are "
+            "not mixed, say mixed=False."
+        ) from None
+
+
+def _one_or_all(targets: list[Any]) -> Any:
+    return targets[0] if len(targets) == 1 else tuple(targets)
 
 
 __all__ = ["Batch", "Target", "mixes", "to_batch"]

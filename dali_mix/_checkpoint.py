@@ -8,6 +8,8 @@ from typing import Any
 
 from nvidia.dali.pipeline import Pipeline
 
+from dali_mix import schedule
+
 FORMAT = 1
 
 State = dict[str, Any]
@@ -16,16 +18,23 @@ State = dict[str, Any]
 def pack(
     identity: Mapping[str, Any], epoch: int, batch: int, pipelines: Sequence[Pipeline]
 ) -> State:
-    """The state: strings, integers and lists. `identity` is what a later loader must agree with."""
+    """The state, plain data. `identity` is what a later loader must agree with."""
     for pipeline in pipelines:
         _check_enabled(pipeline)
     checkpoints = [base64.b64encode(pipeline.checkpoint()).decode() for pipeline in pipelines]
-    return {**identity, "epoch": epoch, "batch": batch, "pipelines": checkpoints}
+    schedules = schedule.state(pipelines)
+    return {
+        **identity,
+        "epoch": epoch,
+        "batch": batch,
+        "pipelines": checkpoints,
+        "schedules": schedules,
+    }
 
 
 def unpack(state: Mapping[str, Any], identity: Mapping[str, Any]) -> tuple[int, int, list[bytes]]:
     """(epoch, batch, one checkpoint for each pipeline); a ValueError names what does not agree."""
-    expected = {*identity, "epoch", "batch", "pipelines"}
+    expected = {*identity, "epoch", "batch", "pipelines", "schedules"}
     if not isinstance(state, Mapping) or set(state) != expected:
         got = sorted(state) if isinstance(state, Mapping) else type(state).__name__
         raise ValueError(

@@ -1,115 +1,29 @@
 """The graph functions, written once for DALI's pipeline mode and its dynamic mode.
 
-`Mixing` composes the two operators and pairs the labels; what differs between the modes is behind
+`Mixing` composes the operators and pairs the labels; what differs between the modes is behind
 `Mode`, which `dali_mix.fn` and `dali_mix.dynamic` implement.
 """
 
 from __future__ import annotations
 
-import numbers
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
+from typing import TYPE_CHECKING, Any
 
+from dali_mix import _arguments as args
+from dali_mix._arguments import Draw, DrawAndOutput, Output
+from dali_mix._labels import Labels
+from dali_mix._pixels import Pixels
 from dali_mix.methods import CutMix, Method, MixUp
 from dali_mix.plan import Plan
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-
-class Output(TypedDict, total=False):
-    """Arguments of the output, with the names, meanings and defaults of `crop_mirror_normalize`."""
-
-    mean: Any
-    std: Any
-    scale: float
-    shift: float
-    dtype: Any
-    output_layout: str
-    mirror: Any
-    crop: Any
-    crop_h: Any
-    crop_w: Any
-    crop_pos_x: Any
-    crop_pos_y: Any
-    pad_output: bool
-
-
-class Draw(TypedDict, total=False):
-    """Arguments of the draw."""
-
-    per: str
-    prob: Any
-    prob_per: str
-    choose_per: str
-    partner: Any
-    lam: Any
-    box: Any
-    seed: int
-    """In pipeline mode."""
-    rng: Any
-    """In dynamic mode."""
-
-
-class DrawAndOutput(Draw, Output, total=False):
-    """What the mixing functions take."""
-
-
 _MIXUP = MixUp()
-_PAIRINGS = ("derange", "shuffle", "reverse", "roll")
-_GIVEN_TENSORS = {"partner": "INT32", "box": "INT32", "lam": "FLOAT", "prob": "FLOAT"}
-_SIZE = ("crop", "crop_h", "crop_w")
 
 
-class Mode(ABC):
-    """What differs between pipeline mode and dynamic mode, and what follows from it."""
-
-    ops: Any
-    """`nvidia.dali.fn`, or dynamic mode: where DALI's operators are found, ours among them."""
-    dtypes: ClassVar[dict[str, Any]]
-    """FLOAT and INT32 as these operators take them."""
-    random: str
-    """Name of the argument of the random state: "seed" or "rng"."""
-
-    @abstractmethod
-    def counted_by(self, images: Any, labels: Any, size_known: bool) -> tuple[Any, ...]:
-        """What the plan operator looks at to know the batch: images, or something of the same
-        count, or nothing."""
-
-    @abstractmethod
-    def constant(self, value: float) -> Any:
-        """A float for each sample."""
-
-    @abstractmethod
-    def place_like(self, values: Any, images: Any) -> Any:
-        """`values` on the device of `images`."""
-
-    def vector(self, values: Sequence[Any]) -> Any:
-        """One float vector for each sample, of numbers and tensors with a value for each sample."""
-        if all(isinstance(value, numbers.Real) for value in values):
-            return [float(value) for value in values]
-        return self.ops.stack(
-            *(
-                self.constant(float(value))
-                if isinstance(value, numbers.Real)
-                else self.cast(value, "FLOAT")
-                for value in values
-            )
-        )
-
-    def cast(self, value: Any, dtype: str) -> Any:
-        return self.ops.cast(value, dtype=self.dtypes[dtype])
-
-    def permute(self, values: Any, indices: Any) -> Any:
-        return self.ops.permute_batch(values, indices=indices)
-
-
-class Mixing:
+class Mixing(Pixels, Labels):
     """The public functions, for one mode."""
-
-    def __init__(self, mode: Mode):
-        self._mode = mode
 
     def plan(
         self,
@@ -122,6 +36,7 @@ class Mixing:
         crop: Any = None,
         crop_h: Any = None,
         crop_w: Any = None,
+        mask: Any = None,
         **draw: Unpack[Draw],
     ) -> Plan:
         """Draw how a batch of N images is mixed: the draw alone, no pixels.
@@ -129,8 +44,10 @@ class Mixing:
         images:  batch of images, CPU or GPU; only their number and sizes are read, so GPU images
                  cost no synchronisation. None: the batch size of the pipeline, for a given `size`
         labels:  batch with as many samples; with exec_dynamic=False CPU labels count GPU images
-        methods: one method or several, `dali_mix.MixUp(...)`, `dali_mix.CutMix(...)`
-        returns: `Plan(partner, blend, box, lam, size)`, on the CPU
+        methods: one method or several, `dali_mix.MixUp(...)`, `dali_mix.CutMix(...)` …
+        mask:    given, not drawn, in place of a method: CPU batch of (h, w) uint8, own weight in
+                 1/255, for the pixels of the output or for cells of it
+        returns: `Plan`, on the CPU; offset, fit, frames and mask are None where no method has them
 
         The output that the plan is for: `size`, or `crop`, or `crop_h` and `crop_w`, in pixels as
         (H, W); by default the size of the images.
@@ -141,13 +58,15 @@ class Mixing:
           per:         "sample" (default), "pair" or "batch": what shares a draw of weight and box.
                        "pair" draws a random matching whose members share everything drawn, and
                        leaves an odd one unmixed
-          prob:        probability in [0, 1] that a sample is mixed, number or DALI tensor;
-                       default 1
+          prob:        probability in [0, 1] that a sample is mixed, number, DALI tensor or
+                       `dali_mix.Scheduled`; default 1
           prob_per:    "sample" (default) or "batch": what `prob` decides on
           partner:     "derange" (default: a uniform permutation without fixed points), "shuffle"
-                       (with), "reverse", "roll" (the image before), or given: an int DALI tensor
-                       of batch indices
-          lam:         given, not drawn: in [0, 1], mixup's weight, or what the box of cutmix is to
+                       (with), "reverse", "roll" (the image before); "same_class", "other_class"
+                       (any such image by `labels`, class ids; unmixed where there is none);
+                       "others" (the image across, in the other batch that apply is given); or
+                       given: an int DALI tensor of batch indices, of K-1 with K images
+          lam:         given, not drawn: in [0, 1], mixup's weight, or what a box or mask is to
                        leave
           box:         given, not drawn: int DALI tensor (y0, x0, y1, x1) for each sample, for
                        cutmix; clipped to the image. Not with `lam`
@@ -157,48 +76,20 @@ class Mixing:
 
         ValueError: an argument out of its range, when the pipeline is built or run.
         """
-        methods = _as_methods(methods)
-        given = _given(crop=crop, crop_h=crop_h, crop_w=crop_w)
+        listed = args.as_methods(methods)
+        given = args.given(crop=crop, crop_h=crop_h, crop_w=crop_w)
         if size is not None:
             if given:
                 raise ValueError(f"size cannot be combined with {', '.join(given)}: give one.")
             given = {"crop": size}
+        if mask is not None:
+            return self._masked(images, labels, mask, draw, given)
         first_labels = labels[0] if isinstance(labels, (tuple, list)) else labels
         inputs = self._mode.counted_by(images, first_labels, bool(given))
-        arguments = self._draw_arguments(methods, weights, draw)
+        arguments = self._draw_arguments(listed, weights, draw, first_labels)
         # On the CPU, also when it looks at the shapes of GPU images.
-        return Plan(*self._mode.ops.dali_mix.plan(*inputs, device="cpu", **given, **arguments))
-
-    def apply(self, images: Any, plan: Plan, **output: Unpack[Output]) -> Any:
-        """Mix each image with its partner; crop, mirror, normalise, lay out and cast, in one pass.
-
-        images:  batch of (H, W, C) or (C, H, W) uint8, float32 or float16 images, CPU or GPU; not
-                 written to
-        plan:    for the same batch; a column that is None takes its default (no partner, blend 1,
-                 no box, any size)
-        returns: batch of (C, H, W) or (H, W, C) images, on the device of `images`
-
-        Equivalent to, for every sample i with partner j and every output pixel outside its box:
-            k = scale/std;  k*blend[i]*a + k*(1-blend[i])*b + shift - mean*k
-        and k*b + shift - mean*k inside it, where a, b are the pixels of images i and j, each after
-        its own crop and mirror; then cast. Integer types saturate and round halves to even.
-
-        Output arguments, as in `fn.crop_mirror_normalize`:
-          mean, std:               per channel or one for all; default 0 and 1
-          scale, shift:            default 1 and 0
-          dtype:                   FLOAT (default), FLOAT16, UINT8, INT8
-          output_layout:           "CHW" (default) or "HWC"
-          mirror:                  nonzero flips horizontally, number or DALI tensor; default 0
-          crop, or crop_h, crop_w: output size in pixels; default: the whole image
-          crop_pos_y, crop_pos_x:  place of the window in [0, 1]; default 0.5, the centre
-          pad_output:              add channels of zeros up to a power of two; default False
-
-        ValueError: sizes of a pair that differ, a window that leaves its image, a plan drawn for
-        another size, and arguments out of their range, when the pipeline runs.
-        """
-        self._reject_unknown("apply", output, Output)
-        columns = _given(partner=plan.partner, blend=plan.blend, box=plan.box, size=plan.size)
-        return self._mode.ops.dali_mix.apply(images, **columns, **output)
+        columns = self._mode.ops.dali_mix.plan(*inputs, device="cpu", **given, **arguments)
+        return Plan(**dict(zip(args.columns_of(listed), columns, strict=True)))
 
     def mix(
         self,
@@ -215,9 +106,17 @@ class Mixing:
         labels:  batch of class ids (any integer type, shape () or (1,)) or of float vectors, CPU or
                  GPU; a tuple of such batches; or None
         methods: one method or several, from which each sample (or batch) takes one by `weights`
+        second:  (images2, labels2), a second stream to take the partners from, alike in kind and
+                 size; with another reader, what the papers do. Image i is mixed with the one across
         returns: (x, y1, y2, lam): mixed images, own labels, partners' labels, and float32 weights
                  of the own labels, all on the device of the images; labels keep their shape and
                  type, a tuple stays a tuple. Without labels: (x, plan)
+
+        With methods of K > 2 images: (x, ys, weights), for each sample (K, …) labels, own first,
+        and (K,) weights.
+
+        partner="previous" takes the partners from the batch before, so that a batch of one mixes
+        too; that batch is kept, and is part of checkpoints. In pipelines only.
 
         The arguments of the draw are those of `plan`, the arguments of the output those of `apply`.
         """
@@ -268,96 +167,70 @@ class Mixing:
         weights: Sequence[Any] | None,
         arguments: DrawAndOutput,
     ) -> tuple[Any, ...]:
-        self._reject_unknown(caller, arguments, Draw, Output)
+        args.reject_unknown(self._mode.random, caller, arguments, Draw, Output, DrawAndOutput)
+        listed = args.as_methods(methods)
         given: dict[str, Any] = dict(arguments)
-        draw = {name: value for name, value in given.items() if name in Draw.__annotations__}
-        output = {name: value for name, value in given.items() if name in Output.__annotations__}
-        size = {name: output[name] for name in _SIZE if name in output}
-        plan = self.plan(images, labels, methods, weights=weights, **size, **draw)
-        x = self.apply(images, plan, **output)
+        others, second = self._second(images, labels, given)
+        draw = args.only(given, tuple(Draw.__annotations__))
+        output = args.only(given, tuple(Output.__annotations__))
+        size = args.only(output, args.SIZE)
+        plan = self.plan(images, labels, listed, weights=weights, **size, **draw)
+        x = self.apply(images, plan, others=others, **output)
         if labels is None:
             return x, plan
-        own, partners = self._pair(labels, plan, images)
-        return x, own, partners, self._mode.place_like(plan.lam, images)
+        return x, *self._targets(labels, second, plan, images, args.images_of(listed))
 
-    def _pair(self, labels: Any, plan: Plan, images: Any) -> tuple[Any, Any]:
-        """Own labels and partners' labels, on the device of the images."""
-        if isinstance(labels, (tuple, list)):
-            pairs = [self._pair(part, plan, images) for part in labels]
-            return tuple(own for own, _ in pairs), tuple(partners for _, partners in pairs)
-        partners = self._mode.permute(labels, plan.partner)
-        place_like = self._mode.place_like
-        return place_like(labels, images), place_like(partners, images)
+    def _second(self, images: Any, labels: Any, given: dict[str, Any]) -> tuple[Any, Any]:
+        """The other batch and its labels, where partners come from one; says so in `given`."""
+        second = given.pop("second", None)
+        if second is None and given.get("partner") == "previous":
+            given["partner"] = "others"
+            parts = isinstance(labels, (tuple, list))
+            before = self._mode.previous
+            old = tuple(map(before, labels)) if parts else None
+            return before(images), old if parts or labels is None else before(labels)
+        if second is None:
+            return None, None
+        if not isinstance(second, (tuple, list)) or len(second) != 2:
+            raise TypeError("second must be (images2, labels2), where labels2 may be None.")
+        if given.setdefault("partner", "others") != "others":
+            raise ValueError(
+                f"partner must be left out with second, got {given['partner']!r}: each image is "
+                "mixed with the one across."
+            )
+        return second[0], second[1]
+
+    def _masked(self, images: Any, labels: Any, mask: Any, draw: Draw, size: Any) -> Plan:
+        """A plan with a given mask: partners drawn, shares counted."""
+        if {"lam", "box"} & set(draw):
+            raise ValueError("mask cannot be combined with lam or box: the mask decides lam.")
+        given: Any = dict(draw) | {"lam": 0.5} | size
+        drawn = self.plan(images, labels, **given)
+        plan = drawn._replace(blend=None, mask=mask)
+        ops = self._mode.ops
+        outputs = ops.dali_mix.resized(mask, partner=plan.partner, box=plan.box, size=plan.size)
+        return plan._replace(lam=outputs[1])
 
     def _draw_arguments(
-        self, methods: list[Method], weights: Sequence[Any] | None, draw: Draw
+        self, methods: list[Method], weights: Sequence[Any] | None, draw: Draw, labels: Any
     ) -> dict[str, Any]:
         """The arguments of the plan operator."""
-        self._reject_unknown("plan", draw, Draw)
+        args.reject_unknown(self._mode.random, "plan", draw, Draw)
         arguments: dict[str, Any] = dict(draw)
         if isinstance(arguments.get("partner"), str):
-            arguments["pairing"] = _as_pairing(arguments.pop("partner"))
-        for name in ("partner", "lam", "prob"):
-            if isinstance(arguments.get(name), (list, tuple)):
-                raise TypeError(
-                    f"{name} must be a DALI tensor with one value for each sample, got "
-                    f"{arguments[name]!r}: the batch size may vary, a list cannot."
-                )
-        for name, dtype in _GIVEN_TENSORS.items():
-            if name in arguments and _is_tensor(arguments[name]):
+            arguments["pairing"] = args.as_pairing(arguments.pop("partner"))
+        if arguments.get("pairing") in args.BY_CLASS:
+            if labels is None:
+                raise ValueError(f"partner={arguments['pairing']!r} needs labels, got none.")
+            arguments["classes"] = self._mode.cast(self._mode.on_cpu(labels), "INT32")
+        args.check_no_lists(arguments)
+        for name, dtype in args.GIVEN_TENSORS.items():
+            if name in arguments and args.is_tensor(arguments[name]):
                 arguments[name] = self._mode.cast(arguments[name], dtype)
-        return _given(
-            methods=[method.name for method in methods],
+        return args.given(
+            methods=[method.text for method in methods],
             fold=[int(method.fold) for method in methods],
             alpha=self._mode.vector([method.alpha for method in methods]),
-            weights=self._mode.vector(_as_weights(weights, len(methods))),
+            weights=self._mode.vector(args.as_weights(weights, len(methods))),
             **arguments,
         )
-
-    def _reject_unknown(self, caller: str, arguments: Any, *known: Any) -> None:
-        names = {name for group in known for name in group.__annotations__}
-        names -= {"seed", "rng"} - {self._mode.random}
-        for name in arguments:
-            if name not in names:
-                raise TypeError(
-                    f"{caller}() has no argument {name!r}; it takes {', '.join(sorted(names))}."
-                )
-
-
-def _as_methods(methods: Method | Sequence[Method]) -> list[Method]:
-    listed: list[Any] = list(methods) if isinstance(methods, (list, tuple)) else [methods]
-    if not listed:
-        raise ValueError("methods must name at least one method, got none.")
-    for method in listed:
-        if not isinstance(method, (MixUp, CutMix)):
-            raise TypeError(
-                f"methods must be dali_mix.MixUp or dali_mix.CutMix objects, got {method!r}."
-            )
-    return listed
-
-
-def _as_pairing(partner: str) -> str:
-    if partner not in _PAIRINGS:
-        raise ValueError(
-            f"partner must be one of {', '.join(map(repr, _PAIRINGS))} or a DALI tensor of batch "
-            f"indices, got {partner!r}."
-        )
-    return partner
-
-
-def _as_weights(weights: Sequence[Any] | None, count: int) -> Sequence[Any]:
-    if weights is None:
-        return [1.0] * count
-    if len(weights) != count:
-        raise ValueError(
-            f"weights must have one value for each of the {count} methods, got {len(weights)}."
-        )
-    return weights
-
-
-def _is_tensor(value: Any) -> bool:
-    return not isinstance(value, (numbers.Real, str, list, tuple))
-
-
-def _given(**arguments: Any) -> dict[str, Any]:
-    return {name: value for name, value in arguments.items() if value is not None}

@@ -7,7 +7,8 @@ label:
     loss   = lam * L(y1) + (1 - lam) * L(y2)
     "mean" = sum(loss) / sum(lam * w[y1] + (1 - lam) * w[y2])
 
-L is what torch.nn.functional.cross_entropy computes with reduction="none".
+and with more labels, sum_k share[k] * L(y[k]) over sum_k share[k] * w[y[k]]. L is what
+torch.nn.functional.cross_entropy computes with reduction="none".
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.nn import functional
 
-from dali_mix.targets import broadcast_lam
+from dali_mix._batch_target import BatchTarget, along_batch
 
 __all__ = ["mixed_cross_entropy", "mixed_nll"]
 
@@ -35,33 +36,30 @@ the two cross at 2,000 to 4,000 classes for a batch of 256)."""
 
 
 class _Labels(NamedTuple):
-    y1: Tensor
-    """(N, d1, ...) int64"""
-    y2: Tensor
-    """(N, d1, ...) int64"""
-    lam: Tensor
-    """(N, 1, ...), in the dtype of the arithmetic"""
+    target: BatchTarget
+    """It weighs and blends what is computed of each of the ids."""
+    ids: tuple[Tensor, ...]
+    """K of (N, d1, ...) int64"""
     class_weight: Tensor | None
     """(C,), in the dtype of the arithmetic"""
     ignore_index: int
+    dtype: torch.dtype
+    """Of the arithmetic."""
 
 
 def mixed_cross_entropy(
     logits: Tensor,
-    y1: Tensor,
-    y2: Tensor,
-    lam: Tensor,
+    target: BatchTarget,
     *,
     weight: Tensor | None = None,
     ignore_index: int = -100,
     label_smoothing: float = 0.0,
     reduction: str = "mean",
 ) -> Tensor:
-    """lam * cross_entropy(logits, y1) + (1 - lam) * cross_entropy(logits, y2), as defined above.
+    """The blend of cross_entropy(logits, y) over the labels y of the target, as defined above.
 
     logits:  (N, C, d1, ...), any float dtype; arithmetic and result are float32, or float64 for it
-    y1, y2:  (N, d1, ...) int64 class ids
-    lam:     (N,) float32 in [0, 1]
+    target:  MixTarget or MultiMixTarget of class ids (N, d1, ...)
     others:  as in torch.nn.functional.cross_entropy, which this equals at lam = 1
     returns: (N, d1, ...) for "none", else a scalar; like torch, a "mean" of ignored labels alone is
              nan and its gradient zero
@@ -71,7 +69,7 @@ def mixed_cross_entropy(
     differentiable. No gradient flows into lam or weight. An IndexError reports a label outside
     [0, C); on a GPU an assertion of the device does.
     """
-    labels = _labels(logits, y1, y2, lam, weight, ignore_index)
+    labels = _labels(logits, target, weight, ignore_index)
     uniform = None
     if label_smoothing:
         uniform = _blended_weight(labels._replace(class_weight=None))
@@ -85,25 +83,22 @@ def mixed_cross_entropy(
 
 def mixed_nll(
     log_p: Tensor,
-    y1: Tensor,
-    y2: Tensor,
-    lam: Tensor,
+    target: BatchTarget,
     *,
     weight: Tensor | None = None,
     ignore_index: int = -100,
     reduction: str = "mean",
 ) -> Tensor:
     """The same without smoothing for log p itself, (N, C, d1, ...), as nll_loss takes it."""
-    labels = _labels(log_p, y1, y2, lam, weight, ignore_index)
-    return _reduced(_picked(log_p.to(labels.lam.dtype), labels), labels, reduction)
+    labels = _labels(log_p, target, weight, ignore_index)
+    return _reduced(_picked(log_p.to(labels.dtype), labels), labels, reduction)
 
 
-def _labels(
-    x: Tensor, y1: Tensor, y2: Tensor, lam: Tensor, weight: Tensor | None, ignore_index: int
-) -> _Labels:
+def _labels(x: Tensor, target: BatchTarget, weight: Tensor | None, ignore_index: int) -> _Labels:
     dtype = torch.float64 if x.dtype == torch.float64 else torch.float32
     weight = None if weight is None else weight.detach().to(dtype)
-    return _Labels(y1, y2, broadcast_lam(lam, y1).to(dtype), weight, ignore_index)
+    ids = tuple(y.long() for y in target.labels)
+    return _Labels(target, ids, weight, ignore_index, dtype)
 
 
 def _losses(logits: Tensor, hard: float, uniform: Tensor | None, labels: _Labels) -> Tensor:
@@ -112,7 +107,7 @@ def _losses(logits: Tensor, hard: float, uniform: Tensor | None, labels: _Labels
     hard:    1 - e
     uniform: (N, d1, ...) e/C times the share of the labels that is not ignored; None for e = 0
     """
-    log_p = torch.log_softmax(logits, 1, dtype=labels.lam.dtype)
+    log_p = torch.log_softmax(logits, 1, dtype=labels.dtype)
     loss = _picked(log_p, labels)
     if uniform is None:
         return loss
@@ -122,17 +117,19 @@ def _losses(logits: Tensor, hard: float, uniform: Tensor | None, labels: _Labels
 
 
 def _picked(log_p: Tensor, labels: _Labels) -> Tensor:
-    """lam * w[y1] * -log p[y1] + (1 - lam) * w[y2] * -log p[y2]"""
-    y1, y2, lam, weight, ignore_index = labels
+    """The blend of w[y] * -log p[y]."""
+    weight, ignore_index = labels.class_weight, labels.ignore_index
     try:
-        l1 = functional.nll_loss(log_p, y1, weight, ignore_index=ignore_index, reduction="none")
-        l2 = functional.nll_loss(log_p, y2, weight, ignore_index=ignore_index, reduction="none")
+        losses = [
+            functional.nll_loss(log_p, y, weight, ignore_index=ignore_index, reduction="none")
+            for y in labels.ids
+        ]
     except IndexError as error:
         raise IndexError(
             f"class ids must lie in [0, {log_p.shape[1]}), the classes of the logits, or equal "
             f"ignore_index={ignore_index}: {error}"
         ) from error
-    return torch.lerp(l2, l1, lam)
+    return labels.target.blend(losses)
 
 
 class _OnePass(Function):
@@ -142,14 +139,14 @@ class _OnePass(Function):
     def forward(
         ctx: Any, logits: Tensor, hard: float, uniform: Tensor | None, labels: _Labels
     ) -> Tensor:
-        ctx.save_for_backward(logits, uniform, *labels[:4])
-        ctx.hard, ctx.ignore_index = hard, labels.ignore_index
+        ctx.save_for_backward(logits, uniform, labels.class_weight, *labels.target)
+        ctx.hard, ctx.ignore_index, ctx.kind = hard, labels.ignore_index, type(labels.target)
         return _losses(logits, hard, uniform, labels)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        logits, uniform, y1, y2, lam, weight = ctx.saved_tensors
-        labels = _Labels(y1, y2, lam, weight, ctx.ignore_index)
+        logits, uniform, weight, *parts = ctx.saved_tensors
+        labels = _labels(logits, ctx.kind._make(parts), weight, ctx.ignore_index)
         gradient = _gradient(grads[0].unsqueeze(1), logits, ctx.hard, uniform, labels)
         return gradient, None, None, None
 
@@ -166,20 +163,23 @@ def _gradient(
 
     The derivative of sum_c a[c] * -log p[c] is p * sum(a) - a.
     """
-    y1, y2, lam, weight, _ = labels
-    weight1, weight2 = _weights(labels)
-    picked = _times(grad, torch.stack((lam * weight1, (1 - lam) * weight2), 1) * hard)
+    weight, shares = labels.class_weight, labels.target.shares
+    weights = [
+        along_batch(share.to(labels.dtype), of_label) * of_label
+        for share, of_label in zip(shares, _weights(labels), strict=True)
+    ]
+    picked = _times(grad, torch.stack(weights, 1) * hard)
     total = picked.sum(1, keepdim=True)
     if uniform is not None:
         spread = _times(grad, uniform.unsqueeze(1))
-        of_classes = lam.new_ones(1) if weight is None else _along_classes(weight, logits)
+        of_classes = uniform.new_ones(1) if weight is None else _along_classes(weight, logits)
         total = total + spread * (logits.shape[1] if weight is None else weight.sum())
-    p = torch.softmax(logits, 1, dtype=lam.dtype)
+    p = torch.softmax(logits, 1, dtype=labels.dtype)
     # With gradients enabled this gradient is to be differentiated in turn, and p is still needed.
     gradient = p * total if torch.is_grad_enabled() else p.mul_(total)
     if uniform is not None:
         gradient = gradient.addcmul_(spread, of_classes, value=-1)
-    ids = torch.stack((y1, y2), 1).clamp(0, logits.shape[1] - 1)  # an ignored one weighs 0
+    ids = torch.stack(labels.ids, 1).clamp(0, logits.shape[1] - 1)  # an ignored one weighs 0
     return gradient.scatter_add_(1, ids, -picked).to(logits.dtype)
 
 
@@ -193,19 +193,17 @@ def _along_classes(weight: Tensor, like: Tensor) -> Tensor:
     return weight.view(1, -1, *(1,) * (like.dim() - 2))
 
 
-def _weights(labels: _Labels) -> tuple[Tensor, Tensor]:
-    """w[y1] and w[y2], 0 for an ignored label."""
-    valid1, valid2 = labels.y1 != labels.ignore_index, labels.y2 != labels.ignore_index
+def _weights(labels: _Labels) -> list[Tensor]:
+    """w[y] of each label, 0 for an ignored one."""
+    valid = [y != labels.ignore_index for y in labels.ids]
     weight = labels.class_weight
     if weight is None:
-        return valid1.to(labels.lam.dtype), valid2.to(labels.lam.dtype)
-    return weight[labels.y1.where(valid1, 0)] * valid1, weight[labels.y2.where(valid2, 0)] * valid2
+        return [v.to(labels.dtype) for v in valid]
+    return [weight[y.where(v, 0)] * v for y, v in zip(labels.ids, valid, strict=True)]
 
 
 def _blended_weight(labels: _Labels) -> Tensor:
-    """lam * w[y1] + (1 - lam) * w[y2]"""
-    weight1, weight2 = _weights(labels)
-    return torch.lerp(weight2, weight1, labels.lam)
+    return labels.target.blend(_weights(labels))
 
 
 def _reduced(loss: Tensor, labels: _Labels, reduction: str) -> Tensor:
@@ -223,7 +221,7 @@ def _reduced(loss: Tensor, labels: _Labels, reduction: str) -> Tensor:
 
 def _surely_none_ignored(labels: _Labels) -> bool:
     """Whether a look at the labels is cheap and settles it: a GPU would have to be waited for."""
-    y1, y2 = labels.y1, labels.y2
-    if y1.device.type != "cpu" or not y1.numel() or torch.compiler.is_compiling():
+    first = labels.ids[0]
+    if first.device.type != "cpu" or not first.numel() or torch.compiler.is_compiling():
         return False
-    return labels.ignore_index < 0 and min(y1.min().item(), y2.min().item()) >= 0
+    return labels.ignore_index < 0 and min(y.min().item() for y in labels.ids) >= 0

@@ -11,15 +11,28 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from dali_mix._mixing import Mixing, Mode
+from dali_mix._mixing import Mixing
+from dali_mix._mode import Mode
 from dali_mix._plugin import load_plugin
 from dali_mix.plan import Plan
 
 load_plugin()
 
 import nvidia.dali.experimental.dynamic as ndd  # noqa: E402
+from nvidia.dali import types  # noqa: E402
 
-__all__ = ["Plan", "apply", "cutmix", "mix", "mixup", "plan"]
+__all__ = [
+    "Plan",
+    "apply",
+    "apply_mask",
+    "blend_labels",
+    "cutmix",
+    "mix",
+    "mixup",
+    "pair_labels",
+    "plan",
+    "resized",
+]
 
 
 class _DynamicMode(Mode):
@@ -28,6 +41,7 @@ class _DynamicMode(Mode):
     ops = ndd
     dtypes: ClassVar = {"FLOAT": ndd.float32, "INT32": ndd.int32}
     random = "rng"
+    nearest = types.INTERP_NN
 
     def counted_by(self, images: Any, labels: Any, size_known: bool) -> tuple[Any, ...]:
         counted = labels if images is None else images
@@ -43,10 +57,23 @@ class _DynamicMode(Mode):
     def place_like(self, values: Any, images: Any) -> Any:
         return values.to_device(images.device)
 
+    def on_cpu(self, values: Any) -> Any:
+        return values.cpu()
+
+    def previous(self, batch: Any) -> Any:
+        raise ValueError(
+            'partner="previous" works in pipelines only: dynamic mode keeps no state. Pass the '
+            "batch before as second=(images, labels)."
+        )
+
 
 _mixing = Mixing(_DynamicMode())
-plan = _mixing.plan
 apply = _mixing.apply
+apply_mask = _mixing.apply_mask
+blend_labels = _mixing.blend_labels
+cutmix = _mixing.cutmix
 mix = _mixing.mix
 mixup = _mixing.mixup
-cutmix = _mixing.cutmix
+pair_labels = _mixing.pair_labels
+plan = _mixing.plan
+resized = _mixing.resized

@@ -14,7 +14,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from dali_mix._mixing import Mixing, Mode
+from dali_mix._mixing import Mixing
+from dali_mix._mode import Mode
 from dali_mix._plugin import load_plugin
 from dali_mix.plan import Plan
 
@@ -23,15 +24,27 @@ load_plugin()
 from nvidia.dali import fn, types  # noqa: E402
 from nvidia.dali.pipeline import Pipeline  # noqa: E402
 
-__all__ = ["Plan", "apply", "cutmix", "mix", "mixup", "plan"]
+__all__ = [
+    "Plan",
+    "apply",
+    "apply_mask",
+    "blend_labels",
+    "cutmix",
+    "mix",
+    "mixup",
+    "pair_labels",
+    "plan",
+    "resized",
+]
 
 
 class _PipelineMode(Mode):
     """DALI's pipeline mode."""
 
-    ops = fn
+    ops: Any = fn
     dtypes: ClassVar = {"FLOAT": types.FLOAT, "INT32": types.INT32}
     random = "seed"
+    nearest = types.INTERP_NN
 
     def counted_by(self, images: Any, labels: Any, size_known: bool) -> tuple[Any, ...]:
         pipeline = Pipeline.current()
@@ -55,10 +68,20 @@ class _PipelineMode(Mode):
             return values
         return values.gpu() if images.device == "gpu" else values.cpu()
 
+    def on_cpu(self, values: Any) -> Any:
+        return values.cpu() if values.device == "gpu" else values
+
+    def previous(self, batch: Any) -> Any:
+        return self.ops.dali_mix.previous(batch)
+
 
 _mixing = Mixing(_PipelineMode())
-plan = _mixing.plan
 apply = _mixing.apply
+apply_mask = _mixing.apply_mask
+blend_labels = _mixing.blend_labels
+cutmix = _mixing.cutmix
 mix = _mixing.mix
 mixup = _mixing.mixup
-cutmix = _mixing.cutmix
+pair_labels = _mixing.pair_labels
+plan = _mixing.plan
+resized = _mixing.resized

@@ -18,7 +18,7 @@ from dali_mix._folder import folder_pipeline  # before DALI; says in a sentence 
 import nvidia.dali
 from nvidia.dali.pipeline import Pipeline
 
-from dali_mix import _checkpoint, _distributed
+from dali_mix import _checkpoint, _distributed, schedule
 from dali_mix._batches import Batch, mixes, to_batch
 from dali_mix._culprit import explained
 from dali_mix._distributed import Shard
@@ -51,9 +51,10 @@ class MixLoader:
                  batch (default without mixing); "fill", with copies of the last sample. A reader
                  whose images are mixed takes "drop" only: DALI pads before it mixes, and samples
                  would mix with copies of themselves; `from_imagefolder` has a way around that
-    mixed:       whether the pipeline puts out (x, y1, y2, lam) rather than (x, y); default: by the
-                 number of outputs, 4 or 2. For tuples of labels say True, with outputs
-                 (x, *y1, *y2, lam), or False, with (x, *y)
+    mixed:       whether the pipeline puts out (x, y1, y2, lam), or (x, ys, weights) where a sample
+                 mixes K images, rather than (x, y); default: by the number of outputs, 4, 3 or 2.
+                 For tuples of labels say True, with outputs (x, *y1, *y2, lam) or
+                 (x, *ys, weights), told apart by the shape of the last, or False, with (x, *y)
     size:        samples of one epoch, for a pipeline without a reader, whose source stops after
                  each epoch or never
     same_draws:  allow pipelines of a list to have one seed, and so to draw alike
@@ -61,8 +62,9 @@ class MixLoader:
     Each step yields (x, target); with a list of pipelines, a list of (x, target):
       x:       (N, C, H, W) images; HWC output comes with channels_last strides, not copied. Other
                shapes are as the pipeline puts them out
-      target:  MixTarget(y1, y2, lam) when mixing, else y; a tuple of these for tuples of labels.
-               Integer labels of shape (N,) or (N, 1) become (N,) int64, all others stay
+      target:  MixTarget(y1, y2, lam) or MultiMixTarget(ys, weights) when mixing, else y; a tuple
+               of these for tuples of labels. Integer labels of shape (N,) or (N, 1) become (N,)
+               int64, and (N, K) in ys; all others stay
     All are where the pipeline put them, CPU or GPU, without a copy (but with exec_dynamic=False),
     and are yours: DALI does not write to them again, even after close().
 
@@ -176,8 +178,20 @@ class MixLoader:
         """Number, from 0, of the next batch in its epoch."""
         return 0 if self._made >= len(self) else self._made
 
+    def set(self, **values: float) -> None:
+        """Change `Scheduled` numbers of the pipelines by name, without making them anew.
+
+        The new values count from the next batch on that is not computed yet: before the first
+        batch, from that one; later the prefetch_queue_depth - 1 batches that DALI has computed in
+        advance come first. They are part of state_dict(), with the places where they changed.
+
+        A ValueError or TypeError names what cannot be set; then nothing is changed.
+        """
+        self._check_usable()
+        schedule.change(self._pipelines, values)
+
     def state_dict(self) -> dict[str, Any]:
-        """Where the loader stands, as strings, integers and lists, fit for JSON and torch.save.
+        """Where the loader stands, as plain data, fit for JSON and torch.save.
 
         Taken between two batches, a loader that loads it yields the second one next, and all that
         follow, bit for bit, whatever DALI has computed in advance. Each rank saves and loads its
@@ -204,6 +218,7 @@ class MixLoader:
                     "object; give MixLoader a function that makes the pipeline instead."
                 )
             self._pipelines = [opened(source) for source in self._sources]
+        schedule.load(self._pipelines, state["schedules"])
         for pipeline, checkpoint in zip(self._pipelines, checkpoints, strict=True):
             _checkpoint.restore(pipeline, checkpoint)
         self._epoch, self._made = epoch, made

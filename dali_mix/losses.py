@@ -17,9 +17,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from dali_mix._batch_target import BatchTarget
 from dali_mix.cross_entropy import mixed_cross_entropy, mixed_nll
 from dali_mix.manifold_target import ManifoldTarget
-from dali_mix.targets import MixTarget, broadcast_lam, checked_parts
+from dali_mix.multi_target import MultiMixTarget
+from dali_mix.targets import MixTarget, checked_parts
 
 __all__ = ["MixLoss"]
 
@@ -36,7 +38,8 @@ _LINEAR_IN_LABEL_VECTORS = (
 
 
 class MixLoss(nn.Module):
-    """lam * L(y1) + (1 - lam) * L(y2) for each sample of a mixed batch, L being the criterion.
+    """lam * L(y1) + (1 - lam) * L(y2) for each sample of a mixed batch, L being the criterion; with
+    more labels, the sum of share * L(y).
 
     criterion: module or function with a `reduction`: nn.CrossEntropyLoss(…),
                functools.partial(torch.nn.functional.cross_entropy, label_smoothing=0.1), … It is
@@ -44,9 +47,9 @@ class MixLoss(nn.Module):
                those of "any other" below at construction).
     mix:       "losses" or "labels": of any other criterion, what is blended
 
-    Call it as loss(logits, target) with a MixTarget (or the ManifoldTarget of manifold_mixup), or
-    as loss(logits, y1, y2, lam); lam is (N,), other shapes are the criterion's. A plain target goes
-    to the criterion as it is, so that validation uses the same object.
+    Call it as loss(logits, target) with a MixTarget or MultiMixTarget (or the ManifoldTarget of
+    manifold_mixup), or as loss(logits, y1, y2, lam); lam is (N,), other shapes are the criterion's.
+    A plain target goes to the criterion as it is, so that validation uses the same object.
 
     criterion                         what is computed
     cross-entropy, NLL on class ids   in one pass; "mean" divides by sum(lam*w[y1] + (1-lam)*w[y2]),
@@ -96,38 +99,38 @@ class MixLoss(nn.Module):
         lam: Tensor | float | None = None,
     ) -> Tensor:
         if y2 is not None and lam is not None:
-            y1, y2, lam = checked_parts(target, y2, lam)
+            target = MixTarget._make(checked_parts(target, y2, lam))
         elif y2 is not None or lam is not None:
             raise TypeError("loss(logits, y1, y2, lam) needs y2 and lam. Or pass one MixTarget.")
-        elif isinstance(target, (MixTarget, ManifoldTarget)):
-            y1, y2, lam = target[:3]
-        elif isinstance(target, (tuple, list)):
+        elif isinstance(target, ManifoldTarget):
+            target = target.mix
+        elif isinstance(target, (tuple, list)) and not isinstance(target, BatchTarget):
             raise TypeError(
-                f"target must be a tensor or a MixTarget, got {_name(target)}. "
+                f"target must be a tensor, a MixTarget or a MultiMixTarget, got {_name(target)}. "
                 "Use MixTarget(y1, y2, lam)."
             )
-        else:
+        if not isinstance(target, BatchTarget):
             return self.criterion(logits, target)
-        _check_batch(logits, y1)
-        return self._mixed(logits, y1, y2, lam)
+        _check_batch(logits, target)
+        return self._mixed(logits, target)
 
-    def _mixed(self, logits: Tensor, y1: Tensor, y2: Tensor, lam: Tensor) -> Tensor:
+    def _mixed(self, logits: Tensor, target: BatchTarget) -> Tensor:
         criterion = self.criterion
         formula = _formula(criterion)
+        y1 = target.labels[0]
         if not y1.is_floating_point() and (formula in _CROSS_ENTROPY or formula in _NLL):
-            return self._of_class_ids(formula, logits, y1, y2, lam)
+            return self._of_class_ids(formula, logits, target)
         x = logits if logits.dtype == torch.float64 else logits.float()
         if formula not in _LINEAR_IN_LABEL_VECTORS:
             if self.mix == "losses":
-                return self._blend_losses(x, y1, y2, lam)
+                return self._blend_losses(x, target)
             _check_blendable(y1)
-        share = broadcast_lam(lam, y1).to(x.dtype)
-        return criterion(x, torch.lerp(y2.to(x.dtype), y1.to(x.dtype), share))
+        return criterion(x, target.blend([y.to(x.dtype) for y in target.labels]))
 
     def _of_class_ids(
-        self, formula: Callable[..., Tensor], logits: Tensor, y1: Tensor, y2: Tensor, lam: Tensor
+        self, formula: Callable[..., Tensor], logits: Tensor, target: BatchTarget
     ) -> Tensor:
-        _check_ids(logits, y1)
+        _check_ids(logits, target.labels[0])
         given: Any = self._keywords or self.criterion
         options = {
             "weight": given.weight,
@@ -135,20 +138,21 @@ class MixLoss(nn.Module):
             "reduction": given.reduction,
         }
         if formula in _NLL:
-            return mixed_nll(logits, y1.long(), y2.long(), lam, **options)
+            return mixed_nll(logits, target, **options)
         options["label_smoothing"] = given.label_smoothing
-        return mixed_cross_entropy(logits, y1.long(), y2.long(), lam, **options)
+        return mixed_cross_entropy(logits, target, **options)
 
-    def _blend_losses(self, x: Tensor, y1: Tensor, y2: Tensor, lam: Tensor) -> Tensor:
+    def _blend_losses(self, x: Tensor, target: BatchTarget) -> Tensor:
         compiling = torch.compiler.is_compiling()
         each = self._unreduced_at_first[0] if compiling else _unreduced(self.criterion)
-        l1, l2 = (each(x, y.to(x.dtype) if y.is_floating_point() else y) for y in (y1, y2))
-        if l1.shape[:1] != lam.shape:
+        losses = [each(x, y.to(x.dtype) if y.is_floating_point() else y) for y in target.labels]
+        n = target.batch_size
+        if losses[0].shape[:1] != (n,):
             raise ValueError(
                 f"criterion {_name(self.criterion)} with reduction='none' must return one loss per "
-                f"sample, shape ({len(lam)}, …), got {tuple(l1.shape)}."
+                f"sample, shape ({n}, …), got {tuple(losses[0].shape)}."
             )
-        loss = torch.lerp(l2, l1, broadcast_lam(lam, l1).to(l1.dtype))
+        loss = target.blend(losses)
         given: Any = self._keywords or self.criterion
         if given.reduction == "none":
             return loss
@@ -159,7 +163,7 @@ class MixLoss(nn.Module):
                 "reduction must be 'none', 'mean', 'sum' or 'batchmean' (sum over N), "
                 f"got {given.reduction!r}."
             )
-        return loss.sum() if given.reduction == "sum" else loss.sum() / len(lam)
+        return loss.sum() if given.reduction == "sum" else loss.sum() / n
 
 
 def _formula(criterion: Callable[..., Tensor]) -> Callable[..., Tensor]:
@@ -188,17 +192,18 @@ def _unreduced(criterion: Callable[..., Tensor]) -> Callable[..., Tensor]:
     return twin
 
 
-def _check_batch(logits: Tensor, y1: Tensor) -> None:
-    if not isinstance(y1, Tensor):
-        raise TypeError(f"y1 must be a tensor, got {_name(y1)}. Use torch.as_tensor(y1).")
-    if logits.dim() == 0 or logits.shape[0] != y1.shape[0]:
+def _check_batch(logits: Tensor, target: BatchTarget) -> None:
+    name, y = ("ys" if isinstance(target, MultiMixTarget) else "y1"), target[0]
+    if not isinstance(y, Tensor):
+        raise TypeError(f"{name} must be a tensor, got {_name(y)}. Use torch.as_tensor({name}).")
+    if logits.dim() == 0 or logits.shape[0] != y.shape[0]:
         raise ValueError(
             "logits and target must hold the same batch, got logits "
-            f"{tuple(logits.shape)} and y1 {tuple(y1.shape)}."
+            f"{tuple(logits.shape)} and {name} {tuple(y.shape)}."
         )
-    if logits.device != y1.device:
+    if logits.device != y.device:
         raise ValueError(
-            f"target must be on the device of the logits, {logits.device}, got {y1.device}. "
+            f"target must be on the device of the logits, {logits.device}, got {y.device}. "
             "Use target.to(logits.device)."
         )
 

@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from dali_mix._batch_target import along_batch
 from dali_mix.manifold_target import ManifoldTarget
-from dali_mix.targets import broadcast_lam
 
 __all__ = ["manifold_mixup"]
 
@@ -162,7 +162,7 @@ class _Hook:
         self._check(own)
         lam, partner = self.target.lam, self.target.partner
         wide = own.to(torch.promote_types(own.dtype, torch.float32))
-        share = broadcast_lam(1 - lam.to(wide.dtype), wide)
+        share = along_batch(1 - lam.to(wide.dtype), wide)
         # The own activations first: torch.lerp takes its memory format from there.
         return torch.lerp(wide, wide.index_select(0, partner), share).to(own.dtype)
 

@@ -71,7 +71,7 @@ class ManifoldTarget(_Quadruple):
     @property
     def mix(self) -> MixTarget:
         """The MixTarget of the same batch."""
-        return MixTarget(*self[:3])
+        return MixTarget._make(self[:3])
 
     @property
     def batch_size(self) -> int:

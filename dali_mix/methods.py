@@ -1,4 +1,9 @@
-"""The methods: validated parameters, no DALI. How they mix: the operators and the reference."""
+"""The methods: validated parameters, no DALI. How they mix: the operators and the reference.
+
+Each is a description of the own weight m at every pixel, x = m*own + (1-m)*partner; lam is the mean
+of m that the plan counts, whatever was drawn. Numbers are checked here; a DALI tensor is checked by
+the operator, sample by sample.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +12,41 @@ import numbers
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-
-def _check_alpha(method: str, alpha: Any) -> None:
-    """Numbers are checked here; a DALI tensor is checked by the operator, sample by sample."""
-    if isinstance(alpha, numbers.Real) and not 0 <= float(alpha) < math.inf:
-        raise ValueError(
-            f"alpha of {method} must be finite and not negative (0 switches it off), got {alpha}."
-        )
+PLACES = ("center", "inside", "uniform")
+EXTENTS = ("space", "time", "space-time")
+SHAPES = ("box", "patches")
+MOST_IMAGES = MOST_BOXES = 8
 
 
 @dataclass(frozen=True)
-class MixUp:
+class Method:
+    """What all methods share."""
+
+    name: ClassVar[str]
+    # Not annotated, so that they are no fields here but may be in a method.
+    alpha = 1.0
+    fold = False
+    images = 2
+    draws: ClassVar[tuple[str, ...]] = ()
+    """Columns of the plan that only some methods need: offset, fit, frames, mask."""
+
+    def options(self) -> dict[str, Any]:
+        """What the plan operator is told besides alpha and fold."""
+        return {}
+
+    @property
+    def text(self) -> str:
+        """The method as the plan operator reads it."""
+        words = [f"{name}={_text(value)}" for name, value in self.options().items()]
+        return " ".join([self.name, *words])
+
+    def columns(self) -> tuple[str, ...]:
+        """Columns of the plan that this very object needs."""
+        return self.draws
+
+
+@dataclass(frozen=True)
+class MixUp(Method):
     """Blend the whole image with its partner (Zhang et al. 2018, mixup, eq. 1).
 
     alpha: lam is drawn from Beta(alpha, alpha); a finite number >= 0 (0: off), or a DALI tensor
@@ -31,27 +60,292 @@ class MixUp:
     name: ClassVar[str] = "mixup"
 
     def __post_init__(self) -> None:
-        _check_alpha("MixUp", self.alpha)
+        _check_alpha(self)
 
 
 @dataclass(frozen=True)
-class CutMix:
+class CutMix(Method):
     """Show the partner inside a box (Yun et al. 2019, CutMix, eq. 1 and 2).
 
-    alpha: the share t that the box is to leave is drawn from Beta(alpha, alpha); a finite number
-           >= 0 (0: off), or a DALI tensor with one value per sample. The paper uses 1.
-    fold:  replace t by max(t, 1 - t); False is the paper's law.
+    alpha:  the share t that the box is to leave is drawn from Beta(alpha, alpha); a finite number
+            >= 0 (0: off), or a DALI tensor with one value per sample. The paper uses 1.
+    fold:   replace t by max(t, 1 - t); False is the paper's law.
+    place:  "center" (the paper's law): the centre is uniform over the pixels, and the box is
+            clipped; "inside": the whole box is in the image, uniform over its places (timm's
+            minmax, kornia); "uniform": clipped, and every pixel is covered equally often
+            (Composer's uniform_sampling)
+    minmax: (low, high) shares of the image's sides, from which both sides of the box are drawn by
+            themselves, whatever alpha (timm's cutmix_minmax, with place="inside")
+    aspect: (low, high) of the box's shape relative to the image's, height over width, drawn
+            uniformly in its logarithm; (1, 1): the shape of the image
+    boxes:  1 to 8; together they take the share 1 - t, each an equal part, and lam is counted from
+            their union
+    extent: what is cut out of videos and volumes (Yun et al. 2020, VideoMix): "space", the box in
+            every frame; "time", whole frames; "space-time", a box in some frames, each of whose
+            three sides is (1 - t)^(1/3)
 
-    The box has sides sqrt(1 - t) of the image's, its centre is uniform over the pixels, and it is
-    clipped to the image; lam is the share of own pixels that is counted afterwards.
+    Sides are sqrt(1 - t) of the image's, rounded down; lam is counted after clipping.
     """
 
     alpha: Any = 1.0
     fold: bool = False
+    place: str = "center"
+    minmax: tuple[float, float] | None = None
+    aspect: tuple[float, float] = (1.0, 1.0)
+    boxes: int = 1
+    extent: str = "space"
     name: ClassVar[str] = "cutmix"
 
     def __post_init__(self) -> None:
-        _check_alpha("CutMix", self.alpha)
+        _check_alpha(self)
+        _check_word(self, "place", PLACES)
+        _check_word(self, "extent", EXTENTS)
+        _check_whole(self, "boxes", 1, MOST_BOXES)
+        _check_interval(self, "aspect", 0, math.inf, above=True)
+        if self.minmax is not None:
+            _check_interval(self, "minmax", 0, 1, above=True)
+            if self.boxes > 1:
+                raise ValueError(f"boxes of CutMix must be 1 with minmax, got {self.boxes}.")
+
+    def options(self) -> dict[str, Any]:
+        given = {name: getattr(self, name) for name in ("place", "aspect", "boxes", "extent")}
+        return given | ({} if self.minmax is None else {"minmax": self.minmax})
+
+    def columns(self) -> tuple[str, ...]:
+        return () if self.extent == "space" else ("frames",)
 
 
-Method = MixUp | CutMix
+@dataclass(frozen=True)
+class ResizeMix(Method):
+    """Show the whole partner, made smaller, inside a box (Qin et al. 2020, ResizeMix, eq. 3).
+
+    scope: (low, high) in [0, 1], from which the sides of the box are drawn, as a share of the
+           image's; the paper uses (0.1, 0.8)
+
+    The box lies inside the image, uniform over its places.
+    """
+
+    scope: tuple[float, float] = (0.1, 0.8)
+    name: ClassVar[str] = "resizemix"
+    draws: ClassVar[tuple[str, ...]] = ("fit",)
+
+    def __post_init__(self) -> None:
+        _check_interval(self, "scope", 0, 1)
+
+    def options(self) -> dict[str, Any]:
+        return {"scope": self.scope}
+
+
+@dataclass(frozen=True)
+class PatchMix(Method):
+    """CutMix in whole patches, for vision transformers: no token sees two images.
+
+    alpha: of the share t that is left to the own image, as in CutMix
+    fold:  replace t by max(t, 1 - t)
+    patch: side of a patch in pixels, or (height, width); must divide the output
+    shape: "box": the box of CutMix, in patches; "patches": as many single ones as come nearest to
+           1 - t of all, each choice equally likely (as TokenMix, Liu et al. 2022, without its
+           attention-based labels)
+    place: of the box, as in CutMix
+    """
+
+    alpha: Any = 1.0
+    fold: bool = False
+    patch: int | tuple[int, int] = 16
+    shape: str = "box"
+    place: str = "center"
+    name: ClassVar[str] = "patchmix"
+
+    def __post_init__(self) -> None:
+        _check_alpha(self)
+        _check_word(self, "shape", SHAPES)
+        _check_word(self, "place", PLACES)
+        sides = self.patch if isinstance(self.patch, tuple) else (self.patch, self.patch)
+        if len(sides) != 2 or not all(isinstance(s, int) and s >= 1 for s in sides):
+            raise ValueError(
+                f"patch of PatchMix must be whole pixels, one number or (height, width), got "
+                f"{self.patch!r}."
+            )
+
+    def options(self) -> dict[str, Any]:
+        sides = self.patch if isinstance(self.patch, tuple) else (self.patch, self.patch)
+        return {"patch": sides, "shape": self.shape, "place": self.place}
+
+    def columns(self) -> tuple[str, ...]:
+        return ("mask",) if self.shape == "patches" else ()
+
+
+@dataclass(frozen=True)
+class GridMix(Method):
+    """Show the partner through a grid of holes (OpenMixup's GridMix).
+
+    alpha: of the share t that is left to the own image, from Beta(alpha, alpha)
+    fold:  replace t by max(t, 1 - t)
+    holes: (low, high) number of tiles along each side, drawn uniformly; the hole of a tile has
+           sqrt(1 - t) of its sides, and the grid begins anywhere within a tile
+    """
+
+    alpha: Any = 1.0
+    fold: bool = False
+    holes: tuple[int, int] = (2, 6)
+    name: ClassVar[str] = "gridmix"
+    draws: ClassVar[tuple[str, ...]] = ("mask",)
+
+    def __post_init__(self) -> None:
+        _check_alpha(self)
+        _check_interval(self, "holes", 1, 1000, whole=True)
+
+    def options(self) -> dict[str, Any]:
+        return {"holes": self.holes}
+
+
+@dataclass(frozen=True)
+class FMix(Method):
+    """Show the partner in patches of any shape, where Fourier noise is low (Harris et al. 2020).
+
+    alpha: of the share t that is left to the own image, from Beta(alpha, alpha); the paper uses 1
+    fold:  replace t by max(t, 1 - t)
+    decay: power, at least 1.5, by which the amplitudes of the noise fall with the frequency; the
+           paper uses 3
+    """
+
+    alpha: Any = 1.0
+    fold: bool = False
+    decay: float = 3.0
+    name: ClassVar[str] = "fmix"
+    draws: ClassVar[tuple[str, ...]] = ("mask",)
+
+    def __post_init__(self) -> None:
+        _check_alpha(self)
+        if not (isinstance(self.decay, numbers.Real) and 1.5 <= float(self.decay) <= 20):
+            raise ValueError(f"decay of FMix must be in [1.5, 20], got {self.decay!r}.")
+
+    def options(self) -> dict[str, Any]:
+        return {"decay": self.decay}
+
+
+@dataclass(frozen=True)
+class SmoothMix(Method):
+    """Blend the partner in by a Gaussian bell around any pixel (Lee et al. 2020, SmoothMix).
+
+    sigma: (low, high) of the bell's standard deviation, as a share of each side of the image, drawn
+           uniformly for each side; OpenMixup uses (0.25, 0.5)
+
+    Weights are rounded to 1/255, and lam is the mean of the rounded ones.
+    """
+
+    sigma: tuple[float, float] = (0.25, 0.5)
+    name: ClassVar[str] = "smoothmix"
+    draws: ClassVar[tuple[str, ...]] = ("mask",)
+
+    def __post_init__(self) -> None:
+        _check_interval(self, "sigma", 0, math.inf, above=True)
+
+    def options(self) -> dict[str, Any]:
+        return {"sigma": self.sigma}
+
+
+@dataclass(frozen=True)
+class MultiMix(Method):
+    """Blend K images with weights from a Dirichlet distribution: mixup of more than two.
+
+    alpha:  of Dirichlet(alpha, …, alpha); K = 2 is MixUp's law
+    fold:   give the own image the largest of the weights
+    images: K, 2 to 8
+    """
+
+    alpha: Any = 1.0
+    fold: bool = True
+    images: int = 3
+    name: ClassVar[str] = "multimix"
+
+    def __post_init__(self) -> None:
+        _check_alpha(self)
+        _check_whole(self, "images", 2, MOST_IMAGES)
+
+    def options(self) -> dict[str, Any]:
+        return {"images": self.images}
+
+
+@dataclass(frozen=True)
+class RICAP(Method):
+    """Four images around one point, with labels by area (Takahashi et al. 2018, RICAP).
+
+    alpha: the place of the point along each side is drawn from Beta(alpha, alpha); the paper uses
+           0.3
+
+    The own image takes any of the four corners, and shows there what it has there; the others are
+    cropped anywhere.
+    """
+
+    alpha: Any = 0.3
+    name: ClassVar[str] = "ricap"
+    images = 4
+    draws: ClassVar[tuple[str, ...]] = ("offset",)
+
+    def __post_init__(self) -> None:
+        _check_alpha(self)
+
+
+METHODS: tuple[type[Method], ...] = (
+    MixUp,
+    CutMix,
+    ResizeMix,
+    PatchMix,
+    GridMix,
+    FMix,
+    SmoothMix,
+    MultiMix,
+    RICAP,
+)
+
+
+def _text(value: Any) -> str:
+    return ",".join(map(repr, value)) if isinstance(value, (tuple, list)) else str(value)
+
+
+def _check_alpha(method: Method) -> None:
+    alpha = method.alpha
+    if isinstance(alpha, numbers.Real) and not 0 <= float(alpha) < math.inf:
+        raise ValueError(
+            f"alpha of {type(method).__name__} must be finite and not negative (0 switches it "
+            f"off), got {alpha}."
+        )
+
+
+def _check_word(method: Method, name: str, words: tuple[str, ...]) -> None:
+    if getattr(method, name) not in words:
+        raise ValueError(
+            f"{name} of {type(method).__name__} must be one of {', '.join(map(repr, words))}, got "
+            f"{getattr(method, name)!r}."
+        )
+
+
+def _check_whole(method: Method, name: str, low: int, high: int) -> None:
+    value = getattr(method, name)
+    if not (isinstance(value, int) and low <= value <= high):
+        raise ValueError(
+            f"{name} of {type(method).__name__} must be a whole number from {low} to {high}, got "
+            f"{value!r}."
+        )
+
+
+def _check_interval(
+    method: Method, name: str, low: float, high: float, *, above: bool = False, whole: bool = False
+) -> None:
+    """`above`: `low` itself is not allowed."""
+    value = getattr(method, name)
+    kind = numbers.Integral if whole else numbers.Real
+    right = (
+        isinstance(value, (tuple, list))
+        and len(value) == 2
+        and all(isinstance(v, kind) and math.isfinite(v) for v in value)
+        and (low < value[0] if above else low <= value[0])
+        and value[0] <= value[1] <= high
+    )
+    if not right:
+        rule = f"{'above' if above else 'at least'} {low}"
+        rule += "" if high == math.inf else f" and at most {high}"
+        raise ValueError(
+            f"{name} of {type(method).__name__} must be (low, high), {rule}, got {value!r}."
+        )

@@ -12,8 +12,9 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from dali_mix._batch_target import BatchTarget, along_batch
 from dali_mix.manifold_target import ManifoldTarget
-from dali_mix.targets import MixTarget, broadcast_lam, checked_parts
+from dali_mix.targets import MixTarget, checked_parts
 
 __all__ = ["DominantAccuracy", "MixAccuracy"]
 
@@ -23,17 +24,17 @@ class MixAccuracy(nn.Module):
 
         sum(lam * hit(y1) + (1 - lam) * hit(y2)) / sum of the same with every hit 1
 
-    At lam = 1 it is ordinary accuracy; the best top-1 guess on a mixed batch scores the mean of
-    max(lam, 1 - lam).
+    and likewise with the weights of a MultiMixTarget. At lam = 1 it is ordinary accuracy; the best
+    top-1 guess on a mixed batch scores the mean of max(lam, 1 - lam).
 
     top_k:        k, at least 1
     ignore_index: labels of this value count on neither side
     sync:         compute() adds the counts of all ranks where torch.distributed is initialised;
                   then every rank must call it
 
-    update(logits, target) takes logits (N, C, d1, ...) and a MixTarget (or ManifoldTarget) of class
-    ids (N, d1, ...); or y1, y2, lam in its place, or plain ids. compute() is a float64 scalar, nan
-    before the first label.
+    update(logits, target) takes logits (N, C, d1, ...) and a MixTarget, MultiMixTarget or
+    ManifoldTarget of class ids (N, d1, ...); or y1, y2, lam in its place, or plain ids. compute()
+    is a float64 scalar, nan before the first label.
     """
 
     def __init__(self, top_k: int = 1, *, ignore_index: int = -100, sync: bool = True) -> None:
@@ -85,20 +86,20 @@ class MixAccuracy(nn.Module):
         self.counts += counts
         return counts[0] / counts[1]
 
-    def _own_weight(self, lam: Tensor) -> Tensor:
-        """Weight of y1, from lam."""
-        return lam
+    def _weights(self, target: BatchTarget) -> list[Tensor]:
+        """Of each label, (N, 1, ...) or (N, d1, ...)."""
+        like = target.labels[0]
+        return [along_batch(share, like) for share in target.shares]
 
     def _count(
         self, logits: Tensor, target: Any, y2: Tensor | None, lam: Tensor | float | None
     ) -> Tensor:
         """(2,) float64: the weight of the labels hit, the weight of all labels."""
-        y1, y2, lam = _parts(target, y2, lam)
-        self._check(logits, y1)
+        target = _as_target(target, y2, lam)
+        self._check(logits, target.labels[0])
         top = logits.topk(self.top_k, dim=1).indices
-        own = broadcast_lam(self._own_weight(lam), y1)
         counts = torch.zeros_like(self.counts)
-        for weight, y in ((own, y1), (1 - own, y2)):
+        for weight, y in zip(self._weights(target), target.labels, strict=True):
             weight = weight * (y != self.ignore_index)
             hit = (top == y.unsqueeze(1)).any(1)
             counts += torch.stack(
@@ -124,21 +125,26 @@ class MixAccuracy(nn.Module):
 
 
 class DominantAccuracy(MixAccuracy):
-    """MixAccuracy where the heavier label is the only one: y1 where lam >= 0.5, else y2."""
+    """MixAccuracy where the heaviest label is the only one: y1 where lam >= 0.5, else y2.
 
-    def _own_weight(self, lam: Tensor) -> Tensor:
-        return (lam >= 0.5).to(lam.dtype)
+    Of more labels, those of one class weigh together; of equals the first wins.
+    """
+
+    def _weights(self, target: BatchTarget) -> list[Tensor]:
+        labels = torch.stack(target.labels, 1)
+        shares = torch.stack(super()._weights(target), 1)
+        same = labels.unsqueeze(1) == labels.unsqueeze(2)
+        heaviest = (same * shares.unsqueeze(1)).sum(2).argmax(1)
+        return [(heaviest == k).to(shares.dtype) for k in range(len(target.labels))]
 
 
-def _parts(
-    target: Any, y2: Tensor | None, lam: Tensor | float | None
-) -> tuple[Tensor, Tensor, Tensor]:
+def _as_target(target: Any, y2: Tensor | None, lam: Tensor | float | None) -> BatchTarget:
     if isinstance(target, ManifoldTarget):
-        target = target.mix
-    if isinstance(target, MixTarget):
+        return target.mix
+    if isinstance(target, BatchTarget):
         return target
     if y2 is not None and lam is not None:
-        return checked_parts(target, y2, lam)
+        return MixTarget._make(checked_parts(target, y2, lam))
     if y2 is not None or lam is not None:
         raise TypeError("update(logits, y1, y2, lam) needs both y2 and lam. Or pass one MixTarget.")
-    return checked_parts(target, target, 1.0)
+    return MixTarget._make(checked_parts(target, target, 1.0))

@@ -28,7 +28,7 @@ from nvidia.dali.pipeline import Pipeline
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from dali_mix._mixing import Draw
+    from dali_mix._arguments import Draw
 
 __all__ = [
     "IMAGENET_MEAN",

@@ -5,10 +5,13 @@ Imports torch, never DALI.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
+
+from dali_mix._batch_target import BatchTarget, along_batch, describe
 
 __all__ = ["MixTarget"]
 
@@ -24,7 +27,7 @@ class _Triple(NamedTuple):
     """(N,) float32 in [0, 1]: the weight of y1; y2 weighs 1 - lam."""
 
 
-class MixTarget(_Triple):
+class MixTarget(BatchTarget, _Triple):
     """The target of a mixed batch of N samples.
 
     y1:  (N,), (N, 1) or (N, d1, ...) own labels. Integers of shape (N,) or (N, 1) become (N,) int64
@@ -46,53 +49,17 @@ class MixTarget(_Triple):
             y1, y2, lam = checked_parts(y1, y2, lam)
         return super().__new__(cls, y1, y2, lam)  # type: ignore[arg-type]
 
-    def __repr__(self) -> str:
-        parts = (f"{name}={_describe(part)}" for name, part in zip(self._fields, self, strict=True))
-        return f"MixTarget({', '.join(parts)})"
+    @property
+    def labels(self) -> tuple[Tensor, ...]:
+        return self.y1, self.y2
 
     @property
-    def batch_size(self) -> int:
-        """N, the number of samples."""
-        return self.lam.shape[0]
+    def shares(self) -> tuple[Tensor, ...]:
+        return self.lam, 1 - self.lam
 
-    def to(self, device: torch.device | str | int, non_blocking: bool = False) -> MixTarget:
-        """The same target on `device`; dtypes stay."""
-        return self._replace(
-            y1=self.y1.to(device, non_blocking=non_blocking),
-            y2=self.y2.to(device, non_blocking=non_blocking),
-            lam=self.lam.to(device, non_blocking=non_blocking),
-        )
-
-    def pin_memory(self) -> MixTarget:
-        """The same target in page-locked memory, whence copies to a GPU run in the background."""
-        return self._replace(
-            y1=self.y1.pin_memory(), y2=self.y2.pin_memory(), lam=self.lam.pin_memory()
-        )
-
-    def dense(self, num_classes: int, smoothing: float = 0.0) -> Tensor:
-        """One probability vector per label: (N, C, d1, ...) float32 for ids (N, d1, ...).
-
-        num_classes: C; every id must lie in [0, C), ids to ignore have no dense form
-        smoothing:   e in [0, 1)
-
-        Equivalent to timm's mixup target, with on = 1 - e + e/C and off = e/C:
-            lam * one_hot(y1, on, off) + (1 - lam) * one_hot(y2, on, off)
-        Float labels (N, C, d1, ...) are probabilities already: p becomes p * (1 - e) + e/C.
-        """
-        if num_classes < 1:
-            raise ValueError(f"num_classes must be at least 1, got {num_classes}.")
-        if not 0 <= smoothing < 1:
-            raise ValueError(f"smoothing must lie in [0, 1), got {smoothing}.")
-        off = smoothing / num_classes
-        lam = broadcast_lam(self.lam, self.y1)
-        if self.y1.is_floating_point():
-            _check_columns(self.y1, num_classes)
-            return torch.lerp(self.y2.float(), self.y1.float(), lam) * (1 - smoothing) + off
-        ids = torch.stack((self.y1, self.y2), 1).long()
-        _check_ids(ids, num_classes)
-        share = torch.stack((lam, 1 - lam), 1).expand(ids.shape) * (1 - smoothing)
-        shape = (ids.shape[0], num_classes, *ids.shape[2:])
-        return torch.full(shape, off, device=share.device).scatter_add_(1, ids, share)
+    def blend(self, parts: Sequence[Tensor]) -> Tensor:
+        own, partners = parts
+        return torch.lerp(partners, own, along_batch(self.lam, own).to(own.dtype))
 
     def stacked(self) -> Tensor:
         """(N, 3) float32 with columns y1, y2, lam, as fastai v1 stacks them.
@@ -101,7 +68,7 @@ class MixTarget(_Triple):
         """
         if self.y1.dim() != 1 or self.y1.is_floating_point():
             raise ValueError(
-                f"stacked() needs class ids of shape (N,), got y1 {_describe(self.y1)}. "
+                f"stacked() needs class ids of shape (N,), got y1 {describe(self.y1)}. "
                 "Pass the MixTarget itself."
             )
         if (
@@ -131,23 +98,19 @@ def checked_parts(y1: Tensor, y2: Tensor, lam: Tensor | float) -> tuple[Tensor, 
     if y1.shape != y2.shape or y1.dtype != y2.dtype or y1.device != y2.device:
         raise ValueError(
             "y1 and y2 must have one shape, dtype and device, got "
-            f"{_describe(y1)} and {_describe(y2)}. Take y2 from y1, as y1[partner]."
+            f"{describe(y1)} and {describe(y2)}. Take y2 from y1, as y1[partner]."
         )
     if y1.dim() == 0:
         raise ValueError(
             "y1 must have a batch dimension, got shape (). Use y1.unsqueeze(0) for a single sample."
         )
-    if _holds_class_ids(y1):
+    if holds_class_ids(y1):
         y1, y2 = y1.reshape(-1).long(), y2.reshape(-1).long()
     return y1, y2, _checked_lam(lam, y1)
 
 
-def broadcast_lam(lam: Tensor, like: Tensor) -> Tensor:
-    """lam (N,) as (N, 1, ..., 1), with as many dimensions as `like`."""
-    return lam if like.dim() == 1 else lam.view(-1, *(1,) * (like.dim() - 1))
-
-
-def _holds_class_ids(y: Tensor) -> bool:
+def holds_class_ids(y: Tensor) -> bool:
+    """Whether labels (N, ...) are class ids, which become (N,) int64."""
     integer = not y.is_floating_point() and y.dtype != torch.bool
     return integer and (y.dim() == 1 or (y.dim() == 2 and y.shape[1] == 1))
 
@@ -186,28 +149,3 @@ def _check_range(lam: Tensor) -> None:
         raise ValueError(
             f"lam must lie in [0, 1], got values from {low} to {high}. It is the weight of y1."
         )
-
-
-def _check_ids(ids: Tensor, num_classes: int) -> None:
-    """On the CPU only; a GPU reports such an id by an assertion of its own."""
-    if ids.device.type != "cpu" or not ids.numel():
-        return
-    low, high = (bound.item() for bound in ids.aminmax())
-    if low < 0 or high >= num_classes:
-        raise ValueError(
-            f"class ids must lie in [0, {num_classes}), got ids from {low} to {high}. "
-            "Ids to ignore have no dense form: use MixLoss."
-        )
-
-
-def _check_columns(y: Tensor, num_classes: int) -> None:
-    if y.dim() < 2 or y.shape[1] != num_classes:
-        raise ValueError(
-            f"float labels must have shape (N, {num_classes}, …), got {tuple(y.shape)}."
-        )
-
-
-def _describe(part: object) -> str:
-    if not isinstance(part, Tensor):
-        return repr(part)
-    return f"{tuple(part.shape)} {str(part.dtype).removeprefix('torch.')} {part.device}"

@@ -47,7 +47,7 @@ class Call(ctypes.Structure):
         ("interleaved", ctypes.c_int32),
         ("planar", ctypes.c_int32),
         ("singles", ctypes.c_void_p),
-        ("blends", ctypes.c_void_p),
+        ("weights", ctypes.c_void_p),
         ("samples", ctypes.POINTER(Sample)),
         ("count", ctypes.c_int32),
     )
@@ -132,7 +132,7 @@ class Case:
         s = self.shift - self.mean.astype(np.float64) * k
         w = self.plan.blend.astype(np.float64)[:, None]
         self.singles = np.stack([k, s], -1).astype(np.float32)
-        self.blends = np.stack([w * k, (1 - w) * k], -1).astype(np.float32)
+        self.weights = np.stack([w * k, (1 - w) * k], -1).astype(np.float32)
         bytes_out = self.size[0] * self.size[1] * self.out_channels * np.dtype(out_type).itemsize
         samples = (Sample * self.count)()
         for i, partner in enumerate(self.plan.partner):
@@ -149,7 +149,7 @@ class Case:
             interleaved,
             planar,
             self.singles.ctypes.data,
-            self.blends.ctypes.data,
+            self.weights.ctypes.data,
             samples,
             self.count,
         )

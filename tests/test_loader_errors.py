@@ -148,12 +148,12 @@ REFUSED = {
         "size must be at least 1, got 0",
     ),
     "outputs": (
-        lambda root: MixLoader(numbered.feeding(lambda k: [LABEL[:4]] * 3, 3), size=8),
-        r"must put out \(x, y1, y2, lam\) or \(x, y\), got 3 outputs",
+        lambda root: MixLoader(numbered.feeding(lambda k: [LABEL[:4]] * 5, 5), size=8),
+        r"\(x, y1, y2, lam\), \(x, ys, weights\) or \(x, y\), got 5 outputs",
     ),
-    "odd": (
-        lambda root: MixLoader(numbered.feeding(lambda k: [LABEL[:4]] * 5, 5), size=8, mixed=True),
-        "which are 4, 6, … outputs, got 5",
+    "mixed, two outputs": (
+        lambda root: MixLoader(numbered.feeding(lambda k: [LABEL[:4]] * 2, 2), size=8, mixed=True),
+        r"with mixed=True .* \(x, y1, y2, lam\) or \(x, ys, weights\) at least, got 2",
     ),
     "batch too large": (
         lambda root: numbered.loader(root, 11),

@@ -105,10 +105,7 @@ def test_it_is_plain_data_that_torch_saves_and_loads_without_pickled_code(photos
     loader = noisy(photos)
     next(iter(loader))
     state = loader.state_dict()
-    kinds = {type(value) for value in state.values()} | {
-        type(item) for value in state.values() if isinstance(value, list) for item in value
-    }
-    assert kinds <= {str, int, list}
+    assert numbered.through_json(state) == state
     file = io.BytesIO()
     torch.save({"loader": state}, file)
     file.seek(0)

@@ -1,5 +1,6 @@
-// Arguments of fn.dali_mix.apply: reading, checking, address arithmetic.
+// Arguments of fn.dali_mix.apply but for the plan: images, layouts, windows, normalization.
 #include <algorithm>
+#include <cmath>
 
 #include "apply_op.h"
 
@@ -25,6 +26,26 @@ InType ParseInType(dali::DALIDataType type) {
   }
 }
 
+InType ParseCopiedType(dali::DALIDataType type) {
+  switch (type) {
+    case DALI_UINT8:
+    case DALI_INT8:
+    case DALI_BOOL:
+      return InType::kCopied1;
+    case DALI_UINT16:
+    case DALI_INT16:
+      return InType::kCopied2;
+    case DALI_UINT32:
+    case DALI_INT32:
+      return InType::kCopied4;
+    case DALI_UINT64:
+    case DALI_INT64:
+      return InType::kCopied8;
+    default:
+      Refuse("maps of classes must be of an integer type, got ", type, ".");
+  }
+}
+
 OutType ParseOutType(dali::DALIDataType type) {
   switch (type) {
     case DALI_FLOAT:
@@ -46,13 +67,23 @@ int PowerOfTwoFrom(int count) {
   return power;
 }
 
-std::string ShapeText(Extent extent, int channels) {
-  return dali::make_string(extent.height, "x", extent.width, "x", channels, " (HxWxC)");
+void CheckFinite(const char *name, const std::vector<float> &values) {
+  for (const float value : values)
+    if (!std::isfinite(value)) Refuse(name, " must be finite, got ", value, ".");
+}
+
+// The place of the input of that name, counted after the images, or -1.
+int PlaceOf(const std::vector<std::string> &inputs, const char *name) {
+  const auto at = std::find(inputs.begin(), inputs.end(), name);
+  return at == inputs.end() ? -1 : 1 + static_cast<int>(at - inputs.begin());
+}
+
+// The letter of the frames (or slices) of a layout, 0 where it has none.
+char FramesOf(const TensorLayout &layout) {
+  return layout.find('F') >= 0 ? 'F' : (layout.find('D') >= 0 ? 'D' : '\0');
 }
 
 }  // namespace
-
-int64_t SizeOf(InType type) { return type == InType::kUint8 ? 1 : (type == InType::kHalf ? 2 : 4); }
 
 ApplyArguments::ApplyArguments(const OpSpec &spec)
     : crop_size_(spec),
@@ -60,98 +91,172 @@ ApplyArguments::ApplyArguments(const OpSpec &spec)
       crop_pos_y_("crop_pos_y", spec),
       mirror_("mirror", spec),
       partner_("partner", spec),
-      blend_("blend", spec),
       box_("box", spec),
       size_("size", spec),
+      fit_("fit", spec),
+      offset_("offset", spec),
+      frames_("frames", spec),
+      blend_("blend", spec),
       mean_(spec.GetRepeatedArgument<float>("mean")),
       std_(spec.GetRepeatedArgument<float>("std")),
       scale_(spec.GetArgument<float>("scale")),
       shift_(spec.GetArgument<float>("shift")),
+      copied_(spec.GetArgument<int>("copied")),
       pad_output_(spec.GetArgument<bool>("pad_output")),
+      copies_(copied_ >= 0),
+      asked_layout_(spec.GetArgument<TensorLayout>("output_layout")),
       dtype_(spec.GetArgument<dali::DALIDataType>("dtype")) {
-  const auto layout = spec.GetArgument<TensorLayout>("output_layout");
-  if (layout != "CHW" && layout != "HWC")
-    Refuse("output_layout must be \"CHW\" or \"HWC\", got \"", layout.str(), "\".");
-  planar_ = layout == "CHW";
+  const auto names = spec.GetRepeatedArgument<std::string>("inputs");
+  extra_ = {PlaceOf(names, "others"), PlaceOf(names, "fitted"), PlaceOf(names, "mask")};
+  if (spec.NumRegularInput() != 1 + static_cast<int>(names.size()))
+    Refuse("inputs must name each input after the images, got ", names.size(), " names for ",
+           spec.NumRegularInput() - 1, " inputs.");
   ParseOutType(dtype_);
   for (const float std : std_)
     if (std == 0) Refuse("std must not be 0: it divides.");
-  const auto check_finite = [](const char *name, const std::vector<float> &values) {
-    for (const float value : values)
-      if (!std::isfinite(value)) Refuse(name, " must be finite, got ", value, ".");
-  };
-  check_finite("mean", mean_);
-  check_finite("std", std_);
-  check_finite("scale", {scale_});
-  check_finite("shift", {shift_});
+  CheckFinite("mean", mean_);
+  CheckFinite("std", std_);
+  CheckFinite("scale", {scale_});
+  CheckFinite("shift", {shift_});
 }
 
 void ApplyArguments::Acquire(const OpSpec &spec, const ArgumentWorkspace &ws,
-                             const TensorListShape<> &images, const TensorLayout &layout,
-                             dali::DALIDataType type) {
-  AcquireImages(images, layout, type);
+                             const std::vector<InputShape> &inputs) {
+  AcquireImages(inputs);
+  AcquireOutputLayout(inputs[0].layout);
   AcquireNormalization();
   AcquireWindows(spec, ws);
-  AcquirePlan(spec, ws);
+  AcquirePlan(ws);
 }
 
-void ApplyArguments::AcquireImages(const TensorListShape<> &images, const TensorLayout &layout,
-                                   dali::DALIDataType type) {
-  in_type_ = ParseInType(type);
-  interleaved_ = layout != "CHW";
-  images_.clear();
-  for (int i = 0; i < images.num_samples(); i++) {
-    const auto shape = images.tensor_shape_span(i);
-    const int channel = interleaved_ ? 2 : 0, y = interleaved_ ? 0 : 1;
-    images_.push_back({{static_cast<int>(shape[y]), static_cast<int>(shape[y + 1])},
-                       static_cast<int>(shape[channel])});
-    if (dali::volume(shape) >= int64_t{1} << 31)
-      Refuse("an image must have fewer than 2^31 values, got ",
-             ShapeText(images_[i].extent, images_[i].channels), " for sample ", i, ".");
-    if (images_[i].channels != images_[0].channels)
-      Refuse("all images of a batch must have the same number of channels, got ",
-             images_[0].channels, " for sample 0 and ", images_[i].channels, " for sample ", i,
-             ".");
+// Sizes and strides, found by the letters of the layout; HWC where none is set.
+ImageInput ApplyArguments::ReadShapes(const char *name, const InputShape &input) const {
+  if (input.type != in_dali_type_)
+    Refuse(name, " must have the type of the images, ", in_dali_type_, ", got ", input.type, ".");
+  const TensorLayout layout = input.layout.empty() ? TensorLayout("HWC") : input.layout;
+  ImageInput images;
+  images.shapes.reserve(input.shape.num_samples());
+  for (int i = 0; i < input.shape.num_samples(); i++) {
+    const auto sizes = input.shape.tensor_shape_span(i);
+    if (dali::volume(sizes) >= int64_t{1} << 31)
+      Refuse("an image must have fewer than 2^31 values, got the shape ", input.shape[i],
+             " for sample ", i, ".");
+    ImageShape shape = {1, 1, {1, 1}, 0, 0, 0, 0, dali::volume(sizes)};
+    int stride = 1;
+    for (int d = layout.ndim() - 1; d >= 0; stride *= static_cast<int>(sizes[d--])) {
+      const int size = static_cast<int>(sizes[d]);
+      if (layout[d] == 'H') shape.extent.height = size, shape.row = stride;
+      if (layout[d] == 'W') shape.extent.width = size, shape.column = stride;
+      if (layout[d] == 'C') shape.channels = size, shape.channel = stride;
+      if (layout[d] == 'F' || layout[d] == 'D') shape.frames = size, shape.frame = stride;
+    }
+    images.shapes.push_back(shape);
   }
-  channels_ =
-      images_.empty() ? static_cast<int>(std::max(mean_.size(), std_.size())) : images_[0].channels;
+  return images;
+}
+
+void ApplyArguments::AcquireImages(const std::vector<InputShape> &inputs) {
+  in_dali_type_ = inputs[0].type;
+  in_type_ = copies_ ? ParseCopiedType(in_dali_type_) : ParseInType(in_dali_type_);
+  const TensorLayout &layout = inputs[0].layout;
+  interleaved_ = layout.empty() || layout[layout.ndim() - 1] != 'W';
+  const auto read = [&](const char *name, int place) {
+    const TensorLayout &own = inputs[place].layout;
+    // Maps may come back from a resize with a channel.
+    const bool alike = own == layout || (copies_ && layout == "HW" && own == "HWC");
+    if (!alike)
+      Refuse(name, " must have the layout of the images, \"", layout.str(), "\", got \"",
+             inputs[place].layout.str(), "\".");
+    ImageInput images = ReadShapes(name, inputs[place]);
+    for (size_t i = 0; i < images.shapes.size(); i++)
+      if (images.shapes[i].channels != channels_)
+        Refuse("all images of a batch must have the same number of channels, got ", channels_,
+               " for sample 0 and ", images.shapes[i].channels, " for sample ", i,
+               place == 0 ? "" : dali::make_string(" of ", name), ".");
+    return images;
+  };
+  const bool empty = inputs[0].shape.num_samples() == 0;
+  channels_ = empty ? static_cast<int>(std::max(mean_.size(), std_.size()))
+                    : ReadShapes("images", inputs[0]).shapes[0].channels;
+  inputs_ = {read("images", 0)};
+  if (extra_.others >= 0) inputs_.push_back(read("others", extra_.others));
+  fitted_ = extra_.fitted >= 0 ? read("fitted", extra_.fitted) : ImageInput{};
+  masks_.clear();
+  if (extra_.mask < 0) return;
+  const InputShape &mask = inputs[extra_.mask];
+  if (mask.type != DALI_UINT8 || mask.shape.sample_dim() != 2)
+    Refuse("mask must hold UINT8 of shape (H, W), own weights of 255, got ", mask.type, " of ",
+           mask.shape.sample_dim(), " dimensions.");
+  for (int i = 0; i < mask.shape.num_samples(); i++) {
+    const auto sizes = mask.shape.tensor_shape_span(i);
+    masks_.push_back({static_cast<int>(sizes[0]), static_cast<int>(sizes[1])});
+  }
+}
+
+// "CHW" and "HWC" stand for each frame of a sequence; "CFHW" takes the channels out of the frames.
+// Maps keep theirs.
+void ApplyArguments::AcquireOutputLayout(const TensorLayout &layout) {
+  const char frames = FramesOf(layout);
+  std::string asked = asked_layout_.str();
+  if (layout == "HW" && !copies_)
+    Refuse(
+        "images must be \"HWC\" or \"CHW\", or sequences of these, got \"HW\". fn.reshape adds a "
+        "channel.");
+  if (copies_) {
+    out_layout_ = layout.empty() ? TensorLayout("HWC") : layout;
+    planar_ = layout.ndim() > 2 && layout[layout.ndim() - 1] == 'W';
+    return;
+  }
+  if (frames && asked.size() == 3) asked = frames + asked;
+  const std::string sequence = std::string("C") + frames + "HW";
+  const bool known = asked == "HW" || asked == "CHW" || asked == "HWC" ||
+                     (frames && (asked == frames + std::string("CHW") ||
+                                 asked == frames + std::string("HWC") || asked == sequence));
+  if (!known || (asked.size() == 4) != (frames != '\0'))
+    Refuse("output_layout must be \"CHW\" or \"HWC\"",
+           frames ? dali::make_string(" (of each frame) or \"", sequence, "\"") : std::string(),
+           ", got \"", asked_layout_.str(), "\".");
+  out_layout_ = TensorLayout(asked);
+  planar_ = asked.size() > 2 && asked.back() == 'W';
 }
 
 void ApplyArguments::AcquireNormalization() {
-  const auto check = [this](const char *name, const std::vector<float> &values) {
+  singles_.clear();
+  factors_.clear();
+  const auto of = [this](const char *name, const std::vector<float> &values, int c) {
     const int count = static_cast<int>(values.size());
     if (count != 1 && count != channels_)
       Refuse(name, " must have one value, or one for each of the ", channels_, " channels, got ",
              count, ".");
+    return values[count == 1 ? 0 : c];
   };
-  check("mean", mean_);
-  check("std", std_);
-  normalizations_.clear();
-  singles_.clear();
   for (int c = 0; c < channels_; c++) {
-    const auto of = [c](const std::vector<float> &values) {
-      return values[values.size() == 1 ? 0 : c];
-    };
-    normalizations_.emplace_back(of(mean_), of(std_), scale_, shift_);
-    singles_.push_back(normalizations_[c].ForSingle());
+    const Normalization normalization(of("mean", mean_, c), of("std", std_, c), scale_, shift_);
+    singles_.push_back(normalization.ForSingle());
+    factors_.push_back(normalization.k);
   }
 }
 
 void ApplyArguments::AcquireWindows(const OpSpec &spec, const ArgumentWorkspace &ws) {
-  const int count = static_cast<int>(images_.size());
+  const int count = static_cast<int>(inputs_[0].shapes.size());
   crop_size_.Acquire(spec, ws, count);
   AcquireArgument(crop_pos_x_, "crop_pos_x", spec, ws, count);
   AcquireArgument(crop_pos_y_, "crop_pos_y", spec, ws, count);
   AcquireArgument(mirror_, "mirror", spec, ws, count);
-  windows_.clear();
-  for (int i = 0; i < count; i++) windows_.push_back(MakeWindow(i));
+  for (size_t input = 0; input < inputs_.size(); input++) {
+    auto &[shapes, windows] = inputs_[input];
+    windows.reserve(count);
+    for (int i = 0; i < count; i++)
+      windows.push_back(MakeWindow(input == 0 ? "" : " of others", i, shapes[i].extent));
+  }
+  for (const ImageShape &shape : fitted_.shapes) fitted_.windows.push_back({0, 0, shape.extent});
 }
 
-Window ApplyArguments::MakeWindow(int i) const {
-  const Extent image = images_[i].extent, size = crop_size_(i, image);
+Window ApplyArguments::MakeWindow(const char *whose, int i, Extent image) const {
+  const Extent size = crop_size_(i, image);
   if (size.height > image.height || size.width > image.width)
     Refuse("crop must lie inside the image, got a window of ", size.height, " x ", size.width,
-           " for sample ", i, " of ", image.height, " x ", image.width,
+           " for sample ", i, whose, " of ", image.height, " x ", image.width,
            ". Resize the images first, or crop less.");
   // As crop_mirror_normalize: halves away from zero, of the product in double.
   const auto place = [i](const char *name, float position, int slack) {
@@ -163,102 +268,37 @@ Window ApplyArguments::MakeWindow(int i) const {
           place("crop_pos_x", crop_pos_x_[i].data[0], image.width - size.width), size};
 }
 
-void ApplyArguments::AcquirePlan(const OpSpec &spec, const ArgumentWorkspace &ws) {
-  const int count = static_cast<int>(images_.size());
-  if (partner_.HasExplicitValue()) AcquireArgument(partner_, "partner", spec, ws, count);
-  AcquireArgument(blend_, "blend", spec, ws, count);
-  AcquireArgument(box_, "box", spec, ws, count, 4);
-  if (size_.HasExplicitValue()) AcquireArgument(size_, "size", spec, ws, count, 2);
-  mixes_.clear();
-  blends_.clear();
-  for (int i = 0; i < count; i++) {
-    CheckPlannedSize(i);
-    mixes_.push_back(MakeMix(i));
-    for (const Normalization &normalization : normalizations_)
-      blends_.push_back(normalization.ForBlend(mixes_[i].blend));
-  }
-}
-
-void ApplyArguments::CheckPlannedSize(int i) const {
-  if (!size_.HasExplicitValue()) return;
-  const Extent planned = {size_[i].data[0], size_[i].data[1]}, actual = windows_[i].size;
-  if (!(planned == actual))
-    Refuse("the plan was drawn for ", planned.height, " x ", planned.width,
-           " pixels, but the output of sample ", i, " is ", actual.height, " x ", actual.width,
-           ". Give plan the same crop or size.");
-}
-
-ApplyArguments::Mix ApplyArguments::MakeMix(int i) const {
-  const int count = static_cast<int>(images_.size());
-  const int partner = partner_.HasExplicitValue() ? partner_[i].data[0] : i;
-  if (partner < 0 || partner >= count)
-    Refuse("partner must be an index into the batch of ", count, ", got ", partner, " for sample ",
-           i, ".");
-  const float blend = blend_[i].data[0];
-  if (!(blend >= 0 && blend <= 1))
-    Refuse("blend must be in [0, 1], got ", blend, " for sample ", i, ".");
-  const int *b = box_[i].data;
-  Box box = {b[0], b[1], b[2], b[3]};
-  const Extent size = windows_[i].size;
-  if (!(0 <= box.y0 && box.y0 <= box.y1 && box.y1 <= size.height && 0 <= box.x0 &&
-        box.x0 <= box.x1 && box.x1 <= size.width))
-    Refuse("box must be (y0, x0, y1, x1) inside the output of ", size.height, " x ", size.width,
-           ", got (", b[0], ", ", b[1], ", ", b[2], ", ", b[3], ") for sample ", i, ".");
-  if (partner == i) return {i, 1.0, Box{}, Shows::kOwn};
-  if (box.Empty()) box = Box{};
-  const Shows outside = blend == 1 ? Shows::kOwn : (blend == 0 ? Shows::kPartner : Shows::kBoth);
-  if (outside == Shows::kOwn && box.Empty()) return {i, 1.0, box, outside};
-  CheckPair(i, partner);
-  return {partner, blend, box, outside};
-}
-
-void ApplyArguments::CheckPair(int i, int partner) const {
-  if (windows_[i].size == windows_[partner].size) return;
-  Refuse("mixed samples must have equal shapes, got ", ShapeText(windows_[i].size, channels_),
-         " for sample ", i, " and ", ShapeText(windows_[partner].size, channels_),
-         " for its partner, sample ", partner, ". Resize the images, or pass crop=(H, W).");
-}
-
 TensorListShape<> ApplyArguments::OutputShape() const {
   const int channels = pad_output_ ? PowerOfTwoFrom(channels_) : channels_;
-  TensorListShape<> shape(BatchSize(), 3);
+  TensorListShape<> shape(BatchSize(), out_layout_.ndim());
   for (int i = 0; i < BatchSize(); i++) {
-    const auto [height, width] = windows_[i].size;
-    if (planar_)
-      shape.set_tensor_shape(i, dali::TensorShape<3>{channels, height, width});
-    else
-      shape.set_tensor_shape(i, dali::TensorShape<3>{height, width, channels});
+    const auto sizes = shape.tensor_shape_span(i);
+    const Extent extent = inputs_[0].windows[i].size;
+    for (int d = 0; d < out_layout_.ndim(); d++) {
+      const char letter = out_layout_[d];
+      sizes[d] = letter == 'C'   ? channels
+                 : letter == 'H' ? extent.height
+                 : letter == 'W' ? extent.width
+                                 : inputs_[0].shapes[i].frames;
+    }
+    if (dali::volume(sizes) >= int64_t{1} << 31)
+      Refuse("an output must have fewer than 2^31 values, got the shape ", shape[i], " for sample ",
+             i, ".");
   }
   return shape;
 }
 
 RowsKey ApplyArguments::Key() const {
-  return {in_type_,     ParseOutType(dtype_),
+  return {in_type_,     copies_ ? OutType::kCopied : ParseOutType(dtype_),
           channels_,    pad_output_ ? PowerOfTwoFrom(channels_) : channels_,
           interleaved_, planar_,
           false};
 }
 
-Call ApplyArguments::MakeCall(const Single *singles, const Blend *blends) const {
-  return {singles, blends, channels_, pad_output_ ? PowerOfTwoFrom(channels_) : channels_, planar_};
-}
-
-int64_t ApplyArguments::ImageBytes(int i) const {
-  const auto &[extent, channels] = images_[i];
-  return int64_t{extent.height} * extent.width * channels * SizeOf(in_type_);
-}
-
-Source ApplyArguments::MakeSource(int i, const void *image) const {
-  const Extent extent = images_[i].extent;
-  const Window &window = windows_[i];
-  const int column = interleaved_ ? channels_ : 1;
-  const int row = extent.width * column;
-  const int channel = interleaved_ ? 1 : extent.width * extent.height;
-  const bool mirrored = mirror_[i].data[0] != 0;
-  const int first_column = mirrored ? window.x + window.size.width - 1 : window.x;
-  const int64_t offset = int64_t{window.y} * row + int64_t{first_column} * column;
-  return {static_cast<const char *>(image) + offset * SizeOf(in_type_), row,
-          mirrored ? -column : column, channel};
+Call ApplyArguments::MakeCall() const {
+  return {nullptr, nullptr,   nullptr,
+          nullptr, channels_, pad_output_ ? PowerOfTwoFrom(channels_) : channels_,
+          images_, copied_,   planar_};
 }
 
 }  // namespace dali_mix

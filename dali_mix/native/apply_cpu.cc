@@ -11,9 +11,6 @@ class ApplyCpu : public ApplyOp<CPUBackend> {
  public:
   using ApplyOp<CPUBackend>::ApplyOp;
   void RunImpl(dali::Workspace &ws) override;
-
- private:
-  std::vector<CpuSample> MakeSamples(dali::Workspace &ws) const;
 };
 
 namespace {
@@ -61,31 +58,31 @@ void WriteStrip(RowsFn write_rows, const Call &call, const std::vector<CpuSample
   }
 }
 
-}  // namespace
-
-std::vector<CpuSample> ApplyCpu::MakeSamples(dali::Workspace &ws) const {
-  const auto &images = ws.Input<CPUBackend>(0);
-  auto &output = ws.Output<CPUBackend>(0);
-  const auto image_at = [&images](int i) { return images.raw_tensor(i); };
-  const auto bytes_of = [&](int i) {
-    const auto *begin = static_cast<const uint8_t *>(images.raw_tensor(i));
-    return Bytes{begin, begin + arguments_.ImageBytes(i)};
-  };
+std::vector<CpuSample> CpuSamples(const Batch &batch, int images) {
   std::vector<CpuSample> samples;
-  for (int i = 0; i < arguments_.BatchSize(); i++)
-    samples.push_back({arguments_.MakeSample(i, output.raw_mutable_tensor(i), image_at),
-                       bytes_of(i), bytes_of(arguments_.Partner(i)), i});
+  samples.reserve(batch.samples.size());
+  for (const Sample &sample : batch.samples) {
+    const int index = static_cast<int>(samples.size());
+    const Layers *layers = sample.layers < 0 ? nullptr : &batch.layers[sample.layers];
+    samples.push_back({{sample, layers}, &batch.bytes[size_t(index) * images], index});
+  }
   return samples;
 }
+
+}  // namespace
 
 void ApplyCpu::RunImpl(dali::Workspace &ws) {
   auto &output = ws.Output<CPUBackend>(0);
   output.SetLayout(arguments_.OutputLayout());
-  const std::vector<CpuSample> samples = MakeSamples(ws);
+  const Batch batch = arguments_.MakeBatch(MakeBuffers(ws));
+  Call call = arguments_.MakeCall();
+  call.singles = arguments_.Singles().data();
+  call.factors = arguments_.Factors().data();
+  call.weights = batch.weights.data();
+  const std::vector<CpuSample> samples = CpuSamples(batch, call.images);
   RowsKey key = arguments_.Key();
   key.stream = static_cast<int64_t>(output.nbytes()) > kStreamBytes;
   const RowsFn write_rows = SelectRows(key);
-  const Call call = arguments_.MakeCall(arguments_.Singles().data(), arguments_.Blends().data());
   auto &threads = ws.GetThreadPool();
   // Several strips a thread, so that a thread that was held up does not hold up the batch.
   constexpr int kStripsPerThread = 4;

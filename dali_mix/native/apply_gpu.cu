@@ -1,5 +1,5 @@
 // fn.dali_mix.apply on the GPU: one launch, no allocation, no synchronization.
-#include <utility>
+#include <tuple>
 
 #include "apply_op.h"
 #include "dali/core/cuda_error.h"
@@ -17,25 +17,22 @@ class ApplyGpu : public ApplyOp<GPUBackend> {
 };
 
 void ApplyGpu::RunImpl(dali::Workspace &ws) {
-  const auto &images = ws.Input<GPUBackend>(0);
-  auto &output = ws.Output<GPUBackend>(0);
-  output.SetLayout(arguments_.OutputLayout());
-  const auto image_at = [&images](int i) { return images.raw_tensor(i); };
-  std::vector<Sample> samples;
-  for (int i = 0; i < arguments_.BatchSize(); i++)
-    samples.push_back(arguments_.MakeSample(i, output.raw_mutable_tensor(i), image_at));
-
+  ws.Output<GPUBackend>(0).SetLayout(arguments_.OutputLayout());
+  const Batch batch = arguments_.MakeBatch(MakeBuffers(ws));
   const cudaStream_t stream = ws.stream();
   dali::kernels::DynamicScratchpad scratch(stream);
-  const auto upload = [&](const HostBatch &batch) -> UploadedBatch {
-    const auto [d_samples, d_singles, d_blends] =
-        scratch.ToContiguousGPU(stream, batch.samples, batch.singles, batch.blends);
-    return {arguments_.MakeCall(d_singles, d_blends), d_samples};
+  const auto upload = [&](const HostBatch &host) {
+    UploadedBatch device = {host.call, nullptr};
+    std::tie(device.samples, device.call.layers, device.call.singles, device.call.factors,
+             device.call.weights) =
+        scratch.ToContiguousGPU(stream, host.samples, host.layers, host.singles, host.factors,
+                                host.weights);
+    return device;
   };
-  LaunchMix(
-      arguments_.Key(),
-      {arguments_.MakeCall(nullptr, nullptr), samples, arguments_.Singles(), arguments_.Blends()},
-      stream, upload);
+  LaunchMix(arguments_.Key(),
+            {arguments_.MakeCall(), batch.samples, batch.layers, arguments_.Singles(),
+             arguments_.Factors(), batch.weights},
+            stream, upload);
   CUDA_CALL(cudaGetLastError());
 }
 

@@ -12,15 +12,55 @@
 
 namespace dali_mix {
 
+// Shape of one image, or of the frames of one video: sizes, and the strides of its layout.
+struct ImageShape {
+  int frames, channels;
+  Extent extent;
+  int frame, row, column, channel;  // from one to the next, in values
+  int64_t volume;
+};
+
 // Where the crop window of an image lies.
 struct Window {
   int y, x;
   Extent size;
 };
 
-struct ImageShape {
-  Extent extent;
-  int channels;
+// A batch of images that a plan may take partners from.
+struct ImageInput {
+  std::vector<ImageShape> shapes;
+  std::vector<Window> windows;
+};
+
+// How one sample is mixed, checked: what its Sample is made from.
+struct Mix {
+  int images;                 // that show, the own among them
+  int index[kMaxImages];      // over all inputs: input * batch + sample
+  float weights[kMaxImages];  // where there is no box
+  int offset[kMaxImages][2];  // of what is seen in a box, (y, x)
+  int boxes;
+  Box box[kMaxBoxes];
+  int shows[kMaxBoxes];
+  int first_frame, end_frame;  // that have the boxes
+  bool fitted;                 // the box shows an image that was made for it
+  bool masked;
+  Shows outside;
+};
+
+// A batch ready for the pixel code; all that it points to.
+struct Batch {
+  std::vector<Sample> samples;  // frame by frame
+  std::vector<Layers> layers;
+  std::vector<Bytes> bytes;    // [samples][images]
+  std::vector<float> weights;  // [samples][channels][images]
+};
+
+// Addresses of the buffers of a call.
+struct Buffers {
+  std::vector<const void *> images;  // of all inputs, one after the other
+  std::vector<const void *> fitted;
+  std::vector<const void *> masks;
+  std::vector<void *> outputs;
 };
 
 // The arguments of one call, checked, sample by sample.
@@ -28,77 +68,87 @@ class ApplyArguments {
  public:
   explicit ApplyArguments(const dali::OpSpec &spec);
 
-  // Reads the arguments for these images and refuses what cannot be applied.
-  void Acquire(const dali::OpSpec &spec, const dali::ArgumentWorkspace &ws,
-               const dali::TensorListShape<> &images, const dali::TensorLayout &layout,
-               dali::DALIDataType type);
+  // Which further inputs there are: their places among the inputs, -1: none.
+  struct Places {
+    int others = -1, fitted = -1, mask = -1;
+  };
+  const Places &Extra() const { return extra_; }
 
-  int BatchSize() const { return static_cast<int>(windows_.size()); }
-  dali::TensorListShape<> OutputShape() const;
-  dali::TensorLayout OutputLayout() const { return planar_ ? "CHW" : "HWC"; }
-  dali::DALIDataType OutputType() const { return dtype_; }
-  RowsKey Key() const;
-
-  // Sample i, given where the images and the output begin. `image(i)` returns the bytes' address.
-  template <typename ImageAt>
-  Sample MakeSample(int i, void *out, ImageAt &&image) const {
-    const Mix &mix = mixes_[i];
-    return {out,
-            MakeSource(i, image(i)),
-            MakeSource(mix.partner, image(mix.partner)),
-            windows_[i].size.height,
-            windows_[i].size.width,
-            mix.box,
-            mix.outside};
-  }
-  // `singles` and `blends` must outlive the call that reads them.
-  Call MakeCall(const Single *singles, const Blend *blends) const;
-  const std::vector<Single> &Singles() const { return singles_; }
-  const std::vector<Blend> &Blends() const { return blends_; }
-  int Partner(int i) const { return mixes_[i].partner; }
-  int64_t ImageBytes(int i) const;
-
- private:
-  struct Mix {
-    int partner;
-    double blend;
-    Box box;
-    Shows outside;
+  // Shapes, layout and type of one input.
+  struct InputShape {
+    dali::TensorListShape<> shape;
+    dali::TensorLayout layout;
+    dali::DALIDataType type;
   };
 
-  void AcquireImages(const dali::TensorListShape<> &images, const dali::TensorLayout &layout,
-                     dali::DALIDataType type);
+  // Reads the arguments for these inputs and refuses what cannot be applied.
+  void Acquire(const dali::OpSpec &spec, const dali::ArgumentWorkspace &ws,
+               const std::vector<InputShape> &inputs);
+
+  int BatchSize() const { return static_cast<int>(mixes_.size()); }
+  dali::TensorListShape<> OutputShape() const;
+  const dali::TensorLayout &OutputLayout() const { return out_layout_; }
+  dali::DALIDataType OutputType() const { return copies_ ? in_dali_type_ : dtype_; }
+  RowsKey Key() const;
+
+  Batch MakeBatch(const Buffers &buffers) const;
+  // Without its pointers.
+  Call MakeCall() const;
+  const std::vector<Single> &Singles() const { return singles_; }
+  const std::vector<double> &Factors() const { return factors_; }
+
+ private:
+  void AcquireImages(const std::vector<InputShape> &inputs);
+  ImageInput ReadShapes(const char *name, const InputShape &input) const;
+  void AcquireOutputLayout(const dali::TensorLayout &layout);
   void AcquireNormalization();
   void AcquireWindows(const dali::OpSpec &spec, const dali::ArgumentWorkspace &ws);
-  void AcquirePlan(const dali::OpSpec &spec, const dali::ArgumentWorkspace &ws);
-  Window MakeWindow(int i) const;
-  Mix MakeMix(int i) const;
-  void CheckPair(int i, int partner) const;
+  Window MakeWindow(const char *name, int i, Extent image) const;
+
+  void AcquirePlan(const dali::ArgumentWorkspace &ws);
   void CheckPlannedSize(int i) const;
-  Source MakeSource(int i, const void *image) const;
+  Mix MakeMix(int i) const;
+  void ReadPartners(Mix &mix, int i) const;
+  void ReadWeights(Mix &mix, int i) const;
+  void ReadBoxes(Mix &mix, int i) const;
+  void DropWhatDoesNotShow(Mix &mix, int i) const;
+  void CheckMask(Mix &mix, int i) const;
+  void CheckImages(const Mix &mix, int i) const;
+  void CheckInBox(const Mix &mix, int i, int image, const Box &box) const;
+
+  const ImageShape &ShapeOf(int index) const;
+  const Window &WindowOf(int index) const;
+  Source MakeSource(const Mix &mix, int i, int image, int frame, const Buffers &buffers) const;
+  Sample MakeSample(const Mix &mix, int i, int frame, const Buffers &buffers) const;
+  Layers MakeLayers(const Mix &mix, int i, int frame, const Buffers &buffers) const;
+  bool NeedsLayers(const Mix &mix) const;
+  int64_t ImageBytes(int index) const { return ShapeOf(index).volume * SizeOf(in_type_); }
 
   CropSize crop_size_;
   dali::ArgValue<float> crop_pos_x_, crop_pos_y_;
-  dali::ArgValue<int> mirror_, partner_;
-  dali::ArgValue<float> blend_;
-  dali::ArgValue<int, 1> box_, size_;
+  dali::ArgValue<int> mirror_;
+  Column<int> partner_, box_, size_, fit_, offset_, frames_;
+  Column<float> blend_;
   std::vector<float> mean_, std_;
   float scale_, shift_;
-  bool planar_, pad_output_;
+  int copied_;
+  bool pad_output_, copies_;
+  dali::TensorLayout asked_layout_;
   dali::DALIDataType dtype_;
+  Places extra_;
 
   InType in_type_ = InType::kUint8;
-  bool interleaved_ = true;
-  int channels_ = 0;
-  std::vector<ImageShape> images_;
-  std::vector<Window> windows_;
+  dali::DALIDataType in_dali_type_ = DALI_UINT8;
+  bool interleaved_ = true, planar_ = true;
+  int channels_ = 0, images_ = 2;
+  dali::TensorLayout out_layout_;
+  std::vector<ImageInput> inputs_;  // images, and others if there are any
+  ImageInput fitted_;
+  std::vector<Extent> masks_;
   std::vector<Mix> mixes_;
-  std::vector<Normalization> normalizations_;
   std::vector<Single> singles_;
-  std::vector<Blend> blends_;
+  std::vector<double> factors_;
 };
-
-int64_t SizeOf(InType type);
 
 template <typename Backend>
 class ApplyOp : public dali::StatelessOperator<Backend> {
@@ -107,13 +157,34 @@ class ApplyOp : public dali::StatelessOperator<Backend> {
       : dali::StatelessOperator<Backend>(spec), arguments_(spec) {}
 
   bool SetupImpl(std::vector<dali::OutputDesc> &outputs, const dali::Workspace &ws) override {
-    const auto &images = ws.template Input<Backend>(0);
-    arguments_.Acquire(this->spec_, ws, images.shape(), images.GetLayout(), images.type());
+    std::vector<ApplyArguments::InputShape> inputs;
+    for (int k = 0; k < ws.NumInput(); k++) {
+      const auto &input = ws.template Input<Backend>(k);
+      inputs.push_back({input.shape(), input.GetLayout(), input.type()});
+    }
+    arguments_.Acquire(this->spec_, ws, inputs);
     outputs = {{arguments_.OutputShape(), arguments_.OutputType()}};
     return true;
   }
 
  protected:
+  Buffers MakeBuffers(dali::Workspace &ws) const {
+    Buffers buffers;
+    const auto append = [&](std::vector<const void *> &addresses, int place) {
+      if (place < 0) return;
+      const auto &input = ws.template Input<Backend>(place);
+      for (int i = 0; i < input.num_samples(); i++) addresses.push_back(input.raw_tensor(i));
+    };
+    append(buffers.images, 0);
+    append(buffers.images, arguments_.Extra().others);
+    append(buffers.fitted, arguments_.Extra().fitted);
+    append(buffers.masks, arguments_.Extra().mask);
+    auto &output = ws.template Output<Backend>(0);
+    for (int i = 0; i < output.num_samples(); i++)
+      buffers.outputs.push_back(output.raw_mutable_tensor(i));
+    return buffers;
+  }
+
   ApplyArguments arguments_;
 };
 

@@ -5,6 +5,7 @@
 #include <stdexcept>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "dali/core/format.h"
 #include "dali/core/tensor_layout.h"
@@ -40,6 +41,51 @@ void AcquireArgument(dali::ArgValue<T, kDim> &argument, const char *name, const 
   else
     argument.Acquire(spec, ws, batch_size, dali::TensorShape<1>{length});
 }
+
+// What an argument holds for each sample: the same number of values for all, given once or as a
+// tensor.
+template <typename T>
+class Column {
+ public:
+  Column(const char *name, const dali::OpSpec &spec)
+      : name_(name),
+        is_tensor_(spec.HasTensorArgument(name)),
+        given_(is_tensor_ || spec.HasArgument(name)) {
+    if (!is_tensor_) spec.TryGetRepeatedArgument(constant_, name);
+  }
+
+  bool Given() const { return given_; }
+  // Values of one sample.
+  int Length() const { return length_; }
+  const T *operator[](int i) const { return is_tensor_ ? samples_[i] : constant_.data(); }
+
+  void Acquire(const dali::ArgumentWorkspace &ws, int batch_size) {
+    length_ = static_cast<int>(constant_.size());
+    if (!is_tensor_) return;
+    const auto &tensors = ws.ArgumentInput(name_);
+    if (tensors.type() != dali::type2id<T>::value)
+      Refuse(name_, " must be ", dali::type2id<T>::value, ", got ", tensors.type(), ".");
+    if (tensors.num_samples() != batch_size)
+      Refuse(name_, " must have ", batch_size, " samples, as the images, got ",
+             tensors.num_samples(), ".");
+    samples_.clear();
+    for (int i = 0; i < batch_size; i++) {
+      const int length = static_cast<int>(tensors.shape()[i].num_elements());
+      if (i > 0 && length != length_)
+        Refuse(name_, " must have equally many values for each sample, got ", length_,
+               " for sample 0 and ", length, " for sample ", i, ".");
+      length_ = length;
+      samples_.push_back(static_cast<const T *>(tensors.raw_tensor(i)));
+    }
+  }
+
+ private:
+  const char *name_;
+  bool is_tensor_, given_;
+  int length_ = 0;
+  std::vector<T> constant_;
+  std::vector<const T *> samples_;
+};
 
 struct Extent {
   int height, width;

@@ -1,8 +1,4 @@
-// The draw: everything random about one batch, as a pure function of the random state, the batch
-// size and the arguments. No DALI types but its Beta sampler; no pixels.
-//
-// More than two images in one sample will widen the columns (K-1 partners, K weights, K-1 boxes)
-// and leave these, the columns for K = 2, as they are.
+// Random numbers of the plan, and the partners. No DALI types but its generator and Beta sampler.
 #ifndef DALI_MIX_NATIVE_DRAW_H_
 #define DALI_MIX_NATIVE_DRAW_H_
 
@@ -14,23 +10,42 @@
 #include <vector>
 
 #include "dali/operators/random/beta_distribution.h"
-#include "sample.h"
 
 namespace dali_mix {
 
-enum class Method { kMixUp, kCutMix };
 enum class Per { kSample, kPair, kBatch };
-enum class Pairing { kDerange, kShuffle, kReverse, kRoll, kGiven };
+enum class Pairing {
+  kDerange,
+  kShuffle,
+  kReverse,
+  kRoll,
+  kSameClass,
+  kOtherClass,
+  kOthers,
+  kGiven
+};
 
-// Independent streams of random numbers within the sequence of one sample. The methods come last:
-// method m draws its weight from kMethod + 2m and its box from kMethod + 2m + 1.
-enum Stream : uint64_t { kPairs = 0, kProb = 1, kChoice = 2, kMethod = 3 };
+// Independent streams of random numbers within the sequence of one sample. Method m draws its
+// weights from kMethod + 2m, and the place of its box or mask from kMethod + 2m + 1. The second
+// and further partners come from kMorePairs on.
+enum Stream : uint64_t { kPairs = 0, kProb = 1, kChoice = 2, kMethod = 3, kMorePairs = 1 << 20 };
 
 using Rng = dali::Philox4x32_10;
 
 inline double Uniform(Rng &rng) { return rng.next() * 0x1p-32; }  // in [0, 1)
+inline double Uniform(Rng &rng, double low, double high) {
+  return low + (high - low) * Uniform(rng);
+}
 inline int UniformInt(Rng &rng, int below) {
   return static_cast<int>((static_cast<uint64_t>(rng.next()) * static_cast<uint64_t>(below)) >> 32);
+}
+// Standard normal (Box and Muller 1958).
+inline double Normal(Rng &rng) {
+  const double radius = std::sqrt(-2 * std::log((rng.next() + 1.0) * 0x1p-32));
+  return radius * std::cos(2 * M_PI * Uniform(rng));
+}
+inline double Beta(Rng &rng, double alpha, double beta) {
+  return dali::BetaDistributionImpl<double>(alpha, beta).Generate(rng);
 }
 
 inline void Shuffle(std::vector<int> &order, Rng &rng) {
@@ -62,6 +77,16 @@ inline void Match(std::vector<int> &partner, Rng &rng) {
   }
 }
 
+// One of the other samples that have the class of sample i, or that have not, each equally likely;
+// i itself where there is none.
+inline int DrawByClass(const std::vector<int> &classes, int i, bool same, Rng rng) {
+  std::vector<int> candidates;
+  for (int j = 0; j < static_cast<int>(classes.size()); j++)
+    if (j != i && (classes[j] == classes[i]) == same) candidates.push_back(j);
+  return candidates.empty() ? i : candidates[UniformInt(rng, static_cast<int>(candidates.size()))];
+}
+
+// Partners of a whole batch, for the pairings that do not look at classes.
 inline std::vector<int> DrawPartners(int count, Pairing pairing, Per per, Rng rng) {
   std::vector<int> partner(count);
   std::iota(partner.begin(), partner.end(), 0);
@@ -78,46 +103,14 @@ inline std::vector<int> DrawPartners(int count, Pairing pairing, Per per, Rng rn
     case Pairing::kRoll:  // the image before, as torchvision and FFCV pair
       if (count > 0) std::rotate(partner.begin(), partner.end() - 1, partner.end());
       break;
-    case Pairing::kGiven:
+    case Pairing::kOthers:
+      for (int &index : partner) index += count;
+      break;
+    default:
       break;
   }
   return partner;
 }
-
-// Own share before counting: Beta(alpha, alpha), folded to [0.5, 1] on request. alpha 0 is off.
-inline float DrawLam(double alpha, bool fold, Rng rng) {
-  if (alpha == 0) return 1.0f;
-  double t = dali::BetaDistributionImpl<double>(alpha, alpha).Generate(rng);
-  if (fold) t = std::max(t, 1.0 - t);
-  return static_cast<float>(t);
-}
-
-// The law of the CutMix paper (Yun et al. 2019, eq. 2): sides sqrt(1 - lam) of the image's, rounded
-// down, centre uniform over the pixels, clipped to the image. A side s covers [c - s/2, c +
-// (s+1)/2) with s/2 rounded down, so that odd sides are exact.
-inline Box DrawBox(float lam, int height, int width, Rng rng) {
-  const double ratio = std::sqrt(1.0 - static_cast<double>(lam));
-  const int box_height = static_cast<int>(height * ratio);
-  const int box_width = static_cast<int>(width * ratio);
-  const int y = UniformInt(rng, height), x = UniformInt(rng, width);
-  const Box box = {std::max(y - box_height / 2, 0), std::max(x - box_width / 2, 0),
-                   std::min(y + (box_height + 1) / 2, height),
-                   std::min(x + (box_width + 1) / 2, width)};
-  return box.Empty() ? Box{} : box;
-}
-
-// The exact share of own pixels.
-inline float CountLam(const Box &box, int height, int width) {
-  if (box.Empty()) return 1.0f;
-  const double area = static_cast<double>(box.y1 - box.y0) * (box.x1 - box.x0);
-  return static_cast<float>(1.0 - area / (static_cast<double>(height) * width));
-}
-
-struct DrawnSample {
-  float blend = 1.0f;
-  Box box = {};
-  float lam = 1.0f;
-};
 
 // Index of the weight interval that holds u times the sum.
 inline int Choose(const float *weights, int count, double u) {

@@ -21,14 +21,6 @@ namespace dali_mix {
 
 constexpr int kThreads = 256;
 
-// What a thread may know of its sample.
-struct TileCall {
-  const Single *singles;  // [channels]
-  const Blend *blends;    // [channels], of this sample
-  int channels, out_channels;
-  bool planar;
-};
-
 MIX_HD int DivUp(int a, int b) { return (a + b - 1) / b; }
 
 template <int kPixels>
@@ -43,40 +35,30 @@ MIX_HD Shows ShowsAt(const Sample &sample, Cut cut, int x) {
 
 template <typename Out, typename In>
 MIX_HD Out MixValue(Shows shows, In own, In partner, Single single, Blend blend) {
-  if (shows == Shows::kBoth) return Narrow<Out>(BlendPixel(own, partner, blend, single.s));
+  if (shows == Shows::kBlend) return Narrow<Out>(BlendPixel(own, partner, blend, single.s));
   return Narrow<Out>(NormalizePixel(shows == Shows::kOwn ? own : partner, single));
 }
 
-// Any types, strides and number of channels: a tile is one pixel.
+// One pixel of the output, by the definition. `weights` are those of the sample.
+template <typename In, typename Out>
+MIX_HD void WritePixel(const Call &call, const Layered &sample, const float *weights, int y,
+                       int x) {
+  const Shown shown = ShownAt(sample, y, x);
+  const ptrdiff_t pixel = static_cast<ptrdiff_t>(y) * sample.width + x;
+  Out *out = static_cast<Out *>(sample.out) + pixel * (call.planar ? 1 : call.out_channels);
+  const ptrdiff_t step = call.planar ? sample.plane : 1;
+  for (int c = 0; c < call.out_channels; c++, out += step)
+    *out = c < call.channels ? MixPixel<In, Out>(call, sample, weights, shown, y, x, c) : Out{};
+}
+
+// Any types, strides, layers and number of channels: a tile is one pixel.
 template <typename In, typename Out>
 struct AnyTile {
   static constexpr int kPixels = 1;
 
-  MIX_HD static void Write(const TileCall &call, const Sample &sample, int tile) {
-    const int y = tile / sample.width, x = tile % sample.width;
-    const Shows shows = ShowsAt(sample, CutOfRow(sample, y), x);
-    const In *own = At(sample.own, y, x), *partner = At(sample.partner, y, x);
-    const ptrdiff_t area = static_cast<ptrdiff_t>(sample.width) * sample.height;
-    Out *out = static_cast<Out *>(sample.out) +
-               static_cast<ptrdiff_t>(tile) * (call.planar ? 1 : call.out_channels);
-    const ptrdiff_t step = call.planar ? area : 1;
-    for (int c = 0; c < call.out_channels; c++, out += step) {
-      if (c >= call.channels) {
-        *out = Narrow<Out>(0.0f);
-        continue;
-      }
-      // Reads only what shows.
-      const In *a = own + static_cast<ptrdiff_t>(c) * sample.own.channel;
-      const In *b = partner + static_cast<ptrdiff_t>(c) * sample.partner.channel;
-      *out = MixValue<Out>(shows, shows == Shows::kPartner ? *b : *a,
-                           shows == Shows::kOwn ? *a : *b, call.singles[c], call.blends[c]);
-    }
-  }
-
- private:
-  MIX_HD static const In *At(const Source &source, int y, int x) {
-    return static_cast<const In *>(source.origin) + static_cast<ptrdiff_t>(y) * source.row +
-           static_cast<ptrdiff_t>(x) * source.column;
+  MIX_HD static void Write(const Call &call, const Layered &sample, const float *weights,
+                           int tile) {
+    WritePixel<In, Out>(call, sample, weights, tile / sample.width, tile % sample.width);
   }
 };
 
@@ -116,11 +98,16 @@ struct VectorTile {
   static constexpr int kPixels = sizeof(Out) == 4 ? 4 : 8;
   static constexpr int kStore = kPixels * static_cast<int>(sizeof(Out));  // bytes
 
-  MIX_HD static void Write(const TileCall &call, const Sample &sample, int tile) {
+  MIX_HD static void Write(const Call &call, const Layered &sample, const float *weights,
+                           int tile) {
     const int per_row = DivUp(sample.width, kPixels);
     const int y = tile / per_row, x = (tile - y * per_row) * kPixels;
-    const Cut cut = CutOfRow(sample, y);
     const int count = sample.width - x < kPixels ? sample.width - x : kPixels;
+    if (sample.more) {
+      for (int p = 0; p < count; p++) WritePixel<uint8_t, Out>(call, sample, weights, y, x + p);
+      return;
+    }
+    const Cut cut = CutOfRow(sample, y);
     const bool all_partner = cut.begin <= x && x + count <= cut.end;
     const bool no_partner = x >= cut.end || x + count <= cut.begin;
     Pixels own, partner;
@@ -131,9 +118,11 @@ struct VectorTile {
     MIX_UNROLL for (int p = 0; p < kPixels; p++) {
       const Shows shows = ShowsAt(sample, cut, x + p);
       MIX_UNROLL for (int c = 0; c < kOut; c++) {
-        values[c][p] = c < kIn ? MixValue<Out>(shows, own.At(p, c), partner.At(p, c),
-                                               call.singles[c], call.blends[c])
-                               : Narrow<Out>(0.0f);
+        const Blend blend =
+            c < kIn ? Blend{weights[c * call.images], weights[c * call.images + 1]} : Blend{};
+        values[c][p] =
+            c < kIn ? MixValue<Out>(shows, own.At(p, c), partner.At(p, c), call.singles[c], blend)
+                    : Out{};
       }
     }
     Store(sample, y, x, count, values);
@@ -176,7 +165,7 @@ struct VectorTile {
   MIX_HD static void Store(const Sample &sample, int y, int x, int count,
                            const Out (&values)[kOut][kPixels]) {
     const ptrdiff_t pixel = static_cast<ptrdiff_t>(y) * sample.width + x;
-    const ptrdiff_t area = static_cast<ptrdiff_t>(sample.width) * sample.height;
+    const ptrdiff_t area = sample.plane;
     Out *out = static_cast<Out *>(sample.out) + (kPlanar ? pixel : pixel * kOut);
     // One chunk for each channel: of a plane, or of consecutive interleaved values.
     MIX_UNROLL for (int v = 0; v < kOut; v++) {
@@ -200,13 +189,11 @@ struct VectorTile {
 template <class Tile>
 MIX_HD void WriteTile(const Call &call, const Sample *samples, int block_x, int block_y,
                       int thread) {
-  const Sample &sample = samples[block_y];
+  const int layers = samples[block_y].layers;
+  const Layered sample = {samples[block_y], layers < 0 ? nullptr : call.layers + layers};
   const int tile = block_x * kThreads + thread;
   if (tile >= TilesOf<Tile::kPixels>(sample)) return;
-  const TileCall tile_call = {call.singles,
-                              call.blends + static_cast<ptrdiff_t>(block_y) * call.channels,
-                              call.channels, call.out_channels, call.planar};
-  Tile::Write(tile_call, sample, tile);
+  Tile::Write(call, sample, WeightsOf(call, block_y), tile);
 }
 
 template <class Tile>
@@ -241,6 +228,17 @@ void VisitChannels(const RowsKey &key, Visit &&visit) {
 }
 
 template <typename Visit>
+void VisitCopied(InType in, Visit &&visit) {
+  const auto copy = [&]<typename T>(T) {
+    visit.template operator()<AnyTile<Copied<T>, Copied<T>>>();
+  };
+  if (in == InType::kCopied1) return copy(uint8_t{});
+  if (in == InType::kCopied2) return copy(uint16_t{});
+  if (in == InType::kCopied4) return copy(uint32_t{});
+  copy(uint64_t{});
+}
+
+template <typename Visit>
 void VisitTile(const RowsKey &key, Visit &&visit) {
   switch (key.out) {
     case OutType::kFloat:
@@ -251,6 +249,8 @@ void VisitTile(const RowsKey &key, Visit &&visit) {
       return VisitChannels<uint8_t>(key, visit);
     case OutType::kInt8:
       return VisitChannels<int8_t>(key, visit);
+    case OutType::kCopied:
+      return VisitCopied(key.in, visit);
   }
 }
 

@@ -15,19 +15,21 @@ namespace dali_mix {
 struct HostBatch {
   Call call;
   const std::vector<Sample> &samples;
+  const std::vector<Layers> &layers;
   const std::vector<Single> &singles;
-  const std::vector<Blend> &blends;
+  const std::vector<double> &factors;
+  const std::vector<float> &weights;
 };
 
-// Kernel parameters may take 32,764 bytes: a batch of up to 256 images with up to 4 channels
-// travels with the launch, and nothing is uploaded.
-constexpr int kInlineSamples = 256, kInlineChannels = 4;
+// Kernel parameters may take 32,764 bytes: a batch of up to 256 RGB images without layers travels
+// with the launch, and nothing is uploaded.
+constexpr int kInlineSamples = 256, kInlineChannels = 4, kInlineWeights = 256 * 3 * 2;
 
 struct InlineBatch {
   Call call;
   Sample samples[kInlineSamples];
   Single singles[kInlineChannels];
-  Blend blends[kInlineSamples * kInlineChannels];
+  float weights[kInlineWeights];
 };
 static_assert(sizeof(InlineBatch) <= 32764, "kernel parameters are limited");
 
@@ -40,7 +42,7 @@ template <class Tile>
 __global__ void __launch_bounds__(kThreads) MixInline(const __grid_constant__ InlineBatch batch) {
   Call call = batch.call;
   call.singles = batch.singles;
-  call.blends = batch.blends;
+  call.weights = batch.weights;
   WriteTile<Tile>(call, batch.samples, blockIdx.x, blockIdx.y, threadIdx.x);
 }
 
@@ -50,7 +52,8 @@ __global__ void __launch_bounds__(kThreads) MixUploaded(const UploadedBatch batc
 }
 
 inline bool FitsInline(const HostBatch &batch) {
-  return batch.samples.size() <= kInlineSamples && batch.singles.size() <= kInlineChannels;
+  return batch.layers.empty() && batch.samples.size() <= kInlineSamples &&
+         batch.singles.size() <= kInlineChannels && batch.weights.size() <= kInlineWeights;
 }
 
 // One launch, or none where there is nothing to write. `upload(batch)` returns the batch in device
@@ -70,7 +73,7 @@ void LaunchMix(const RowsKey &key, const HostBatch &batch, cudaStream_t stream, 
     parameters.call = batch.call;
     std::copy(batch.samples.begin(), batch.samples.end(), parameters.samples);
     std::copy(batch.singles.begin(), batch.singles.end(), parameters.singles);
-    std::copy(batch.blends.begin(), batch.blends.end(), parameters.blends);
+    std::copy(batch.weights.begin(), batch.weights.end(), parameters.weights);
     MixInline<Tile><<<grid, kThreads, 0, stream>>>(parameters);
   });
 }

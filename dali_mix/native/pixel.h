@@ -1,8 +1,9 @@
 // The arithmetic of one pixel: the one truth behind the CPU loops and the CUDA kernel.
 //
-//   w = 0 inside the box, blend outside it
+//   w = 0 inside the box, blend outside it, times the mask where there is one
 //   out = fma(own, w*k, fma(partner, (1-w)*k, s)),   k = scale/std,   s = shift - mean*k
 //
+// and with more images, of weights w[0], w[1], …, fma(image 0, w[0]*k, fma(image 1, w[1]*k, …)).
 // The coefficients are computed in double and rounded once to float. Contraction is off in every
 // build, so the two fma are the only fused operations and all backends agree to the bit.
 #ifndef DALI_MIX_NATIVE_PIXEL_H_
@@ -24,6 +25,15 @@ struct Blend {
   float own, partner;
 };
 
+MIX_HD Blend BlendOf(double k, double w) {
+  return {static_cast<float>(w * k), static_cast<float>((1.0 - w) * k)};
+}
+
+// Own weight where the mask has `level`.
+MIX_HD double SoftWeight(float blend, uint8_t level) {
+  return static_cast<double>(blend) * (level / 255.0);
+}
+
 struct Normalization {
   double k, s;
 
@@ -31,10 +41,18 @@ struct Normalization {
       : k(scale / std), s(shift - mean * k) {}
 
   Single ForSingle() const { return {static_cast<float>(k), static_cast<float>(s)}; }
-  Blend ForBlend(double w) const {
-    return {static_cast<float>(w * k), static_cast<float>((1.0 - w) * k)};
-  }
+  Blend ForBlend(double w) const { return BlendOf(k, w); }
 };
+
+// A value that is copied and never computed with, as those of class maps.
+template <typename T>
+struct Copied {
+  T bits;
+};
+template <typename T>
+constexpr bool kIsCopied = false;
+template <typename T>
+constexpr bool kIsCopied<Copied<T>> = true;
 
 MIX_HD float Widen(uint8_t value) { return static_cast<float>(value); }
 MIX_HD float Widen(float value) { return value; }

@@ -1,7 +1,7 @@
 // fn.dali_mix.plan: draws the plan of a batch. Looks at the count and the shapes of the images
 // only.
 #include "arguments.h"
-#include "draw.h"
+#include "drawn.h"
 
 namespace dali_mix {
 
@@ -19,27 +19,35 @@ class PlanOp : public dali::rng::OperatorWithRng<dali::Operator<CPUBackend>> {
   void RunImpl(Workspace &ws) override;
 
  private:
+  void CheckOptions(const OpSpec &spec) const;
+  void AcquireSizes(const Workspace &ws);
   void AcquireArguments(const Workspace &ws);
   void CheckAlphaAndProb() const;
   void PairUp();
   void CheckGivenPartners() const;
+  void CheckMethods() const;
   int UnitOf(Per per, int i) const;
+  bool IsAlone(int i) const;
   DrawnSample Draw(int i) const;
   DrawnSample DrawMethod(int m, int i) const;
   Rng StreamOf(int unit, uint64_t stream) const;
+  template <typename T, typename Values>
+  void Write(Workspace &ws, int output, Values &&values) const;
 
   ArgValue<float, 1> alpha_, weights_;
   ArgValue<float> prob_, given_lam_;
-  ArgValue<int> given_partner_;
-  ArgValue<int, 1> given_box_;
+  Column<int> given_partner_, given_box_, classes_;
   CropSize crop_size_;
   std::vector<Method> methods_;
   std::vector<bool> fold_;
   Per per_, prob_per_, choose_per_;
   Pairing pairing_;
+  int images_ = 2, boxes_ = 1;
+  bool others_ = false, sequences_ = false;
 
-  std::vector<Extent> sizes_;
-  std::vector<int> partner_;
+  std::vector<Volume> sizes_;
+  std::vector<std::vector<int>> partners_;  // [images - 1][samples]
+  std::vector<DrawnSample> drawn_;
 };
 
 namespace {
@@ -65,7 +73,38 @@ Per ParsePer(const OpSpec &spec, const char *argument, bool pair_allowed) {
   return Parse<Per>(argument, name, {{"sample", Per::kSample}, {"batch", Per::kBatch}});
 }
 
+std::vector<Method> ParseMethods(const OpSpec &spec) {
+  std::vector<Method> methods;
+  for (const auto &text : spec.GetRepeatedArgument<std::string>("methods"))
+    methods.push_back(ParseMethod(text));
+  if (methods.empty()) Refuse("methods must name at least one method, got none.");
+  return methods;
+}
+
+template <typename Test>
+bool Any(const std::vector<Method> &methods, Test &&test) {
+  return std::any_of(methods.begin(), methods.end(), test);
+}
+bool MovesPartners(const std::vector<Method> &methods) {
+  return Any(methods, [](const Method &m) { return m.kind == Kind::kRicap; });
+}
+bool FitsPartners(const std::vector<Method> &methods) {
+  return Any(methods, [](const Method &m) { return m.kind == Kind::kResizeMix; });
+}
+bool DrawsFrames(const std::vector<Method> &methods) {
+  return Any(methods, [](const Method &m) { return m.DrawsFrames(); });
+}
+bool DrawsMasks(const std::vector<Method> &methods) {
+  return Any(methods, [](const Method &m) { return m.DrawsMask(); });
+}
+
 }  // namespace
+
+int CountPlanOutputs(const OpSpec &spec) {
+  const auto methods = ParseMethods(spec);
+  return 5 + MovesPartners(methods) + FitsPartners(methods) + DrawsFrames(methods) +
+         DrawsMasks(methods);
+}
 
 PlanOp::PlanOp(const OpSpec &spec)
     : Base(spec),
@@ -75,11 +114,9 @@ PlanOp::PlanOp(const OpSpec &spec)
       given_lam_("lam", spec),
       given_partner_("partner", spec),
       given_box_("box", spec),
-      crop_size_(spec) {
-  for (const auto &name : spec.GetRepeatedArgument<std::string>("methods"))
-    methods_.push_back(
-        Parse<Method>("methods", name, {{"mixup", Method::kMixUp}, {"cutmix", Method::kCutMix}}));
-  if (methods_.empty()) Refuse("methods must name at least one method, got none.");
+      classes_("classes", spec),
+      crop_size_(spec),
+      methods_(ParseMethods(spec)) {
   const auto fold = spec.GetRepeatedArgument<int>("fold");
   if (fold.size() != methods_.size())
     Refuse("fold must have one value for each of the ", methods_.size(), " methods, got ",
@@ -92,17 +129,42 @@ PlanOp::PlanOp(const OpSpec &spec)
                             {{"derange", Pairing::kDerange},
                              {"shuffle", Pairing::kShuffle},
                              {"reverse", Pairing::kReverse},
-                             {"roll", Pairing::kRoll}});
-  if (given_partner_.HasExplicitValue()) pairing_ = Pairing::kGiven;
-  if (per_ == Per::kPair && (pairing_ == Pairing::kShuffle || pairing_ == Pairing::kRoll))
+                             {"roll", Pairing::kRoll},
+                             {"same_class", Pairing::kSameClass},
+                             {"other_class", Pairing::kOtherClass},
+                             {"others", Pairing::kOthers}});
+  others_ = pairing_ == Pairing::kOthers;
+  if (given_partner_.Given()) pairing_ = Pairing::kGiven;
+  for (const Method &method : methods_) {
+    images_ = std::max(images_, method.images);
+    boxes_ = std::max(boxes_, method.boxes);
+  }
+  CheckOptions(spec);
+}
+
+void PlanOp::CheckOptions(const OpSpec &spec) const {
+  const bool pairs =
+      pairing_ == Pairing::kDerange || pairing_ == Pairing::kReverse || pairing_ == Pairing::kGiven;
+  if (per_ == Per::kPair && !pairs)
     Refuse("per=\"pair\" needs partners that pair up, got \"",
            spec.GetArgument<std::string>("pairing"),
            "\". Use \"derange\" (a random matching) or \"reverse\".");
-  if (given_box_.HasExplicitValue() && given_lam_.HasExplicitValue())
+  if (per_ == Per::kPair && images_ > 2)
+    Refuse("per=\"pair\" needs methods of two images, got one of ", images_, ".");
+  if (images_ > 2 && boxes_ > 1)
+    Refuse("methods of several boxes cannot be combined with methods of more than two images.");
+  const bool by_class = pairing_ == Pairing::kSameClass || pairing_ == Pairing::kOtherClass;
+  if (by_class && !classes_.Given())
+    Refuse("partners by class need the classes: pass labels, or classes to the operator.");
+  if (given_box_.Given() && given_lam_.HasExplicitValue())
     Refuse("box cannot be combined with lam: the box decides it.");
-  if (given_box_.HasExplicitValue() &&
-      std::find(methods_.begin(), methods_.end(), Method::kCutMix) == methods_.end())
-    Refuse("box needs a method that cuts, got only mixup. Add cutmix, or give lam.");
+  if (given_box_.Given() &&
+      !Any(methods_, [](const Method &method) { return method.kind == Kind::kCutMix; }))
+    Refuse("box needs a method that cuts, got no cutmix. Add cutmix, or give lam.");
+  if (given_partner_.Given() && others_ && FitsPartners(methods_))
+    Refuse("partner cannot be given where others are resized into the box.");
+  if (given_lam_.HasExplicitValue() && images_ > 2)
+    Refuse("lam needs methods of two images, got one of ", images_, ".");
 }
 
 void PlanOp::AcquireArguments(const Workspace &ws) {
@@ -112,9 +174,17 @@ void PlanOp::AcquireArguments(const Workspace &ws) {
   AcquireArgument(weights_, "weights", spec_, ws, count, per_method);
   AcquireArgument(prob_, "prob", spec_, ws, count);
   if (given_lam_.HasExplicitValue()) AcquireArgument(given_lam_, "lam", spec_, ws, count);
-  if (given_partner_.HasExplicitValue())
-    AcquireArgument(given_partner_, "partner", spec_, ws, count);
-  if (given_box_.HasExplicitValue()) AcquireArgument(given_box_, "box", spec_, ws, count, 4);
+  given_partner_.Acquire(ws, count);
+  given_box_.Acquire(ws, count);
+  classes_.Acquire(ws, count);
+  const auto check = [count](const char *name, const Column<int> &column, int length) {
+    if (count > 0 && column.Given() && column.Length() != length)
+      Refuse(name, " must hold ", length, length == 1 ? " value" : " values",
+             " for each sample, got ", column.Length(), ".");
+  };
+  check("partner", given_partner_, images_ - 1);
+  check("box", given_box_, 4);
+  check("classes", classes_, 1);
 }
 
 void PlanOp::CheckAlphaAndProb() const {
@@ -142,48 +212,105 @@ void PlanOp::CheckAlphaAndProb() const {
 }
 
 void PlanOp::CheckGivenPartners() const {
-  const int count = static_cast<int>(partner_.size());
-  for (int i = 0; i < count; i++)
-    if (partner_[i] < 0 || partner_[i] >= count)
-      Refuse("partner must be an index into the batch of ", count, ", got ", partner_[i],
-             " for sample ", i, ".");
+  const int count = static_cast<int>(sizes_.size());
+  for (const auto &partner : partners_)
+    for (int i = 0; i < count; i++)
+      if (partner[i] < 0 || partner[i] >= (others_ ? 2 * count : count))
+        Refuse("partner must be an index into the batch of ", count,
+               others_ ? " and the others behind it" : "", ", got ", partner[i], " for sample ", i,
+               ".");
+  const auto &partner = partners_[0];
   for (int i = 0; i < count && per_ == Per::kPair; i++)
-    if (partner_[partner_[i]] != i)
-      Refuse("per=\"pair\" needs partners that pair up, got partner ", partner_[i], " for sample ",
-             i, " and partner ", partner_[partner_[i]], " for sample ", partner_[i], ".");
+    if (partner[i] >= count || partner[partner[i]] != i)
+      Refuse("per=\"pair\" needs partners that pair up, got partner ", partner[i], " for sample ",
+             i, " and partner ", partner[i] < count ? partner[partner[i]] : -1, " for sample ",
+             partner[i], ".");
+}
+
+// Methods whose pattern must fit the size.
+void PlanOp::CheckMethods() const {
+  for (const Method &method : methods_) {
+    if (method.kind != Kind::kPatchMix) continue;
+    for (size_t i = 0; i < sizes_.size(); i++)
+      if (sizes_[i].height % method.patch_height || sizes_[i].width % method.patch_width)
+        Refuse("patch must divide the output of ", sizes_[i].height, " x ", sizes_[i].width,
+               ", got ", method.patch_height, " x ", method.patch_width, " for sample ", i, ".");
+  }
 }
 
 void PlanOp::PairUp() {
   const int count = static_cast<int>(sizes_.size());
-  partner_ = DrawPartners(count, pairing_, per_, StreamOf(0, kPairs));
-  if (pairing_ != Pairing::kGiven) return;
-  for (int i = 0; i < count; i++) partner_[i] = given_partner_[i].data[0];
-  CheckGivenPartners();
+  partners_.clear();
+  for (int k = 0; k + 1 < images_; k++) {
+    const uint64_t stream = k == 0 ? kPairs : kMorePairs + k;
+    partners_.push_back(DrawPartners(count, pairing_, per_, StreamOf(0, stream)));
+    auto &partner = partners_.back();
+    if (k > 0 && pairing_ == Pairing::kOthers) {
+      // The first partner is the one across; further ones are any.
+      partner = DrawPartners(count, Pairing::kDerange, per_, StreamOf(0, stream));
+      for (int &index : partner) index += count;
+    }
+    if (k > 0 && (pairing_ == Pairing::kReverse || pairing_ == Pairing::kRoll))
+      partner = DrawPartners(count, Pairing::kDerange, per_, StreamOf(0, stream));
+    if (pairing_ == Pairing::kSameClass || pairing_ == Pairing::kOtherClass) {
+      std::vector<int> classes(count);
+      for (int i = 0; i < count; i++) classes[i] = classes_[i][0];
+      for (int i = 0; i < count; i++)
+        partner[i] = DrawByClass(classes, i, pairing_ == Pairing::kSameClass, StreamOf(i, stream));
+    }
+    if (pairing_ == Pairing::kGiven)
+      for (int i = 0; i < count; i++) partner[i] = given_partner_[i][k];
+  }
+  if (pairing_ == Pairing::kGiven) CheckGivenPartners();
 }
 
-bool PlanOp::SetupImpl(std::vector<dali::OutputDesc> &outputs, const Workspace &ws) {
+void PlanOp::AcquireSizes(const Workspace &ws) {
   const bool has_input = ws.NumInput() > 0;
   const int count = has_input ? ws.GetInputBatchSize(0) : ws.GetRequestedBatchSize(0);
-  sizes_.assign(count, Extent{});
+  sizes_.assign(count, Volume{});
   crop_size_.Acquire(spec_, ws, count);
   if (!crop_size_.Given() && !has_input)
     Refuse("plan needs images or a size: pass one of the two.");
+  const dali::TensorLayout layout = has_input ? ws.GetInputLayout(0) : dali::TensorLayout();
+  const int axis = std::max(layout.find('F'), layout.find('D'));
+  sequences_ = axis >= 0;
   for (int i = 0; i < count; i++) {
-    const Extent image =
-        crop_size_.Given() ? Extent{} : ExtentOf(ws.GetInputShape(0)[i], ws.GetInputLayout(0));
-    sizes_[i] = crop_size_(i, image);
+    const Extent image = crop_size_.Given() ? Extent{} : ExtentOf(ws.GetInputShape(0)[i], layout);
+    const auto [height, width] = crop_size_(i, image);
+    const int frames = sequences_ ? static_cast<int>(ws.GetInputShape(0)[i][axis]) : 1;
+    sizes_[i] = {frames, height, width};
   }
+}
+
+bool PlanOp::SetupImpl(std::vector<dali::OutputDesc> &outputs, const Workspace &ws) {
+  AcquireSizes(ws);
   AcquireArguments(ws);
   CheckAlphaAndProb();
-  const auto scalars = dali::uniform_list_shape(count, dali::TensorShape<>{});
-  const auto vectors = [count](int64_t length) {
-    return dali::uniform_list_shape(count, dali::TensorShape<>{length});
+  CheckMethods();
+  PairUp();
+  const int count = static_cast<int>(sizes_.size());
+  drawn_.assign(count, DrawnSample{});
+  for (int i = 0; i < count; i++) drawn_[i] = Draw(i);
+
+  const auto shaped = [count](dali::TensorShape<> shape, dali::DALIDataType type) {
+    return dali::OutputDesc{dali::uniform_list_shape(count, shape), type};
   };
-  outputs = {{scalars, DALI_INT32},
-             {scalars, DALI_FLOAT},
-             {vectors(4), DALI_INT32},
-             {scalars, DALI_FLOAT},
-             {vectors(2), DALI_INT32}};
+  const bool many = images_ > 2;
+  const dali::TensorShape<> scalar, images = {images_}, partners = {images_ - 1};
+  const int boxes = many ? images_ - 1 : boxes_;
+  outputs = {shaped(many ? partners : scalar, DALI_INT32),
+             shaped(many ? images : scalar, DALI_FLOAT),
+             shaped(boxes > 1 ? dali::TensorShape<>{boxes, 4} : dali::TensorShape<>{4}, DALI_INT32),
+             shaped(many ? images : scalar, DALI_FLOAT), shaped({sequences_ ? 3 : 2}, DALI_INT32)};
+  if (MovesPartners(methods_)) outputs.push_back(shaped({images_ - 1, 2}, DALI_INT32));
+  if (FitsPartners(methods_)) outputs.push_back(shaped({2}, DALI_INT32));
+  if (DrawsFrames(methods_)) outputs.push_back(shaped({2}, DALI_INT32));
+  if (DrawsMasks(methods_)) {
+    dali::TensorListShape<> masks(count, 2);
+    for (int i = 0; i < count; i++)
+      masks.set_tensor_shape(i, dali::TensorShape<2>{drawn_[i].mask.height, drawn_[i].mask.width});
+    outputs.push_back({masks, DALI_UINT8});
+  }
   return true;
 }
 
@@ -196,62 +323,79 @@ Rng PlanOp::StreamOf(int unit, uint64_t stream) const {
 // The sample whose random numbers decide for sample i.
 int PlanOp::UnitOf(Per per, int i) const {
   if (per == Per::kBatch) return 0;
-  return per_ == Per::kPair ? std::min(i, partner_[i]) : i;
+  return per_ == Per::kPair ? std::min(i, partners_[0][i]) : i;
+}
+
+// Whether sample i has no partner but itself.
+bool PlanOp::IsAlone(int i) const {
+  return std::all_of(partners_.begin(), partners_.end(),
+                     [i](const std::vector<int> &partner) { return partner[i] == i; });
 }
 
 DrawnSample PlanOp::DrawMethod(int m, int i) const {
+  const Method &method = methods_[m];
   const int unit = UnitOf(per_, i);
-  const float lam = given_lam_.HasExplicitValue()
-                        ? given_lam_[i].data[0]
-                        : DrawLam(alpha_[unit].data[m], fold_[m], StreamOf(unit, kMethod + 2 * m));
-  const auto [height, width] = sizes_[i];
-  switch (methods_[m]) {
-    case Method::kMixUp:
-      return {lam, Box{}, lam};
-    case Method::kCutMix:
-      break;
-  }
-  Box box;
-  if (given_box_.HasExplicitValue()) {
-    const int *b = given_box_[i].data;
+  const double alpha = alpha_[unit].data[m];
+  if (alpha == 0 && !given_lam_.HasExplicitValue() && !given_box_.Given()) return {};
+  if (given_box_.Given() && method.kind == Kind::kCutMix) {
+    const int *b = given_box_[i];
     if (b[0] > b[2] || b[1] > b[3])
       Refuse("box must be (y0, x0, y1, x1) with y0 <= y1 and x0 <= x1, got (", b[0], ", ", b[1],
              ", ", b[2], ", ", b[3], ") for sample ", i, ".");
-    box = {std::max(b[0], 0), std::max(b[1], 0), std::min(b[2], height), std::min(b[3], width)};
-    if (box.Empty()) box = Box{};
-  } else {
-    box = DrawBox(lam, height, width, StreamOf(unit, kMethod + 2 * m + 1));
+    return TakeBox({b[0], b[1], b[2], b[3]}, sizes_[i]);
   }
-  return {1.0f, box, CountLam(box, height, width)};
+  Rng weight = StreamOf(unit, kMethod + 2 * m);
+  double share = 1;
+  if (method.kind == Kind::kResizeMix) {
+    // Its side is drawn, not its share.
+    share = Uniform(weight, method.scope.low, method.scope.high);
+    if (given_lam_.HasExplicitValue()) share = std::sqrt(1.0 - given_lam_[i].data[0]);
+  } else if (given_lam_.HasExplicitValue()) {
+    share = given_lam_[i].data[0];
+  } else if (alpha > 0) {
+    share = DrawShare(alpha, fold_[m], weight);
+  }
+  return DrawSample(method, share, fold_[m], alpha, sizes_[i],
+                    {weight, StreamOf(unit, kMethod + 2 * m + 1)});
 }
 
 DrawnSample PlanOp::Draw(int i) const {
-  if (partner_[i] == i) return {};  // mixed with itself is itself
+  if (IsAlone(i)) return {};  // mixed with itself is itself
   const int prob_unit = UnitOf(prob_per_, i), choice_unit = UnitOf(choose_per_, i);
   Rng prob_rng = StreamOf(prob_unit, kProb), choice_rng = StreamOf(choice_unit, kChoice);
   if (!(Uniform(prob_rng) < prob_[prob_unit].data[0])) return {};
   const int m =
       Choose(weights_[choice_unit].data, static_cast<int>(methods_.size()), Uniform(choice_rng));
-  return DrawMethod(m, i);
+  DrawnSample drawn = DrawMethod(m, i);
+  return drawn.lam[0] < 1.0f ? std::move(drawn) : DrawnSample{};
+}
+
+// `values(i)`: where those of sample i are.
+template <typename T, typename Values>
+void PlanOp::Write(Workspace &ws, int output, Values &&values) const {
+  auto &tensors = ws.Output<CPUBackend>(output);
+  for (int i = 0; i < tensors.num_samples(); i++)
+    std::copy_n(values(i), tensors.shape()[i].num_elements(), tensors.mutable_tensor<T>(i));
 }
 
 void PlanOp::RunImpl(Workspace &ws) {
-  PairUp();
-  auto &partner = ws.Output<CPUBackend>(0), &blend = ws.Output<CPUBackend>(1),
-       &box = ws.Output<CPUBackend>(2), &lam = ws.Output<CPUBackend>(3),
-       &size = ws.Output<CPUBackend>(4);
-  for (int i = 0; i < static_cast<int>(sizes_.size()); i++) {
-    const DrawnSample drawn = Draw(i);
-    const bool mixed = drawn.lam < 1.0f;
-    *partner.mutable_tensor<int>(i) = mixed ? partner_[i] : i;
-    *blend.mutable_tensor<float>(i) = drawn.blend;
-    *lam.mutable_tensor<float>(i) = drawn.lam;
-    const Box &b = drawn.box;
-    const int corners[4] = {b.y0, b.x0, b.y1, b.x1};
-    std::copy(corners, corners + 4, box.mutable_tensor<int>(i));
-    size.mutable_tensor<int>(i)[0] = sizes_[i].height;
-    size.mutable_tensor<int>(i)[1] = sizes_[i].width;
-  }
+  std::vector<std::vector<int>> partners(sizes_.size());
+  for (size_t i = 0; i < sizes_.size(); i++)
+    for (const auto &partner : partners_)
+      partners[i].push_back(drawn_[i].lam[0] < 1.0f ? partner[i] : static_cast<int>(i));
+  Write<int>(ws, 0, [&](int i) { return partners[i].data(); });
+  Write<float>(ws, 1, [&](int i) { return drawn_[i].weights; });
+  Write<int>(ws, 2, [&](int i) { return &drawn_[i].boxes[0].y0; });
+  Write<float>(ws, 3, [&](int i) { return drawn_[i].lam; });
+  Write<int>(ws, 4, [&](int i) { return &sizes_[i].frames + (sequences_ ? 0 : 1); });
+  int output = 5;
+  if (MovesPartners(methods_))
+    Write<int>(ws, output++, [&](int i) { return &drawn_[i].offsets[0][0]; });
+  if (FitsPartners(methods_)) Write<int>(ws, output++, [&](int i) { return drawn_[i].fit; });
+  if (DrawsFrames(methods_))
+    Write<int>(ws, output++, [&](int i) { return &drawn_[i].first_frame; });
+  if (DrawsMasks(methods_))
+    Write<uint8_t>(ws, output, [&](int i) { return drawn_[i].mask.values.data(); });
 }
 
 }  // namespace dali_mix

@@ -8,17 +8,22 @@
 
 namespace dali_mix {
 
-enum class InType { kUint8, kFloat, kHalf };
-enum class OutType { kFloat, kHalf, kUint8, kInt8 };
+// Copied values have 1, 2, 4 or 8 bytes; nothing is computed with them.
+enum class InType { kUint8, kFloat, kHalf, kCopied1, kCopied2, kCopied4, kCopied8 };
+inline int SizeOf(InType type) {
+  constexpr int kSizes[] = {1, 4, 2, 1, 2, 4, 8};
+  return kSizes[static_cast<int>(type)];
+}
+enum class OutType { kFloat, kHalf, kUint8, kInt8, kCopied };
 
 // Where the bytes of one input image begin and end: vector loads may run over within it.
 struct Bytes {
   const uint8_t *begin, *end;
 };
 
-struct CpuSample : Sample {
-  Bytes own_bytes, partner_bytes;
-  int index;  // in the batch: the row of Call::blends
+struct CpuSample : Layered {
+  const Bytes *bytes;  // [images]
+  int index;           // in the batch: the row of Call::weights
 };
 
 // Writes rows [y_begin, y_end) of one output image.

@@ -10,6 +10,7 @@ namespace dali_mix {
 namespace avx2 {
 
 #include "rows_generic.h"
+#include "rows_pattern.h"
 
 struct V {
   static constexpr int kLanes = 2, kFloats = 8;
@@ -48,12 +49,12 @@ struct V {
   MIX_HD static F Load(const float *values) { return _mm256_load_ps(values); }
   MIX_HD static F Fma(F a, F b, F c) { return _mm256_fmadd_ps(a, b, c); }
 
-  // `in` where begin <= index < end, else `out`.
-  MIX_HD static F Select(const int *index, int begin, int end, F in, F out) {
+  // `in` where the bit of the index is 1, else `out`.
+  MIX_HD static F Select(const int *index, uint32_t bits, F in, F out) {
     const __m256i i = _mm256_load_si256(reinterpret_cast<const __m256i *>(index));
-    const __m256i outside = _mm256_or_si256(_mm256_cmpgt_epi32(_mm256_set1_epi32(begin), i),
-                                            _mm256_cmpgt_epi32(i, _mm256_set1_epi32(end - 1)));
-    return _mm256_blendv_ps(in, out, _mm256_castsi256_ps(outside));
+    const __m256i high = _mm256_sub_epi32(_mm256_set1_epi32(31), i);
+    const __m256i sign = _mm256_sllv_epi32(_mm256_set1_epi32(static_cast<int>(bits)), high);
+    return _mm256_blendv_ps(out, in, _mm256_castsi256_ps(sign));
   }
 
   template <bool kStream>

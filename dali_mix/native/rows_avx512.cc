@@ -16,6 +16,7 @@ namespace dali_mix {
 namespace avx512 {
 
 #include "rows_generic.h"
+#include "rows_pattern.h"
 
 struct V {
   static constexpr int kLanes = 4, kFloats = 16;
@@ -49,11 +50,10 @@ struct V {
   MIX_HD static F Load(const float *values) { return _mm512_load_ps(values); }
   MIX_HD static F Fma(F a, F b, F c) { return _mm512_fmadd_ps(a, b, c); }
 
-  // `in` where begin <= index < end, else `out`.
-  MIX_HD static F Select(const int *index, int begin, int end, F in, F out) {
-    const __m512i i = _mm512_load_si512(index);
-    const __mmask16 inside = _mm512_cmpge_epi32_mask(i, _mm512_set1_epi32(begin)) &
-                             _mm512_cmplt_epi32_mask(i, _mm512_set1_epi32(end));
+  // `in` where the bit of the index is 1, else `out`.
+  MIX_HD static F Select(const int *index, uint32_t bits, F in, F out) {
+    const __m512i bit = _mm512_sllv_epi32(_mm512_set1_epi32(1), _mm512_load_si512(index));
+    const __mmask16 inside = _mm512_test_epi32_mask(_mm512_set1_epi32(static_cast<int>(bits)), bit);
     return _mm512_mask_blend_ps(inside, out, in);
   }
 

@@ -1,4 +1,4 @@
-// Blocks of pixels: windows to floats to one store run. Included by each rows_*.cc inside its own
+// Blocks of pixels: windows to floats to one store run. Included by each rows_*.cc inside its base
 // namespace, after rows_windows.h.
 
 // Calls f(0) … f(count - 1), each argument known at compile time: arrays so indexed stay in
@@ -11,9 +11,9 @@ MIX_HD void Unroll(F &&f) {
   }(std::make_integer_sequence<int, kCount>{});
 }
 
-// What shows in a block: one image, both, or the partner between the edges of a cut and what `own`
-// and `partner` weigh elsewhere.
-enum class Block { kOne, kBoth, kCut };
+// What shows in a block: one image; a blend; or the inset image where bits are 1, and where they
+// are 0 what `base` and `inset` weigh.
+enum class Block { kOne, kBlend, kBits };
 
 // Coefficients laid out like the floats of a group.
 template <int kVectors>
@@ -21,21 +21,21 @@ struct Coefficients {
   struct Lanes {
     alignas(64) float of[kVectors][V::kFloats];
   };
-  // `k`, `s`: one image shows. `own`, `partner`: weights outside the box, whatever shows there.
-  Lanes k, s, own, partner;
+  // `k`, `s`: one image shows. `base`, `inset`: weights of both where bits are 0.
+  Lanes k, s, base, inset;
 };
 
 // Those of one vector, in registers.
 template <Block kBlock>
 struct Weights {
-  typename V::F k, s, own, partner;
+  typename V::F k, s, base, inset;
 
   template <class Lanes>
   MIX_HD Weights(const Lanes &lanes, int v) : s(V::Load(lanes.s.of[v])) {
-    if constexpr (kBlock != Block::kBoth) k = V::Load(lanes.k.of[v]);
+    if constexpr (kBlock != Block::kBlend) k = V::Load(lanes.k.of[v]);
     if constexpr (kBlock != Block::kOne) {
-      own = V::Load(lanes.own.of[v]);
-      partner = V::Load(lanes.partner.of[v]);
+      base = V::Load(lanes.base.of[v]);
+      inset = V::Load(lanes.inset.of[v]);
     }
   }
   Weights() = default;
@@ -49,23 +49,22 @@ class Blocks {
   static constexpr int kGroups = V::kGroups;            // per block
   static constexpr int kPixels = kGroups * V::kFloats;  // per block
 
-  // `count` blocks. Where one image shows, it is `partner`. The cut is that of the first block.
+  // `count` blocks. Where one image shows, it is `inset`. `bits`: those of one block.
   template <Block kBlock, bool kStream>
-  static void Write(Cursor<G> own, Cursor<G> partner, Out *out, ptrdiff_t plane, const Lanes &lanes,
-                    Cut cut, int count) {
+  static void Write(Cursor<G> base, Cursor<G> inset, Out *out, ptrdiff_t plane, const Lanes &lanes,
+                    uint64_t bits, int count) {
     // Interleaved: the compiler could not know that the stores leave the coefficients alone.
     Weights<kBlock> weights[kPlanar ? 1 : G::kVectors];
     if constexpr (!kPlanar)
       Unroll<G::kVectors>([&](auto v) MIX_INLINE { weights[v] = Weights<kBlock>(lanes, v); });
     for (; count > 0; count--) {
       if constexpr (kPlanar)
-        WritePlanar<kBlock, kStream>(own, partner, out, plane, lanes, cut);
+        WritePlanar<kBlock, kStream>(base, inset, out, plane, lanes, bits);
       else
-        WriteInterleaved<kBlock, kStream>(own, partner, out, weights, cut);
-      own.SkipGroups(kGroups);
-      partner.SkipGroups(kGroups);
+        WriteInterleaved<kBlock, kStream>(base, inset, out, weights, bits);
+      base.SkipGroups(kGroups);
+      inset.SkipGroups(kGroups);
       out += kPixels * (kPlanar ? 1 : kOut);
-      cut = {cut.begin - kPixels, cut.end - kPixels};
     }
   }
 
@@ -74,47 +73,47 @@ class Blocks {
 
   // The windows of all groups stay in registers while one channel after the other is picked.
   template <Block kBlock, bool kStream>
-  MIX_HD static void WritePlanar(const Cursor<G> &own, const Cursor<G> &partner, Out *out,
-                                 ptrdiff_t plane, const Lanes &lanes, Cut cut) {
+  MIX_HD static void WritePlanar(const Cursor<G> &base, const Cursor<G> &inset, Out *out,
+                                 ptrdiff_t plane, const Lanes &lanes, uint64_t bits) {
     typename V::Window a[kGroups] = {}, b[kGroups];
     Unroll<kGroups>([&](auto g) MIX_INLINE {
-      if constexpr (kBlock != Block::kOne) a[g] = own.template Window<0>(g);
-      b[g] = partner.template Window<0>(g);
+      if constexpr (kBlock != Block::kOne) a[g] = base.template Window<0>(g);
+      b[g] = inset.template Window<0>(g);
     });
     Unroll<G::kVectors>([&](auto v) MIX_INLINE {
       const Weights<kBlock> weights(lanes, v);
       F run[kGroups];
       Unroll<kGroups>([&](auto g) MIX_INLINE {
         F x = {};
-        if constexpr (kBlock != Block::kOne) x = V::Pick(a[g], own.picks->bytes[v]);
-        run[g] = Value<kBlock, v>(x, V::Pick(b[g], partner.picks->bytes[v]), weights, cut, g);
+        if constexpr (kBlock != Block::kOne) x = V::Pick(a[g], base.picks->bytes[v]);
+        run[g] = Value<kBlock, v>(x, V::Pick(b[g], inset.picks->bytes[v]), weights, bits, g);
       });
       V::template Store<kStream>(out + v * plane, run);
     });
   }
 
   template <Block kBlock, bool kStream>
-  MIX_HD static void WriteInterleaved(const Cursor<G> &own, const Cursor<G> &partner, Out *out,
-                                      const Weights<kBlock> (&weights)[G::kVectors], Cut cut) {
+  MIX_HD static void WriteInterleaved(const Cursor<G> &base, const Cursor<G> &inset, Out *out,
+                                      const Weights<kBlock> (&weights)[G::kVectors],
+                                      uint64_t bits) {
     F run[kGroups];
     Unroll<G::kVectors * kGroups>([&](auto n) MIX_INLINE {
       constexpr int v = n % G::kVectors, group = n / G::kVectors;
       F x = {};
-      if constexpr (kBlock != Block::kOne) x = own.template Floats<v>(group);
+      if constexpr (kBlock != Block::kOne) x = base.template Floats<v>(group);
       run[n % kGroups] =
-          Value<kBlock, v>(x, partner.template Floats<v>(group), weights[v], cut, group);
+          Value<kBlock, v>(x, inset.template Floats<v>(group), weights[v], bits, group);
       if constexpr (n % kGroups == kGroups - 1)
         V::template Store<kStream>(out + (n - n % kGroups) * V::kFloats, run);
     });
   }
 
   template <Block kBlock, int kVector>
-  MIX_HD static F Value(F own, F partner, const Weights<kBlock> &weights, Cut cut, int group) {
-    if constexpr (kBlock == Block::kOne) return V::Fma(partner, weights.k, weights.s);
-    const F both = V::Fma(own, weights.own, V::Fma(partner, weights.partner, weights.s));
-    if constexpr (kBlock == Block::kBoth) return both;
-    const int x = group * V::kFloats;
-    return V::Select(G::kPixels.index[kVector], cut.begin - x, cut.end - x,
-                     V::Fma(partner, weights.k, weights.s), both);
+  MIX_HD static F Value(F base, F inset, const Weights<kBlock> &weights, uint64_t bits, int group) {
+    if constexpr (kBlock == Block::kOne) return V::Fma(inset, weights.k, weights.s);
+    const F both = V::Fma(base, weights.base, V::Fma(inset, weights.inset, weights.s));
+    if constexpr (kBlock == Block::kBlend) return both;
+    return V::Select(G::kPixels.index[kVector], static_cast<uint32_t>(bits >> group * V::kFloats),
+                     V::Fma(inset, weights.k, weights.s), both);
   }
 };

@@ -43,43 +43,67 @@ inline void OutsideRun(const Run<In, Out> &run, Shows shows, Single single, Blen
       return SingleRun(run, run.own, run.own_step, single, begin, end);
     case Shows::kPartner:
       return SingleRun(run, run.partner, run.partner_step, single, begin, end);
-    case Shows::kBoth:
+    case Shows::kBlend:
       return BlendRun(run, blend, single.s, begin, end);
   }
 }
 
-template <typename In>
-inline const In *RowOf(const Source &source, int y, int channel) {
-  return static_cast<const In *>(source.origin) + static_cast<ptrdiff_t>(y) * source.row +
-         static_cast<ptrdiff_t>(channel) * source.channel;
+// Where a row of the output lies.
+template <typename Out>
+struct OutRow {
+  Out *row;
+  ptrdiff_t step, channel;  // from one pixel, one channel to the next
+
+  OutRow(const Call &call, const Layered &sample, int y)
+      : row(static_cast<Out *>(sample.out) +
+            static_cast<ptrdiff_t>(y) * sample.width * (call.planar ? 1 : call.out_channels)),
+        step(call.planar ? 1 : call.out_channels),
+        channel(call.planar ? sample.plane : 1) {}
+  Out *At(int x, int c) const { return row + x * step + c * channel; }
+};
+
+// Columns [begin, end) of a row by the definition, pixel by pixel.
+template <typename In, typename Out>
+inline void WritePixels(const Call &call, const CpuSample &sample, int y, int begin, int end) {
+  const OutRow<Out> out(call, sample, y);
+  const float *weights = WeightsOf(call, sample.index);
+  for (int x = begin; x < end; x++) {
+    const Shown shown = ShownAt(sample, y, x);
+    for (int c = 0; c < call.out_channels; c++)
+      *out.At(x, c) =
+          c < call.channels ? MixPixel<In, Out>(call, sample, weights, shown, y, x, c) : Out{};
+  }
+}
+
+// Copied values, and samples with layers.
+template <typename In, typename Out>
+void PixelRows(const Call &call, const CpuSample &sample, int y_begin, int y_end) {
+  for (int y = y_begin; y < y_end; y++) WritePixels<In, Out>(call, sample, y, 0, sample.width);
 }
 
 template <typename In, typename Out>
 void GenericRows(const Call &call, const CpuSample &sample, int y_begin, int y_end) {
-  const ptrdiff_t width = sample.width;
-  const ptrdiff_t out_row = call.planar ? width : width * call.out_channels;
-  const ptrdiff_t out_channel = call.planar ? width * sample.height : 1;
-  const int out_step = call.planar ? 1 : call.out_channels;
-  const Blend *blends = call.blends + static_cast<ptrdiff_t>(sample.index) * call.channels;
+  if (sample.more) return PixelRows<In, Out>(call, sample, y_begin, y_end);
+  const float *weights = WeightsOf(call, sample.index);
   for (int y = y_begin; y < y_end; y++) {
+    const OutRow<Out> out(call, sample, y);
     const Cut cut = CutOfRow(sample, y);
     for (int c = 0; c < call.out_channels; c++) {
-      Out *out = static_cast<Out *>(sample.out) + y * out_row + c * out_channel;
       if (c >= call.channels) {
-        for (int x = 0; x < sample.width; x++)
-          out[static_cast<ptrdiff_t>(x) * out_step] = Narrow<Out>(0.0f);
+        for (int x = 0; x < sample.width; x++) *out.At(x, c) = Out{};
         continue;
       }
-      const Run<In, Out> run = {RowOf<In>(sample.own, y, c),
-                                RowOf<In>(sample.partner, y, c),
+      const Run<In, Out> run = {PixelAt<In>(sample.own, y, 0, c),
+                                PixelAt<In>(sample.partner, y, 0, c),
                                 sample.own.column,
                                 sample.partner.column,
-                                out,
-                                out_step};
+                                out.At(0, c),
+                                static_cast<int>(out.step)};
       const Single single = call.singles[c];
-      OutsideRun(run, sample.outside, single, blends[c], 0, cut.begin);
+      const Blend blend = {weights[c * call.images], weights[c * call.images + 1]};
+      OutsideRun(run, sample.outside, single, blend, 0, cut.begin);
       SingleRun(run, run.partner, run.partner_step, single, cut.begin, cut.end);
-      OutsideRun(run, sample.outside, single, blends[c], cut.end, sample.width);
+      OutsideRun(run, sample.outside, single, blend, cut.end, sample.width);
     }
   }
 }
@@ -95,6 +119,8 @@ RowsFn SelectGeneric(OutType out) {
       return GenericRows<In, uint8_t>;
     case OutType::kInt8:
       return GenericRows<In, int8_t>;
+    case OutType::kCopied:
+      return nullptr;
   }
   return nullptr;
 }
@@ -107,6 +133,14 @@ inline RowsFn SelectGeneric(const RowsKey &key) {
       return SelectGeneric<float>(key.out);
     case InType::kHalf:
       return SelectGeneric<Half>(key.out);
+    case InType::kCopied1:
+      return PixelRows<Copied<uint8_t>, Copied<uint8_t>>;
+    case InType::kCopied2:
+      return PixelRows<Copied<uint16_t>, Copied<uint16_t>>;
+    case InType::kCopied4:
+      return PixelRows<Copied<uint32_t>, Copied<uint32_t>>;
+    case InType::kCopied8:
+      return PixelRows<Copied<uint64_t>, Copied<uint64_t>>;
   }
   return nullptr;
 }

@@ -1,6 +1,12 @@
 // The schemas of both operators: their text is the manual that help() shows.
 #include "dali/pipeline/operator/op_schema.h"
 
+namespace dali_mix {
+
+int CountPlanOutputs(const dali::OpSpec &spec);
+
+}  // namespace dali_mix
+
 namespace dali {
 
 DALI_SCHEMA(dali_mix__CropSize)
@@ -28,27 +34,37 @@ their pixels, so GPU images cost no synchronization. Its outputs, one sample for
   own partner.
 * ``blend`` (float, scalar): weight of the own image outside the box.
 * ``box`` (int32, 4 values): ``(y0, x0, y1, x1)`` in output pixels, half-open, where the partner
-  shows. All zero: no box.
+  shows. All zero: no box. Shape (n, 4) where a method draws n boxes.
 * ``lam`` (float, scalar): weight of the own label, in [0, 1]; the exact share of own pixels.
-* ``size`` (int32, 2 values): height and width of the output that the plan is for.
+* ``size`` (int32): height and width of the output that the plan is for, for sequences with the
+  number of frames before them.
+
+With a method that mixes K > 2 images these are K - 1 partners, K weights, K - 1 boxes, one for each
+partner, and K shares, the own first. Then follow, if a method draws them, in this order:
+
+* ``offset`` (int32, (K - 1, 2)): which pixels of a partner show in its box, relative to the place.
+* ``fit`` (int32, 2 values): height and width that the whole partner is to be resized to, those of
+  the box; (0, 0): it shows as it is.
+* ``frames`` (int32, 2 values): ``(begin, end)`` of the frames that have the box.
+* ``mask`` (uint8, (H, W)): own weight in 1/255, for pixels or cells; (0, 0): none.
 
 The plan is a pure function of the random state, the batch size, the sizes and the arguments: the
 same on every machine and for every number of threads. A batch of one is left unmixed.
 
-Methods:
-
-* ``mixup`` (Zhang et al. 2018): ``blend = lam``, drawn from ``Beta(alpha, alpha)``.
-* ``cutmix`` (Yun et al. 2019): a box with sides ``sqrt(1 - t)`` of the image's, rounded down, with
-  t from ``Beta(alpha, alpha)``; its centre is uniform over the pixels, and it is clipped to the
-  image. ``lam`` is counted after clipping.)")
+What the methods draw is said by the classes of these names in ``dali_mix``.)")
     .NumInput(0, 1)
     .NumOutput(5)
+    .OutputFn(dali_mix::CountPlanOutputs)
     .InputDox(0, "images", "TensorList",
               "Images whose number and sizes the plan is for. Only their shapes are read, so they "
               "may be on the GPU. Optional when `crop` or `crop_h` and `crop_w` give the size.")
     .InputDevice(0, InputDevice::Metadata)
     .AddOptionalArg<std::string>(
-        "methods", "One or several of ``\"mixup\"``, ``\"cutmix\"``; each sample takes one.",
+        "methods",
+        "One or several of ``\"mixup\"``, ``\"cutmix\"``, ``\"resizemix\"``, ``\"patchmix\"``, "
+        "``\"gridmix\"``, ``\"fmix\"``, ``\"smoothmix\"``, ``\"multimix\"``, ``\"ricap\"``, each "
+        "with "
+        "its options behind it, as ``\"cutmix place=inside boxes=2\"``; each sample takes one.",
         std::vector<std::string>{"mixup"})
     .AddOptionalArg<float>(
         "alpha",
@@ -80,11 +96,19 @@ Methods:
         "pairing",
         "How partners are drawn: ``\"derange\"`` (a uniform permutation without fixed points), "
         "``\"shuffle\"`` (with fixed points, which stay unmixed), ``\"reverse\"`` (the batch "
-        "backwards, as timm) or ``\"roll\"`` (the image before, as torchvision).",
+        "backwards, as timm), ``\"roll\"`` (the image before, as torchvision), ``\"same_class\"`` "
+        "and "
+        "``\"other_class\"`` (any such sample; unmixed where there is none), or ``\"others\"`` "
+        "(the "
+        "image across, in the other batch that ``apply`` is given).",
         "derange")
-    .AddOptionalArg<int>("partner",
-                         "Given partners, not drawn: an index into the batch for each sample.",
-                         nullptr, true)
+    .AddOptionalArg<std::vector<int>>(
+        "partner",
+        "Given partners, not drawn: an index into the batch for each sample, or into the others "
+        "behind it; with K images in one sample K - 1 of them.",
+        nullptr, true)
+    .AddOptionalArg<std::vector<int>>("classes", "Class of each sample, for partners by class.",
+                                      nullptr, true)
     .AddOptionalArg<float>("lam",
                            "Given weight, not drawn: mixup's weight of the own image, or the share "
                            "that the box of cutmix leaves it before clipping; in [0, 1].",
@@ -119,27 +143,59 @@ not written to; the two of a pair must have equal shapes after cropping.
 The operator is deterministic; ``plan`` makes its `partner`, `blend`, `box` and `size`, and so can
 any other operator or the user. uint8 images with 1, 3 or 4 interleaved channels, and uint8 planes
 that stay planes, take vector code; everything else is right but slower.)")
-    .NumInput(1)
+    .NumInput(1, 4)
     .NumOutput(1)
     .InputDox(0, "images", "TensorList of uint8, float or float16",
-              "Batch of images with equal numbers of channels.")
-    .InputLayout(0, {"HWC", "CHW"})
-    .AddOptionalArg<int>("partner",
-                         "Index, in the batch, of the image mixed in. Default: none, each image is "
-                         "its own partner and stays unmixed.",
-                         nullptr, true)
-    .AddOptionalArg<float>("blend", "Weight, in [0, 1], of the own image outside the box.", 1.0f,
-                           true)
+              "Batch of images with equal numbers of channels, or of videos or volumes.")
+    .InputLayout(0, {"HWC", "CHW", "FHWC", "FCHW", "CFHW", "DHWC", "DCHW", "CDHW", "HW"})
+    .InputDox(1, "second", "TensorList", "What `inputs` names first.")
+    .InputDox(2, "third", "TensorList", "What `inputs` names second.")
+    .InputDox(3, "fourth", "TensorList", "What `inputs` names third.")
+    .AddOptionalArg<std::string>(
+        "inputs",
+        "Names of the inputs after the images: ``\"others\"``, images with the indices behind "
+        "those "
+        "of the batch, cropped and mirrored as those; ``\"fitted\"``, images of the size of the "
+        "box, "
+        "for samples that `fit`; ``\"mask\"``, uint8 of shape (H, W), the own weight in 1/255, "
+        "which "
+        "multiplies `blend`, for whole images or for cells; of shape (0, 0): none.",
+        std::vector<std::string>{})
+    .AddOptionalArg<std::vector<int>>(
+        "partner",
+        "Index, in the batch, of the image mixed in; or several, with as many boxes and one more "
+        "weight. Default: none, each image is its own partner and stays unmixed.",
+        nullptr, true)
+    .AddOptionalArg<float>(
+        "blend",
+        "Weight, in [0, 1], of the own image outside the box; with several partners, weights of "
+        "all images, own first, that sum to 1.",
+        std::vector<float>{1.0f}, true)
     .AddOptionalArg<int>(
         "box",
         "Where the partner shows: ``(y0, x0, y1, x1)`` in output pixels, half-open, inside the "
-        "output. All zero: no box.",
+        "output; several boxes of one partner, or one for each partner, where later ones cover "
+        "earlier ones. All zero: no box.",
         std::vector<int>{0, 0, 0, 0}, true)
     .AddOptionalArg<std::vector<int>>(
         "size",
-        "Height and width that the plan was drawn for. Where given, another output size is an "
-        "error.",
+        "Height and width, or frames, height and width, that the plan was drawn for. Where given, "
+        "another output size is an error.",
         nullptr, true)
+    .AddOptionalArg<std::vector<int>>(
+        "fit", "Where nonzero, the box shows the image of ``fitted``, from its first pixel.",
+        nullptr, true)
+    .AddOptionalArg<std::vector<int>>(
+        "offset",
+        "For each partner ``(y, x)``: which of its pixels shows in its box, relative to the place.",
+        nullptr, true)
+    .AddOptionalArg<std::vector<int>>(
+        "frames", "``(begin, end)`` of the frames that have the box. Default: all.", nullptr, true)
+    .AddOptionalArg<int>("copied",
+                         "At least 0: `images` are maps of integers that are copied, never "
+                         "blended; where images are "
+                         "blended this one of them shows, 0 the own, 1 the first partner.",
+                         -1)
     .AddOptionalArg<float>("mean", "Mean pixel value: one for all channels, or one for each.",
                            std::vector<float>{0.0f})
     .AddOptionalArg<float>("std",
@@ -148,7 +204,10 @@ that stay planes, take vector code; everything else is right but slower.)")
     .AddOptionalArg<float>("scale", "What the normalized value is multiplied with.", 1.0f)
     .AddOptionalArg<float>("shift", "What is added after `scale`.", 0.0f)
     .AddOptionalTypeArg("dtype", "Type of the output: FLOAT, FLOAT16, UINT8 or INT8.", DALI_FLOAT)
-    .AddOptionalArg<TensorLayout>("output_layout", "Layout of the output: \"CHW\" or \"HWC\".",
+    .AddOptionalArg<TensorLayout>("output_layout",
+                                  "Layout of the output: \"CHW\" or \"HWC\", of each frame where "
+                                  "there are several; \"CFHW\" or "
+                                  "\"CDHW\" takes the channels out of the frames.",
                                   TensorLayout("CHW"))
     .AddOptionalArg<int>("mirror", "Where nonzero, the image is flipped horizontally.", 0, true)
     .AddOptionalArg<bool>(

@@ -28,15 +28,13 @@ struct WalkSample {
 
 struct WalkCall {
   int32_t in, out, channels, out_channels, interleaved, planar;
-  const float *singles, *blends;
+  const float *singles, *weights;
   const WalkSample *samples;
   int32_t count;
 };
 }
 
 namespace {
-
-int BytesPerValue(InType in) { return in == InType::kUint8 ? 1 : (in == InType::kHalf ? 2 : 4); }
 
 RowsKey KeyOf(const WalkCall &call) {
   return {static_cast<InType>(call.in),
@@ -50,12 +48,18 @@ RowsKey KeyOf(const WalkCall &call) {
 
 Call CallOf(const WalkCall &call) {
   return {reinterpret_cast<const Single *>(call.singles),
-          reinterpret_cast<const Blend *>(call.blends), call.channels, call.out_channels,
+          nullptr,
+          call.weights,
+          nullptr,
+          call.channels,
+          call.out_channels,
+          2,
+          -1,
           call.planar != 0};
 }
 
 Source SourceOf(const WalkImage &image, InType in) {
-  return {image.begin + image.first * BytesPerValue(in), image.row, image.column, image.channel};
+  return {image.begin + image.first * SizeOf(in), image.row, image.column, image.channel};
 }
 
 Sample SampleOf(const WalkSample &walk, InType in, void *out) {
@@ -64,8 +68,10 @@ Sample SampleOf(const WalkSample &walk, InType in, void *out) {
           SourceOf(walk.partner, in),
           walk.height,
           walk.width,
+          walk.height * walk.width,
           {walk.box[0], walk.box[1], walk.box[2], walk.box[3]},
-          static_cast<Shows>(walk.outside)};
+          static_cast<Shows>(walk.outside),
+          -1};
 }
 
 // An output to write to: filled with one byte, and placed like `like` relative to 16 bytes, since
@@ -128,8 +134,10 @@ void walk_rows(const WalkCall *walk, uint8_t *const *outs, int32_t avx512, int32
     const WalkSample &sample = walk->samples[i];
     CpuSample cpu;
     static_cast<Sample &>(cpu) = SampleOf(sample, static_cast<InType>(walk->in), outs[i]);
-    cpu.own_bytes = {sample.own.begin, sample.own.begin + sample.own.bytes};
-    cpu.partner_bytes = {sample.partner.begin, sample.partner.begin + sample.partner.bytes};
+    cpu.more = nullptr;
+    const Bytes bytes[] = {{sample.own.begin, sample.own.begin + sample.own.bytes},
+                           {sample.partner.begin, sample.partner.begin + sample.partner.bytes}};
+    cpu.bytes = bytes;
     cpu.index = i;
     rows(call, cpu, 0, sample.height);
   }

@@ -47,6 +47,15 @@ __m512 Map(F &&lane) {
 }
 inline int32_t Int(const __m512i &v, int i) { return Load<int32_t>(v.bytes + 4 * i); }
 template <typename F>
+__m512i MapInts(F &&lane) {
+  __m512i result;
+  for (int i = 0; i < 16; i++) {
+    const int32_t value = lane(i);
+    std::memcpy(result.bytes + 4 * i, &value, 4);
+  }
+  return result;
+}
+template <typename F>
 __mmask16 Compare(F &&lane) {
   __mmask16 mask = 0;
   for (int i = 0; i < 16; i++) mask = static_cast<__mmask16>(mask | (lane(i) ? 1u << i : 0u));
@@ -170,11 +179,14 @@ inline __m256i _mm512_cvtps_ph(__m512 v, int) {
   for (int i = 0; i < 16; i++) result.words[i] = dali_mix::FloatToHalfSoft(v.floats[i]).bits;
   return result;
 }
-inline __mmask16 _mm512_cmpge_epi32_mask(__m512i a, __m512i b) {
-  return emulated::Compare([&](int i) { return emulated::Int(a, i) >= emulated::Int(b, i); });
+inline __m512i _mm512_sllv_epi32(__m512i a, __m512i count) {
+  return emulated::MapInts([&](int i) {
+    const uint32_t by = static_cast<uint32_t>(emulated::Int(count, i));
+    return by < 32 ? static_cast<int32_t>(static_cast<uint32_t>(emulated::Int(a, i)) << by) : 0;
+  });
 }
-inline __mmask16 _mm512_cmplt_epi32_mask(__m512i a, __m512i b) {
-  return emulated::Compare([&](int i) { return emulated::Int(a, i) < emulated::Int(b, i); });
+inline __mmask16 _mm512_test_epi32_mask(__m512i a, __m512i b) {
+  return emulated::Compare([&](int i) { return (emulated::Int(a, i) & emulated::Int(b, i)) != 0; });
 }
 inline __m512 _mm512_mask_blend_ps(__mmask16 mask, __m512 a, __m512 b) {
   return emulated::Map([&](int i) { return mask >> i & 1 ? b.floats[i] : a.floats[i]; });

@@ -1,0 +1,58 @@
+"""The labels of the plan: paired, stacked or blended."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dali_mix._mode import Mode
+from dali_mix.plan import Plan
+
+
+class Labels:
+    """The functions for one mode."""
+
+    _mode: Mode
+
+    def pair_labels(
+        self, labels: Any, plan: Plan, *, second: Any = None, images: int = 2
+    ) -> tuple[Any, ...]:
+        """Own labels, and those of the partners.
+
+        labels:  batch of any kind; second: that of the other batch, where the plan points into it
+        images:  K, how many images one sample mixes
+        returns: (y1, y2), or K batches, each of the shape and type of `labels`, on its device
+        """
+        gather = self._mode.gather
+        return (labels, *(gather(labels, second, plan.partner, k) for k in range(images - 1)))
+
+    def blend_labels(self, labels: Any, plan: Plan, *, second: Any = None) -> Any:
+        """lam * y1 + (1 - lam) * y2, for label vectors and numbers.
+
+        labels:  batch of float vectors or numbers, (C,) or (), on the CPU; second: as in
+                 `pair_labels`
+        returns: float32 batch of their shape
+        """
+        own, partners = self.pair_labels(labels, plan, second=second)
+        return own * plan.lam + partners * (1 - plan.lam)
+
+    def _targets(
+        self, labels: Any, second: Any, plan: Plan, images: Any, count: int
+    ) -> tuple[Any, ...]:
+        """(y1, y2, lam), or (ys, weights) of more than two images, on the device of `images`."""
+        place_like = self._mode.place_like
+
+        def of(part: Any, other: Any) -> Any:
+            ys = self.pair_labels(part, plan, second=other, images=count)
+            if count > 2:
+                return place_like(self._mode.ops.stack(*ys), images)
+            return tuple(place_like(y, images) for y in ys)
+
+        lam = place_like(plan.lam, images)
+        if not isinstance(labels, (tuple, list)):
+            ys = of(labels, second)
+            return (ys, lam) if count > 2 else (*ys, lam)
+        others = [None] * len(labels) if second is None else second
+        parts = [of(part, other) for part, other in zip(labels, others, strict=True)]
+        if count > 2:
+            return tuple(parts), lam
+        return tuple(own for own, _ in parts), tuple(partner for _, partner in parts), lam

@@ -1,0 +1,88 @@
+// fn.dali_mix.gather: what belongs to the partners, from one batch or from two.
+#include "arguments.h"
+#include "dali/pipeline/operator/checkpointing/stateless_operator.h"
+
+namespace dali_mix {
+
+using dali::CPUBackend;
+using dali::GPUBackend;
+using dali::TensorList;
+
+template <typename Backend>
+class Gather : public dali::StatelessOperator<Backend> {
+ public:
+  explicit Gather(const dali::OpSpec &spec)
+      : dali::StatelessOperator<Backend>(spec),
+        partner_("partner", spec),
+        which_(spec.GetArgument<int>("which")) {}
+
+  bool SetupImpl(std::vector<dali::OutputDesc> &, const dali::Workspace &) override {
+    return false;
+  }
+
+  void RunImpl(dali::Workspace &ws) override {
+    const auto &own = ws.template Input<Backend>(0);
+    const auto &others = ws.template Input<Backend>(ws.NumInput() - 1);
+    const int count = own.num_samples();
+    partner_.Acquire(ws, count);
+    if (count > 0 && !(0 <= which_ && which_ < partner_.Length()))
+      Refuse("which must name one of the ", partner_.Length(), " partners, got ", which_, ".");
+    if (own.type() != others.type() || own.sample_dim() != others.sample_dim())
+      Refuse("both batches must be of one type and number of dimensions, got ", own.type(), " of ",
+             own.sample_dim(), " and ", others.type(), " of ", others.sample_dim(), ".");
+    if (own.is_pinned() != others.is_pinned()) {
+      // One kind of memory for all.
+      TensorList<Backend> alike;
+      alike.set_pinned(own.is_pinned());
+      alike.Copy(others, ws.output_order());
+      return Copy(ws, own, alike);
+    }
+    Copy(ws, own, others);
+  }
+
+ private:
+  void Copy(dali::Workspace &ws, const TensorList<Backend> &own,
+            const TensorList<Backend> &others) {
+    const int count = own.num_samples(), inputs = ws.NumInput();
+    // A view of the samples, so that they are copied at once.
+    TensorList<Backend> view;
+    view.set_pinned(own.is_pinned());
+    view.set_device_id(own.device_id());
+    view.SetSize(count);
+    view.set_type(own.type());
+    view.set_sample_dim(own.sample_dim());
+    view.SetLayout(own.GetLayout());
+    for (int i = 0; i < count; i++) {
+      const int partner = partner_[i][which_];
+      if (partner < 0 || partner >= inputs * count)
+        Refuse("partner must be an index into the batch of ", count,
+               inputs > 1 ? " and the others behind it" : "", ", got ", partner, " for sample ", i,
+               ".");
+      view.SetSample(i, partner < count ? own : others, partner % count);
+    }
+    ws.template Output<Backend>(0).Copy(view, ws.output_order());
+  }
+
+  Column<int> partner_;
+  int which_;
+};
+
+}  // namespace dali_mix
+
+namespace dali {
+
+DALI_SCHEMA(dali_mix__Gather)
+    .DocStr(R"(For each sample what belongs to its partner: labels, images, whatever.
+
+As ``permute_batch``, but an index may point behind the batch, into a second one.)")
+    .NumInput(1, 2)
+    .NumOutput(1)
+    .InputDox(0, "batch", "TensorList", "Of the images themselves.")
+    .InputDox(1, "others", "TensorList", "Of the other images.")
+    .AddArg("partner", "``partner`` of the plan.", DALI_INT_VEC, true)
+    .AddOptionalArg("which", "Which of several partners, from 0.", 0);
+
+DALI_REGISTER_OPERATOR(dali_mix__Gather, dali_mix::Gather<CPUBackend>, CPU);
+DALI_REGISTER_OPERATOR(dali_mix__Gather, dali_mix::Gather<GPUBackend>, GPU);
+
+}  // namespace dali
