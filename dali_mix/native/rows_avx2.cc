@@ -110,6 +110,8 @@ struct V {
 // Builds on the windows.
 #include "rows_block.h"
 // Builds on the blocks.
+#include "rows_band.h"
+// Builds on the bands.
 #include "rows_vector.h"
 
 }  // namespace avx2

@@ -49,22 +49,38 @@ class Blocks {
   static constexpr int kGroups = V::kGroups;            // per block
   static constexpr int kPixels = kGroups * V::kFloats;  // per block
 
-  // `count` blocks. Where one image shows, it is `inset`. `bits`: those of one block.
+  // Where blocks go.
+  struct Target {
+    Out *at;
+    ptrdiff_t row, plane;  // to the next row; planar: to the next channel; in elements
+  };
+
+  // `rows` rows of `count` blocks. Where one image shows, it is `inset`. `bits`: those of each
+  // block.
   template <Block kBlock, bool kStream>
-  static void Write(Cursor<G> base, Cursor<G> inset, Out *out, ptrdiff_t plane, const Lanes &lanes,
-                    uint64_t bits, int count) {
+  static void Write(Cursor<G> base, Cursor<G> inset, Target out, const Lanes &lanes, uint64_t bits,
+                    int rows, int count) {
     // Interleaved: the compiler could not know that the stores leave the coefficients alone.
     Weights<kBlock> weights[kPlanar ? 1 : G::kVectors];
     if constexpr (!kPlanar)
       Unroll<G::kVectors>([&](auto v) MIX_INLINE { weights[v] = Weights<kBlock>(lanes, v); });
-    for (; count > 0; count--) {
-      if constexpr (kPlanar)
-        WritePlanar<kBlock, kStream>(base, inset, out, plane, lanes, bits);
-      else
-        WriteInterleaved<kBlock, kStream>(base, inset, out, weights, bits);
-      base.SkipGroups(kGroups);
-      inset.SkipGroups(kGroups);
-      out += kPixels * (kPlanar ? 1 : kOut);
+    for (; rows > 0; rows--) {
+      if constexpr (kBlock != Block::kOne) base.PrefetchNextRow(count * kGroups);
+      inset.PrefetchNextRow(count * kGroups);
+      Cursor<G> a = base, b = inset;
+      Out *at = out.at;
+      for (int block = 0; block < count; block++) {
+        if constexpr (kPlanar)
+          WritePlanar<kBlock, kStream>(a, b, at, out.plane, lanes, bits);
+        else
+          WriteInterleaved<kBlock, kStream>(a, b, at, weights, bits);
+        a.SkipGroups(kGroups);
+        b.SkipGroups(kGroups);
+        at += kPixels * (kPlanar ? 1 : kOut);
+      }
+      base.SkipRow();
+      inset.SkipRow();
+      out.at += out.row;
     }
   }
 

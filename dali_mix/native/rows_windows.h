@@ -8,9 +8,13 @@
 template <int kIn, int kOut, bool kPlanar>
 struct Geometry {
   static constexpr int kVectors = kOut;  // per group, in both layouts
+  static constexpr int kPixelBytes = kIn;
   static constexpr int kGroupBytes = V::kFloats * kIn;
   // Whether the floats of an image that is not mirrored are consecutive bytes.
   static constexpr bool kConsecutive = kIn == kOut && (!kPlanar || kIn == 1);
+
+  // Bytes that loads may reach beyond the pixels of their block, to either side.
+  static constexpr int Slack(bool mirrored) { return kConsecutive && !mirrored ? 0 : 16; }
 
   // Which pixel of the group float `i` of vector `v` belongs to, and which of its channels.
   static constexpr int Pixel(int v, int i) { return kPlanar ? i : (v * V::kFloats + i) / kOut; }
@@ -75,18 +79,30 @@ struct Geometry {
   static constexpr Pixels kPixels = MakePixels();
 };
 
-// A source row being read from left to right of the output. Whether it is mirrored is asked for
+// Source rows being read from left to right of the output. Whether they are mirrored is asked for
 // each window: the processor foresees the answer, and one loop serves all rows.
 template <class G>
 struct Cursor {
   const uint8_t *at;  // the first pixel of the next group
+  ptrdiff_t row;      // bytes to the next row
   bool mirrored;
   const typename G::Picks *picks;
 
-  Cursor(const uint8_t *pixel, bool mirrored)
-      : at(pixel), mirrored(mirrored), picks(mirrored ? &G::kMirrored : &G::kPlain) {}
+  Cursor(const uint8_t *pixel, ptrdiff_t row, bool mirrored)
+      : at(pixel), row(row), mirrored(mirrored), picks(mirrored ? &G::kMirrored : &G::kPlain) {}
 
   MIX_HD void SkipGroups(ptrdiff_t groups) { at += (mirrored ? -groups : groups) * G::kGroupBytes; }
+  MIX_HD void SkipRow() { at += row; }
+
+  // Asks for groups of the next row where it is read backwards, which the processor's own
+  // prefetcher does not foresee. Always inlined: g++ takes a function that only prefetches for one
+  // without effect, and drops the call.
+  MIX_HD void PrefetchNextRow(ptrdiff_t groups) const {
+    if (!mirrored) return;
+    const uint8_t *end = at + row + G::kPixelBytes;
+    for (const uint8_t *line = end - groups * G::kGroupBytes; line < end; line += 64)
+      __builtin_prefetch(line);
+  }
 
   // The window of vector `kVector` of a group ahead.
   template <int kVector>
