@@ -215,6 +215,18 @@ def test_the_avx512_loops_agree_with_the_portable_ones_to_the_bit(native, size, 
             assert actual.tobytes() == portable.tobytes(), settings
 
 
+@pytest.mark.parametrize("shift", [3e9, -3e9, np.inf, -np.inf, np.nan])
+@pytest.mark.parametrize("out_type", [np.uint8, np.int8])
+def test_the_avx512_loops_saturate_as_the_portable_ones(native, out_type, shift):
+    settings = (np.uint8, out_type, 3, False, True, True)
+    case = pairs(np.random.default_rng(0), settings, [(2, 130)] * 3)
+    case.kept["singles"][:, 1] = shift
+    limits = np.iinfo(out_type)
+    limit = limits.max if shift > 0 else limits.min  # the least, too, for what is not a number
+    for outs in (case.run_rows(native), case.run_rows(native, avx512=True)):
+        assert all((out == limit).all() for out in outs)
+
+
 def pointer(array):
     return ctypes.c_void_p(array.ctypes.data)
 

@@ -6,6 +6,8 @@
 #pragma GCC diagnostic ignored "-Wuninitialized"
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 
+#include <algorithm>
+#include <array>
 #include <utility>
 
 #include "rows.h"
@@ -23,38 +25,46 @@ struct V {
 
   static constexpr int kGroups = 4;  // vectors that one store run takes
 
-  static inline Window Load(const uint8_t *&at, ptrdiff_t step) {
-    const auto lane = [at, step](int i) {
-      return _mm_loadu_si128(reinterpret_cast<const __m128i *>(at + i * step));
-    };
-    __m512i window = _mm512_castsi128_si512(lane(0));
-    window = _mm512_inserti32x4(window, lane(1), 1);
-    window = _mm512_inserti32x4(window, lane(2), 2);
-    window = _mm512_inserti32x4(window, lane(3), 3);
-    at += 4 * step;
-    return window;
+  // From a pixel to the windows of the four lanes: all the same, or whole fours apart.
+  using Starts = std::array<int, kLanes>;
+  static constexpr Starts Place(Starts starts) { return starts; }
+  template <Starts kStarts>
+  MIX_HD static Window Load(const uint8_t *pixel) {
+    constexpr int kLow = *std::min_element(kStarts.begin(), kStarts.end());
+    constexpr int kSpan = *std::max_element(kStarts.begin(), kStarts.end()) + 16 - kLow;
+    const uint8_t *low = pixel + kLow;
+    if constexpr (kSpan == 16)
+      return _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i *>(low)));
+    const __m512i fours = FoursOf<kSpan>(low);
+    if constexpr (kStarts == Starts{kLow, kLow + 16, kLow + 32, kLow + 48}) return fours;
+    alignas(64) static constexpr auto kFours = IndicesOfFours(kStarts, kLow);
+    return _mm512_permutexvar_epi32(_mm512_load_si512(kFours.data()), fours);
   }
-  static inline F Pick(Window window, const uint8_t *bytes) {
+  MIX_HD static F Pick(Window window, const uint8_t *bytes) {
     return _mm512_cvtepi32_ps(_mm512_shuffle_epi8(window, _mm512_load_si512(bytes)));
   }
-  static inline F Load(const float *values) { return _mm512_load_ps(values); }
-  static inline F Fma(F a, F b, F c) { return _mm512_fmadd_ps(a, b, c); }
+  MIX_HD static F Widen(const uint8_t *bytes) {
+    const __m128i sixteen = _mm_loadu_si128(reinterpret_cast<const __m128i *>(bytes));
+    return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(sixteen));
+  }
+  MIX_HD static F Load(const float *values) { return _mm512_load_ps(values); }
+  MIX_HD static F Fma(F a, F b, F c) { return _mm512_fmadd_ps(a, b, c); }
 
   // `in` where the bit of the index is 1, else `out`.
-  static inline F Select(const int *index, uint32_t bits, F in, F out) {
+  MIX_HD static F Select(const int *index, uint32_t bits, F in, F out) {
     const __m512i bit = _mm512_sllv_epi32(_mm512_set1_epi32(1), _mm512_load_si512(index));
     const __mmask16 inside = _mm512_test_epi32_mask(_mm512_set1_epi32(static_cast<int>(bits)), bit);
     return _mm512_mask_blend_ps(inside, out, in);
   }
 
   template <bool kStream>
-  static inline void Store(float *out, const F (&values)[4]) {
+  MIX_HD static void Store(float *out, const F (&values)[4]) {
     for (int g = 0; g < 4; g++)
       kStream ? _mm512_stream_ps(out + 16 * g, values[g])
               : _mm512_storeu_ps(out + 16 * g, values[g]);
   }
   template <bool kStream>
-  static inline void Store(Half *out, const F (&values)[4]) {
+  MIX_HD static void Store(Half *out, const F (&values)[4]) {
     for (int g = 0; g < 4; g += 2) {
       const __m256i low = _mm512_cvtps_ph(values[g], _MM_FROUND_TO_NEAREST_INT);
       const __m256i high = _mm512_cvtps_ph(values[g + 1], _MM_FROUND_TO_NEAREST_INT);
@@ -62,30 +72,45 @@ struct V {
     }
   }
   template <bool kStream>
-  static inline void Store(uint8_t *out, const F (&values)[4]) {
-    StoreInts<kStream>(out, Pack(values, 0, 255));
+  MIX_HD static void Store(uint8_t *out, const F (&values)[4]) {
+    const __m512i low = _mm512_packs_epi32(Round(values[0], 255), Round(values[1], 255));
+    const __m512i high = _mm512_packs_epi32(Round(values[2], 255), Round(values[3], 255));
+    StoreInts<kStream>(out, Unweave(_mm512_packus_epi16(low, high)));
   }
   template <bool kStream>
-  static inline void Store(int8_t *out, const F (&values)[4]) {
-    StoreInts<kStream>(out, Pack(values, -128, 127));
+  MIX_HD static void Store(int8_t *out, const F (&values)[4]) {
+    const __m512i low = _mm512_packs_epi32(Round(values[0], 127), Round(values[1], 127));
+    const __m512i high = _mm512_packs_epi32(Round(values[2], 127), Round(values[3], 127));
+    StoreInts<kStream>(out, Unweave(_mm512_packs_epi16(low, high)));
   }
-  static inline void Fence() { _mm_sfence(); }
+  MIX_HD static void Fence() { _mm_sfence(); }
 
  private:
-  // As RoundInto in pixel.h: NaN becomes `low`, halves go to even.
-  static inline __m128i Round(F value, float low, float high) {
-    value = _mm512_max_ps(value, _mm512_set1_ps(low));
-    value = _mm512_min_ps(value, _mm512_set1_ps(high));
-    return _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(value));
+  template <int kSpan>
+  MIX_HD static __m512i FoursOf(const uint8_t *low) {
+    if constexpr (kSpan <= 32)
+      return _mm512_castsi256_si512(_mm256_loadu_si256(reinterpret_cast<const __m256i *>(low)));
+    return _mm512_loadu_si512(low);
   }
-  static inline __m512i Pack(const F (&values)[4], float low, float high) {
-    __m512i packed = _mm512_castsi128_si512(Round(values[0], low, high));
-    packed = _mm512_inserti32x4(packed, Round(values[1], low, high), 1);
-    packed = _mm512_inserti32x4(packed, Round(values[2], low, high), 2);
-    return _mm512_inserti32x4(packed, Round(values[3], low, high), 3);
+  static constexpr std::array<int, 16> IndicesOfFours(Starts starts, int low) {
+    std::array<int, 16> fours = {};
+    for (int i = 0; i < 16; i++) fours[i] = (starts[i / 4] - low) / 4 + i % 4;
+    return fours;
+  }
+
+  // As RoundInto in pixel.h, but for what the saturating packs do: below, NaN, which the minimum
+  // leaves as its second operand, and whatever becomes the least integer turn into `low`.
+  MIX_HD static __m512i Round(F value, float high) {
+    return _mm512_cvtps_epi32(_mm512_min_ps(_mm512_set1_ps(high), value));
+  }
+  // Packing works within lanes: puts the 4-byte pieces back in order.
+  MIX_HD static __m512i Unweave(__m512i packed) {
+    alignas(64) static constexpr int kPieces[] = {0, 4, 8,  12, 1, 5, 9,  13,
+                                                  2, 6, 10, 14, 3, 7, 11, 15};
+    return _mm512_permutexvar_epi32(_mm512_load_si512(kPieces), packed);
   }
   template <bool kStream, typename Out>
-  static inline void StoreInts(Out *out, __m512i value) {
+  MIX_HD static void StoreInts(Out *out, __m512i value) {
     auto *at = reinterpret_cast<__m512i *>(out);
     kStream ? _mm512_stream_si512(at, value) : _mm512_storeu_si512(at, value);
   }
@@ -93,6 +118,10 @@ struct V {
 
 #include "rows_windows.h"
 // Builds on the windows.
+#include "rows_block.h"
+// Builds on the blocks.
+#include "rows_band.h"
+// Builds on the bands.
 #include "rows_vector.h"
 
 }  // namespace avx512

@@ -1,34 +1,5 @@
 // uint8 images with 1, 3 or 4 interleaved channels, or planes: vector code. Included by each
-// rows_*.cc inside its own namespace, after rows_windows.h.
-//
-// One loop serves every layout, mirrored or not; rows_windows.h says how it reads.
-//
-// Loads may run over the row, so rows near the ends of the image's memory, where that could leave
-// it, are bounced through a buffer; so are the stores of a last, partial block.
-
-// Calls f(0) … f(count - 1), each argument known at compile time: arrays so indexed stay in
-// registers, whatever the compiler thinks of a loop.
-#define MIX_INLINE __attribute__((always_inline))
-template <int kCount, typename F>
-MIX_HD void Unroll(F &&f) {
-  [&]<int... kIndex>(std::integer_sequence<int, kIndex...>) MIX_INLINE {
-    (f(std::integral_constant<int, kIndex>{}), ...);
-  }(std::make_integer_sequence<int, kCount>{});
-}
-
-// What a block shows: the base image, the inset one, their blend; or whatever is the base where
-// bits are 0, and the inset where they are 1.
-enum class Mode { kBase, kInset, kBlend, kBits };
-
-// Coefficients laid out like the floats of a group.
-template <int kVectors>
-struct Coefficients {
-  struct Lanes {
-    alignas(64) float of[kVectors][V::kFloats];
-  };
-  // `k`, `s`: one image shows. `base`, `inset`: weights of both where bits are 0.
-  Lanes k, s, base, inset;
-};
+// rows_*.cc inside its own namespace, after rows_band.h.
 
 template <typename Out, int kIn, int kOut, bool kPlanar>
 class VectorRows {
@@ -42,23 +13,9 @@ class VectorRows {
   }
 
  private:
-  using G = Geometry<kIn, kOut, kPlanar>;
-  using F = typename V::F;
-  static constexpr int kGroups = V::kGroups;           // per block
-  static constexpr int kBlock = kGroups * V::kFloats;  // pixels
-  static constexpr uint64_t kAll = ~uint64_t{0} >> (64 - kBlock);
-  using Lanes = Coefficients<G::kVectors>;
-
-  // One row: what shows, and where its two images and the output begin.
-  struct Row {
-    const Pattern &pattern;
-    const uint8_t *base, *inset;  // pixel 0
-    bool base_mirrored, inset_mirrored;
-    Columns base_safe, inset_safe;  // blocks that begin here may be read by vector loads
-    Out *out;
-    ptrdiff_t plane;  // planar: from one output channel to the next, in elements
-    int width;
-  };
+  using B = Blocks<Out, kIn, kOut, kPlanar>;
+  using G = typename B::G;
+  using Lanes = typename B::Lanes;
 
   // A row of a mask of other width than the output is spread out on the stack.
   static constexpr int kWidestMask = 1 << 16;
@@ -81,7 +38,7 @@ class VectorRows {
         const int end = masked ? y + 1 : NextPattern(sample, y, y_end);
         SetPattern(pattern, sample, y, MaskRow(sample, y, buffer, filled));
         if (pattern.simple)
-          WriteBand<kStream>(call, sample, pattern, lanes, y, end, pass);
+          WriteBand<kStream>(sample, pattern, lanes, y, end, pass);
         else if (pass == 0)
           for (int row = y; row < end; row++)
             WritePixels<uint8_t, Out>(call, sample, row, 0, sample.width);
@@ -94,24 +51,23 @@ class VectorRows {
 
   // Rows of one pattern.
   template <bool kStream>
-  static void WriteBand(const Call &call, const CpuSample &sample, const Pattern &pattern,
-                        const Lanes &lanes, int y_begin, int y_end, int pass) {
-    const int base_image = pattern.base == kBlended ? 0 : pattern.base;
-    const Source &base = sample.Image(base_image), &inset = sample.Image(pattern.inset);
-    const Bytes &base_bytes = sample.bytes[base_image], &inset_bytes = sample.bytes[pattern.inset];
-    Row row = RowAt(call, sample, pattern, base, inset, y_begin, pass);
-    const bool stream = kStream && IsWholeLines(row) && !pattern.mask;
-    for (int y = y_begin; y < y_end; y++) {
-      row.base_safe = SafeBlocks(base_bytes, row.base, row.base_mirrored, row.width);
-      row.inset_safe = SafeBlocks(inset_bytes, row.inset, row.inset_mirrored, row.width);
-      PrefetchColumns(base, row.base, pattern.base_columns);
-      if (pattern.base == kBlended || !pattern.Uniform())
-        PrefetchColumns(inset, row.inset, pattern.inset_columns);
-      stream ? WriteRow<true>(row, lanes) : WriteRow<false>(row, lanes);
-      row.base += base.row;
-      row.inset += inset.row;
-      row.out += static_cast<ptrdiff_t>(row.width) * (kPlanar ? 1 : kOut);
-    }
+  static void WriteBand(const CpuSample &sample, const Pattern &pattern, const Lanes &lanes,
+                        int y_begin, int y_end, int pass) {
+    const auto side = [&](int image, Columns columns) {
+      const Source &source = sample.Image(image);
+      const auto *origin = static_cast<const uint8_t *>(source.origin);
+      const uint8_t *pixel = origin + static_cast<ptrdiff_t>(y_begin) * source.row +
+                             static_cast<ptrdiff_t>(pass) * source.channel;
+      return Side{pixel, source.row, source.column < 0, sample.bytes[image], columns};
+    };
+    using Rows = Band<Out, kIn, kOut, kPlanar>;
+    const ptrdiff_t first = static_cast<ptrdiff_t>(y_begin) * sample.width * Rows::kStep;
+    Rows band(
+        pattern, lanes, side(pattern.base == kBlended ? 0 : pattern.base, pattern.base_columns),
+        side(pattern.inset, pattern.inset_columns),
+        static_cast<Out *>(sample.out) + first + (kPlanar ? pass * ptrdiff_t{sample.plane} : 0),
+        sample.plane, sample.width, y_end - y_begin);
+    band.template Write<kStream>();
   }
 
   // Writes the pixels of a soft mask again, each with a weight of its own.
@@ -143,212 +99,6 @@ class VectorRows {
         lanes.inset.of[v][i] = blend.partner;
       }
     }
-  }
-
-  static const uint8_t *SourceRow(const Source &source, int y, int pass) {
-    return static_cast<const uint8_t *>(source.origin) + static_cast<ptrdiff_t>(y) * source.row +
-           static_cast<ptrdiff_t>(pass) * source.channel;
-  }
-
-  static Row RowAt(const Call &call, const CpuSample &sample, const Pattern &pattern,
-                   const Source &base, const Source &inset, int y, int pass) {
-    const ptrdiff_t width = sample.width, plane = sample.plane;
-    const ptrdiff_t offset = kPlanar ? pass * plane + y * width : y * width * call.out_channels;
-    return {pattern,
-            SourceRow(base, y, pass),
-            SourceRow(inset, y, pass),
-            base.column < 0,
-            inset.column < 0,
-            {},
-            {},
-            static_cast<Out *>(sample.out) + offset,
-            plane,
-            sample.width};
-  }
-
-  // Asks for what the next row reads: a mirrored row is read backwards, which the processor's own
-  // prefetcher does not foresee. Always inlined: g++ takes a function that only prefetches for one
-  // without effect, and drops the call.
-  MIX_HD static void PrefetchColumns(const Source &source, const uint8_t *pixel, Columns columns) {
-    const int leftmost = source.column < 0 ? columns.end - 1 : columns.begin;
-    const uint8_t *at = pixel + source.row + static_cast<ptrdiff_t>(leftmost) * source.column;
-    const ptrdiff_t bytes = static_cast<ptrdiff_t>(columns.end - columns.begin) * kIn;
-    for (ptrdiff_t i = 0; i < bytes; i += 64) __builtin_prefetch(at + i);
-  }
-
-  static constexpr int kSlack = 16;  // bytes that vector loads may read beyond their pixels
-
-  // Where blocks of the row may begin, so that the vector loads of a block stay in the image. Most
-  // often everywhere.
-  static Columns SafeBlocks(const Bytes &bytes, const uint8_t *pixel, bool mirrored, int width) {
-    const ptrdiff_t before = pixel - bytes.begin, after = bytes.end - pixel;
-    const ptrdiff_t reach = static_cast<ptrdiff_t>(width + kBlock) * kIn + kSlack;
-    if (mirrored ? before >= reach && after >= kIn + kSlack : before >= kSlack && after >= reach)
-      return {0, width};
-    return SomeSafeBlocks(before, after, mirrored, width);
-  }
-
-  static Columns SomeSafeBlocks(ptrdiff_t before, ptrdiff_t after, bool mirrored, int width) {
-    const ptrdiff_t block = kBlock * kIn;
-    // A block at x reads [pixel + x*kIn, + block), or mirrored [pixel - x*kIn + kIn - block, …).
-    const ptrdiff_t first = mirrored ? kIn + kSlack - after : kSlack - before;
-    const ptrdiff_t last = mirrored ? before + kIn - block - kSlack : after - block - kSlack;
-    if (last < 0 || last < first) return {0, 0};
-    const ptrdiff_t begin = first <= 0 ? 0 : (first + kIn - 1) / kIn, end = last / kIn + 1;
-    return {static_cast<int>(begin < width ? begin : width),
-            static_cast<int>(end < width ? end : width)};
-  }
-
-  // Stores around the cache pay only for whole cache lines.
-  static bool IsWholeLines(const Row &row) {
-    const auto bytes = static_cast<uintptr_t>(row.width) * (kPlanar ? 1 : kOut) * sizeof(Out);
-    const auto plane = static_cast<uintptr_t>(kPlanar ? row.plane * sizeof(Out) : 0);
-    return (reinterpret_cast<uintptr_t>(row.out) | bytes | plane) % 64 == 0;
-  }
-
-  static bool IsSafe(Columns safe, int x) { return safe.begin <= x && x < safe.end; }
-
-  // Runs of blocks in which the same shows.
-  template <bool kStream>
-  static void WriteRow(const Row &row, const Lanes &lanes) {
-    const Pattern &pattern = row.pattern;
-    const int whole = row.width - row.width % kBlock;
-    const Mode base = pattern.base == kBlended ? Mode::kBlend : Mode::kBase;
-    if (pattern.Uniform() && whole > 0 && row.base_safe.begin == 0 && row.base_safe.end >= whole &&
-        row.inset_safe.begin == 0 && row.inset_safe.end >= whole) {
-      WriteRun<kStream>(row, lanes, base, 0, 0, whole);
-      if (whole < row.width) BounceBlock(row, lanes, 0, whole, row.width - whole);
-      return;
-    }
-    const auto bits_at = [&](int x) {
-      return pattern.Uniform() ? 0 : pattern.BitsAt(x, x < whole ? kBlock : row.width - x);
-    };
-    const auto is_safe = [&](int x, uint64_t bits) {
-      const bool reads_base = bits != kAll, reads_inset = bits != 0 || base == Mode::kBlend;
-      return x < whole && (!reads_base || IsSafe(row.base_safe, x)) &&
-             (!reads_inset || IsSafe(row.inset_safe, x));
-    };
-    for (int x = 0; x < row.width;) {
-      const uint64_t bits = bits_at(x);
-      if (!is_safe(x, bits)) {
-        BounceBlock(row, lanes, bits, x, row.width - x < kBlock ? row.width - x : kBlock);
-        x += kBlock;
-        continue;
-      }
-      const Mode mode = bits == 0 ? base : (bits == kAll ? Mode::kInset : Mode::kBits);
-      int end = x + kBlock;
-      while (mode != Mode::kBits && is_safe(end, bits) && bits_at(end) == bits) end += kBlock;
-      WriteRun<kStream>(row, lanes, mode, bits, x, end);
-      x = end;
-    }
-  }
-
-  template <bool kStream>
-  static void WriteRun(const Row &row, const Lanes &lanes, Mode mode, uint64_t bits, int begin,
-                       int end) {
-    Cursor<G> base(row.base, row.base_mirrored), inset(row.inset, row.inset_mirrored);
-    base.SkipGroups(begin / V::kFloats);
-    inset.SkipGroups(begin / V::kFloats);
-    Out *out = row.out + static_cast<ptrdiff_t>(begin) * (kPlanar ? 1 : kOut);
-    constexpr ptrdiff_t kAdvance = kBlock * (kPlanar ? 1 : kOut);
-    switch (mode) {
-      case Mode::kBase:
-        for (int x = begin; x < end; x += kBlock, out += kAdvance)
-          Block<Mode::kBase, kStream>(base, inset, out, row.plane, lanes, 0);
-        break;
-      case Mode::kInset:
-        for (int x = begin; x < end; x += kBlock, out += kAdvance)
-          Block<Mode::kInset, kStream>(base, inset, out, row.plane, lanes, 0);
-        break;
-      case Mode::kBlend:
-        for (int x = begin; x < end; x += kBlock, out += kAdvance)
-          Block<Mode::kBlend, kStream>(base, inset, out, row.plane, lanes, 0);
-        break;
-      case Mode::kBits:
-        Block<Mode::kBits, kStream>(base, inset, out, row.plane, lanes, bits);
-        break;
-    }
-  }
-
-  // `count` pixels from x, read and written through buffers. Only columns that show are read.
-  static void BounceBlock(const Row &row, const Lanes &lanes, uint64_t bits, int x, int count) {
-    constexpr int kBytes = kBlock * kIn, kSlack = 16;
-    uint8_t base[kBytes + 2 * kSlack] = {}, inset[kBytes + 2 * kSlack] = {};
-    Cursor<G> base_cursor(
-        Bounce(base + kSlack, row.base, row.base_mirrored, row.pattern.base_columns, x, count),
-        row.base_mirrored);
-    Cursor<G> inset_cursor(
-        Bounce(inset + kSlack, row.inset, row.inset_mirrored, row.pattern.inset_columns, x, count),
-        row.inset_mirrored);
-    alignas(64) Out out[kBlock * kOut];
-    Block<Mode::kBits, false>(base_cursor, inset_cursor, out, kBlock, lanes, bits);
-    if (kPlanar) {
-      for (int v = 0; v < kOut; v++)
-        __builtin_memcpy(row.out + v * row.plane + x, out + v * kBlock, count * sizeof(Out));
-    } else {
-      __builtin_memcpy(row.out + static_cast<ptrdiff_t>(x) * kOut, out, count * kOut * sizeof(Out));
-    }
-  }
-
-  // Copies those of the pixels [x, x + count) of the output's row that lie in `columns`, and
-  // returns where pixel x lies in `buffer`.
-  static const uint8_t *Bounce(uint8_t *buffer, const uint8_t *pixel, bool mirrored,
-                               Columns columns, int x, int count) {
-    const uint8_t *at = buffer + (mirrored ? (kBlock - 1) * kIn : 0);
-    const int begin = columns.begin > x ? columns.begin : x;
-    const int end = columns.end < x + count ? columns.end : x + count;
-    if (begin >= end) return at;
-    const ptrdiff_t first = mirrored ? -static_cast<ptrdiff_t>(end - 1) : begin;
-    const ptrdiff_t place = mirrored ? kBlock - (end - x) : begin - x;
-    __builtin_memcpy(buffer + place * kIn, pixel + first * kIn, (end - begin) * kIn);
-    return at;
-  }
-
-  // V::kFloats * kGroups pixels.
-  template <Mode kMode, bool kStream>
-  MIX_HD static void Block(Cursor<G> &base, Cursor<G> &inset, Out *out, ptrdiff_t plane,
-                           const Lanes &lanes, uint64_t bits) {
-    F run[kGroups];
-    if constexpr (kPlanar) {
-      // The windows of all groups stay in registers while one channel after the other is picked.
-      typename V::Window a[kGroups] = {}, b[kGroups] = {};
-      Unroll<kGroups>([&](auto g) MIX_INLINE {
-        if (kMode != Mode::kInset) a[g] = V::Load(base.at, base.step);
-        if (kMode != Mode::kBase) b[g] = V::Load(inset.at, inset.step);
-      });
-      Unroll<G::kVectors>([&](auto v) MIX_INLINE {
-        Unroll<kGroups>([&](auto g) MIX_INLINE {
-          run[g] = Value<kMode>(a[g], b[g], base, inset, lanes, v, bits >> (g * V::kFloats));
-        });
-        V::template Store<kStream>(out + v * plane, run);
-      });
-    } else {
-      Unroll<G::kVectors * kGroups>([&](auto n) MIX_INLINE {
-        typename V::Window a = {}, b = {};
-        if (kMode != Mode::kInset) a = V::Load(base.at, base.step);
-        if (kMode != Mode::kBase) b = V::Load(inset.at, inset.step);
-        run[n % kGroups] = Value<kMode>(a, b, base, inset, lanes, n % G::kVectors,
-                                        bits >> (n / G::kVectors * V::kFloats));
-        if (n % kGroups == kGroups - 1)
-          V::template Store<kStream>(out + (n - n % kGroups) * V::kFloats, run);
-      });
-    }
-  }
-
-  // `bits`: those of the group, from the lowest.
-  template <Mode kMode>
-  MIX_HD static F Value(typename V::Window a, typename V::Window b, const Cursor<G> &base,
-                        const Cursor<G> &inset, const Lanes &lanes, int v, uint64_t bits) {
-    const F s = V::Load(lanes.s.of[v]);
-    if (kMode == Mode::kBase)
-      return V::Fma(V::Pick(a, base.picks->bytes[v]), V::Load(lanes.k.of[v]), s);
-    const F p = V::Pick(b, inset.picks->bytes[v]);
-    if (kMode == Mode::kInset) return V::Fma(p, V::Load(lanes.k.of[v]), s);
-    const F both = V::Fma(V::Pick(a, base.picks->bytes[v]), V::Load(lanes.base.of[v]),
-                          V::Fma(p, V::Load(lanes.inset.of[v]), s));
-    if (kMode == Mode::kBlend) return both;
-    return V::Select(G::kPixels.index[v], static_cast<uint32_t>(bits),
-                     V::Fma(p, V::Load(lanes.k.of[v]), s), both);
   }
 
   static void ZeroPlanes(const Call &call, const CpuSample &sample, int y_begin, int y_end) {

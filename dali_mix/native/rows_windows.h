@@ -1,40 +1,65 @@
 // How the vector loops read: windows of input bytes and the shuffles that turn them into floats.
 // Included by each rows_*.cc inside its own namespace, after a `V` that wraps the instruction set.
 //
-// A 128-bit lane holds four output floats. They come from a window of 16 input bytes; a byte
-// shuffle picks the four and widens them. The windows of consecutive lanes lie a constant step
-// apart, negative for a mirrored image:
-//
-//   planar       lane = one channel of 4 pixels      step 4*channels, one shuffle per channel
-//   interleaved  lane = 4 consecutive values         step 4  (3 when a fourth channel is padding)
+// A vector holds V::kFloats floats of a group of as many pixels: one channel of each (planar), or
+// consecutive values (interleaved). Consecutive bytes are widened as they are loaded. Others are
+// picked from a window, 16 bytes for each 128-bit lane, by a shuffle that widens too.
 
 template <int kIn, int kOut, bool kPlanar>
 struct Geometry {
-  static constexpr int kVectors = kOut;  // per group of V::kFloats pixels, in both layouts
-  static constexpr int kWindowStep = kPlanar ? 4 * kIn : (kIn == kOut ? 4 : kIn);
-  static constexpr int kWindows = V::kLanes * (kPlanar ? 1 : kOut);  // per group
-  // From the mirrored pixel 0 back to the start of the first window, which holds pixels -3..0, or
-  // values of pixels -1..0.
-  static constexpr int kMirrorShift = kPlanar ? 3 * kIn : (kIn == 3 && kOut == 3 ? 3 : 0);
+  static constexpr int kVectors = kOut;  // per group, in both layouts
+  static constexpr int kPixelBytes = kIn;
+  static constexpr int kGroupBytes = V::kFloats * kIn;
+  // Whether the floats of an image that is not mirrored are consecutive bytes.
+  static constexpr bool kConsecutive = kIn == kOut && (!kPlanar || kIn == 1);
+
+  // Bytes that loads may reach beyond the pixels of their block, to either side.
+  static constexpr int Slack(bool mirrored) { return kConsecutive && !mirrored ? 0 : 16; }
+
+  // Which pixel of the group float `i` of vector `v` belongs to, and which of its channels.
+  static constexpr int Pixel(int v, int i) { return kPlanar ? i : (v * V::kFloats + i) / kOut; }
+  static constexpr int Channel(int v, int i) { return kPlanar ? v : (v * V::kFloats + i) % kOut; }
+
+  // From the group's first pixel to the byte behind the float.
+  static constexpr int Offset(bool mirrored, int v, int i) {
+    return (mirrored ? -1 : 1) * Pixel(v, i) * kIn + Channel(v, i);
+  }
+
+  // From the group's first pixel to the window of each lane. Planar: all vectors share the windows.
+  static constexpr V::Starts StartsOf(bool mirrored, int v) {
+    V::Starts starts = {};
+    int low = Offset(mirrored, v, 0), high = low;
+    for (int lane = 0; lane < V::kLanes; lane++) {
+      starts[lane] = kGroupBytes;
+      for (int i = 4 * lane; i < 4 * lane + 4; i++) {
+        for (int u = kPlanar ? 0 : v; u < (kPlanar ? kIn : v + 1); u++) {
+          if (Channel(u, i) >= kIn) continue;
+          const int offset = Offset(mirrored, u, i);
+          starts[lane] = offset < starts[lane] ? offset : starts[lane];
+          low = offset < low ? offset : low;
+          high = offset > high ? offset : high;
+        }
+      }
+    }
+    // One window for all lanes, or windows whole fours apart, as a shuffle of integers takes them.
+    for (int &start : starts) start = high - low < 16 ? low : low + (start - low) / 4 * 4;
+    return V::Place(starts);
+  }
+  template <bool kMirrored, int kVector>
+  static constexpr V::Starts kStarts = StartsOf(kMirrored, kVector);
 
   // Shuffle controls: byte 4*j of a lane is the window byte behind its j-th float; 0x80 gives 0.
   struct Picks {
-    alignas(64) uint8_t bytes[kVectors][16 * V::kLanes];
+    alignas(64) uint8_t bytes[kVectors][4 * V::kFloats];
   };
   static constexpr Picks MakePicks(bool mirrored) {
     Picks picks = {};
     for (int v = 0; v < kVectors; v++) {
+      const V::Starts starts = StartsOf(mirrored, v);
       for (int i = 0; i < V::kFloats; i++) {
-        const int lane = i / 4, j = i % 4;
-        const int window = kPlanar ? lane : v * V::kLanes + lane;
-        const int pixel = kPlanar ? i : (window * 4 + j) / kOut;
-        const int channel = kPlanar ? v : (window * 4 + j) % kOut;
-        const int sign = mirrored ? -1 : 1;
-        const int base = sign * window * kWindowStep - (mirrored ? kMirrorShift : 0);
-        for (int byte = 0; byte < 4; byte++) picks.bytes[v][lane * 16 + j * 4 + byte] = 0x80;
-        if (channel < kIn)
-          picks.bytes[v][lane * 16 + j * 4] =
-              static_cast<uint8_t>(sign * pixel * kIn + channel - base);
+        for (int byte = 0; byte < 4; byte++) picks.bytes[v][4 * i + byte] = 0x80;
+        if (Channel(v, i) < kIn)
+          picks.bytes[v][4 * i] = static_cast<uint8_t>(Offset(mirrored, v, i) - starts[i / 4]);
       }
     }
     return picks;
@@ -48,24 +73,50 @@ struct Geometry {
   static constexpr Pixels MakePixels() {
     Pixels pixels = {};
     for (int v = 0; v < kVectors; v++)
-      for (int i = 0; i < V::kFloats; i++)
-        pixels.index[v][i] = kPlanar ? i : (v * V::kFloats + i) / kOut;
+      for (int i = 0; i < V::kFloats; i++) pixels.index[v][i] = Pixel(v, i);
     return pixels;
   }
   static constexpr Pixels kPixels = MakePixels();
 };
 
-// A source row being read from left to right of the output.
+// Source rows being read from left to right of the output. Whether they are mirrored is asked for
+// each window: the processor foresees the answer, and one loop serves all rows.
 template <class G>
 struct Cursor {
-  const uint8_t *at;
-  ptrdiff_t step;
+  const uint8_t *at;  // the first pixel of the next group
+  ptrdiff_t row;      // bytes to the next row
+  bool mirrored;
   const typename G::Picks *picks;
 
-  Cursor(const uint8_t *pixel, bool mirrored)
-      : at(pixel - (mirrored ? G::kMirrorShift : 0)),
-        step(mirrored ? -G::kWindowStep : G::kWindowStep),
-        picks(mirrored ? &G::kMirrored : &G::kPlain) {}
+  Cursor(const uint8_t *pixel, ptrdiff_t row, bool mirrored)
+      : at(pixel), row(row), mirrored(mirrored), picks(mirrored ? &G::kMirrored : &G::kPlain) {}
 
-  void SkipGroups(ptrdiff_t groups) { at += groups * G::kWindows * step; }
+  MIX_HD void SkipGroups(ptrdiff_t groups) { at += (mirrored ? -groups : groups) * G::kGroupBytes; }
+  MIX_HD void SkipRow() { at += row; }
+
+  // Asks for groups of the next row where it is read backwards, which the processor's own
+  // prefetcher does not foresee. Always inlined: g++ takes a function that only prefetches for one
+  // without effect, and drops the call.
+  MIX_HD void PrefetchNextRow(ptrdiff_t groups) const {
+    if (!mirrored) return;
+    const uint8_t *end = at + row + G::kPixelBytes;
+    for (const uint8_t *line = end - groups * G::kGroupBytes; line < end; line += 64)
+      __builtin_prefetch(line);
+  }
+
+  // The window of vector `kVector` of a group ahead.
+  template <int kVector>
+  MIX_HD typename V::Window Window(int group) const {
+    const int ahead = group * G::kGroupBytes;
+    if (mirrored) return V::template Load<G::template kStarts<true, kVector>>(at - ahead);
+    return V::template Load<G::template kStarts<false, kVector>>(at + ahead);
+  }
+
+  // Vector `kVector` of a group ahead.
+  template <int kVector>
+  MIX_HD typename V::F Floats(int group) const {
+    if constexpr (G::kConsecutive)
+      if (!mirrored) return V::Widen(at + group * G::kGroupBytes + kVector * V::kFloats);
+    return V::Pick(Window<kVector>(group), picks->bytes[kVector]);
+  }
 };

@@ -4,10 +4,12 @@
 #ifndef DALI_MIX_TESTS_EMULATED_IMMINTRIN_H_
 #define DALI_MIX_TESTS_EMULATED_IMMINTRIN_H_
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <limits>
 
 #include "half.h"
 
@@ -59,6 +61,20 @@ __mmask16 Compare(F &&lane) {
   for (int i = 0; i < 16; i++) mask = static_cast<__mmask16>(mask | (lane(i) ? 1u << i : 0u));
   return mask;
 }
+template <typename Wide, typename Narrow>
+__m512i Pack(const __m512i &a, const __m512i &b) {
+  constexpr int kCount = 16 / sizeof(Wide);  // of each operand, in a lane
+  __m512i result;
+  for (int i = 0; i < 64 / static_cast<int>(sizeof(Narrow)); i++) {
+    const int lane = i / (2 * kCount), j = i % (2 * kCount);
+    const __m512i &from = j < kCount ? a : b;
+    const auto wide = Load<Wide>(from.bytes + 16 * lane + j % kCount * sizeof(Wide));
+    const auto narrow = static_cast<Narrow>(std::clamp<Wide>(
+        wide, std::numeric_limits<Narrow>::min(), std::numeric_limits<Narrow>::max()));
+    std::memcpy(result.bytes + i * sizeof(Narrow), &narrow, sizeof(Narrow));
+  }
+  return result;
+}
 }  // namespace emulated
 
 inline __m128i _mm_loadu_si128(const __m128i *at) { return emulated::Load<__m128i>(at); }
@@ -82,19 +98,29 @@ inline void _mm512_stream_si512(void *at, __m512i v) {
 }
 inline void _mm_sfence() {}
 
-inline __m512i _mm512_castsi128_si512(__m128i v) {
+inline __m512i _mm512_loadu_si512(const void *at) { return emulated::Load<__m512i>(at); }
+inline __m256i _mm256_loadu_si256(const __m256i *at) { return emulated::Load<__m256i>(at); }
+
+inline __m512i _mm512_broadcast_i32x4(__m128i v) {
+  __m512i result;
+  for (int lane = 0; lane < 4; lane++) std::memcpy(result.bytes + 16 * lane, &v, 16);
+  return result;
+}
+inline __m512i _mm512_permutexvar_epi32(__m512i index, __m512i v) {
+  __m512i result;
+  for (int i = 0; i < 16; i++)
+    std::memcpy(result.bytes + 4 * i, v.bytes + 4 * (emulated::Int(index, i) & 15), 4);
+  return result;
+}
+inline __m512i _mm512_cvtepu8_epi32(__m128i v) {
   __m512i result = {};
-  std::memcpy(result.bytes, &v, 16);
+  for (int i = 0; i < 16; i++) result.bytes[4 * i] = v.bytes[i];
   return result;
 }
 inline __m512i _mm512_castsi256_si512(__m256i v) {
   __m512i result = {};
   std::memcpy(result.bytes, &v, 32);
   return result;
-}
-inline __m512i _mm512_inserti32x4(__m512i a, __m128i b, int lane) {
-  std::memcpy(a.bytes + 16 * lane, &b, 16);
-  return a;
 }
 inline __m512i _mm512_inserti64x4(__m512i a, __m256i b, int half) {
   std::memcpy(a.bytes + 32 * half, &b, 32);
@@ -123,10 +149,6 @@ inline __m512 _mm512_fmadd_ps(__m512 a, __m512 b, __m512 c) {
   return emulated::Map([&](int i) { return std::fma(a.floats[i], b.floats[i], c.floats[i]); });
 }
 // The second operand where either is NaN.
-inline __m512 _mm512_max_ps(__m512 a, __m512 b) {
-  return emulated::Map(
-      [&](int i) { return a.floats[i] > b.floats[i] ? a.floats[i] : b.floats[i]; });
-}
 inline __m512 _mm512_min_ps(__m512 a, __m512 b) {
   return emulated::Map(
       [&](int i) { return a.floats[i] < b.floats[i] ? a.floats[i] : b.floats[i]; });
@@ -134,15 +156,23 @@ inline __m512 _mm512_min_ps(__m512 a, __m512 b) {
 inline __m512i _mm512_cvtps_epi32(__m512 v) {
   __m512i result;
   for (int i = 0; i < 16; i++) {
-    const auto rounded = static_cast<int32_t>(std::nearbyint(v.floats[i]));
+    const float value = std::nearbyint(v.floats[i]);
+    // What no integer holds becomes the least one.
+    const bool fits = value >= -2147483648.0f && value < 2147483648.0f;
+    const int32_t rounded = fits ? static_cast<int32_t>(value) : INT32_MIN;
     std::memcpy(result.bytes + 4 * i, &rounded, 4);
   }
   return result;
 }
-inline __m128i _mm512_cvtepi32_epi8(__m512i v) {
-  __m128i result;
-  for (int i = 0; i < 16; i++) result.bytes[i] = v.bytes[4 * i];
-  return result;
+// Within each 128-bit lane: the narrowed integers of `a`, then those of `b`.
+inline __m512i _mm512_packs_epi32(__m512i a, __m512i b) {
+  return emulated::Pack<int32_t, int16_t>(a, b);
+}
+inline __m512i _mm512_packs_epi16(__m512i a, __m512i b) {
+  return emulated::Pack<int16_t, int8_t>(a, b);
+}
+inline __m512i _mm512_packus_epi16(__m512i a, __m512i b) {
+  return emulated::Pack<int16_t, uint8_t>(a, b);
 }
 inline __m256i _mm512_cvtps_ph(__m512 v, int) {
   __m256i result;

@@ -1,0 +1,262 @@
+// Consecutive rows of one pattern, written as runs of blocks. Included by each rows_*.cc inside its
+// own namespace, after rows_block.h.
+//
+// Loads may reach beyond their block and stores beyond their row, which later rows of the band
+// write over. Blocks that would leave an image's memory or the band are bounced through buffers:
+// most often the first or the last of a band.
+
+// What a run of blocks shows: the base image, the inset one, their blend; or whatever is the base
+// where bits are 0, and the inset where they are 1.
+enum class Mode { kBase, kInset, kBlend, kBits };
+
+// One of the two images of a pattern, along the rows of a band.
+struct Side {
+  const uint8_t *pixel;  // behind column 0 of the first row
+  ptrdiff_t row;         // bytes to the next row
+  bool mirrored;
+  Bytes bytes;
+  Columns columns;  // where the image shows, at most: nothing else of it is copied
+};
+
+template <typename Out, int kIn, int kOut, bool kPlanar>
+class Band {
+ public:
+  using B = Blocks<Out, kIn, kOut, kPlanar>;
+  using Lanes = typename B::Lanes;
+  static constexpr ptrdiff_t kStep = kPlanar ? 1 : kOut;  // from one output pixel to the next
+
+  Band(const Pattern &pattern, const Lanes &lanes, const Side &base, const Side &inset, Out *out,
+       ptrdiff_t plane, int width, int rows)
+      : pattern_(pattern),
+        lanes_(lanes),
+        base_(base),
+        inset_(inset),
+        out_(out),
+        plane_(plane),
+        width_(width),
+        rows_(rows) {
+    if (IsOneRow()) {
+      width_ *= rows_;
+      rows_ = 1;
+      base_.columns = inset_.columns = {0, width_};
+    }
+  }
+
+  template <bool kMayStream>
+  void Write() {
+    const bool stream = kMayStream && IsWholeLines() && !pattern_.mask;
+    // A row of boxes has fewer runs than fit; one of a mask is written part by part.
+    for (int x = 0; x < width_;) {
+      x = FindRuns(x);
+      stream ? WriteRuns<true>() : WriteRuns<false>();
+    }
+  }
+
+ private:
+  using G = typename B::G;
+  static constexpr int kBlock = B::kPixels;
+  static constexpr int kMaxRuns = 64;
+  static constexpr ptrdiff_t kFar = 1 << 30;  // beyond every row
+  static_assert(kMaxRuns > 4 * kMaxBoxes);
+
+  struct Run {
+    Mode mode;
+    uint64_t bits;   // of each block
+    int begin, end;  // whole blocks: the last may end beyond the row
+  };
+
+  // Rows that follow one another in all memory they touch are one long row.
+  bool IsOneRow() const {
+    const auto follow = [&](const Side &side) {
+      return !side.mirrored && side.row == static_cast<ptrdiff_t>(width_) * kIn;
+    };
+    return pattern_.Uniform() && follow(base_) && (pattern_.base != kBlended || follow(inset_));
+  }
+
+  // Stores around the cache pay only for whole cache lines.
+  bool IsWholeLines() const {
+    const auto bytes = static_cast<uintptr_t>(width_) * kStep * sizeof(Out);
+    const auto plane = static_cast<uintptr_t>(kPlanar ? plane_ * sizeof(Out) : 0);
+    return (reinterpret_cast<uintptr_t>(out_) | bytes | plane) % 64 == 0;
+  }
+
+  static int WholeBlocks(int pixels) { return (pixels + kBlock - 1) / kBlock * kBlock; }
+
+  // Finds the runs from block x on and returns where they end.
+  int FindRuns(int x) {
+    const Mode base = pattern_.base == kBlended ? Mode::kBlend : Mode::kBase;
+    count_ = 0;
+    if (pattern_.Uniform()) {
+      runs_[count_++] = {base, 0, 0, WholeBlocks(width_)};
+      return width_;
+    }
+    for (; x < width_ && count_ < kMaxRuns; x += kBlock) {
+      const int size = width_ - x < kBlock ? width_ - x : kBlock;
+      const uint64_t bits = pattern_.BitsAt(x, size);
+      const Mode mode = bits == 0 ? base : (bits == BitsFrom(0, size) ? Mode::kInset : Mode::kBits);
+      if (count_ > 0 && mode != Mode::kBits && mode == runs_[count_ - 1].mode)
+        runs_[count_ - 1].end += kBlock;
+      else
+        runs_[count_++] = {mode, bits, x, x + kBlock};
+    }
+    return x;
+  }
+
+  static bool ReadsBase(Mode mode) { return mode != Mode::kInset; }
+  static bool ReadsInset(Mode mode) { return mode != Mode::kBase; }
+
+  template <bool kStream>
+  void WriteRuns() const {
+    for (int y = 0; y < rows_;) {
+      const int end = EndOfDirectRows<kStream>(y);
+      if (y == end)
+        WriteBounced<kStream>(y++);
+      else if (count_ == 1)
+        WriteRun<kStream>(runs_[0], y, end - y);
+      else
+        for (int row = y; row < end; row++)
+          for (int i = 0; i < count_; i++) WriteRun<kStream>(runs_[i], row, 1);
+      y = end > y ? end : y;
+    }
+  }
+
+  // Until where rows from y on need no bouncing. Those that do lie at the ends of the band.
+  template <bool kStream>
+  int EndOfDirectRows(int y) const {
+    if (!IsDirect<kStream>(y)) return y;
+    int end = rows_;
+    while (end - 1 > y && !IsDirect<kStream>(end - 1)) end--;
+    return end;
+  }
+
+  template <bool kStream>
+  bool IsDirect(int y) const {
+    for (int i = 0; i < count_; i++) {
+      const Columns direct = DirectBlocks<kStream>(runs_[i].mode, y);
+      if (runs_[i].begin < direct.begin || runs_[i].end - kBlock >= direct.end) return false;
+    }
+    return true;
+  }
+
+  // Pixels from the beginning of row y that stores may reach. Lines that go around the cache are
+  // written once.
+  template <bool kStream>
+  int Room(int y) const {
+    return kStream ? width_ : width_ * (rows_ - y);
+  }
+
+  // Where blocks of row y may begin, so that their loads stay in the images and their stores in the
+  // band.
+  template <bool kStream>
+  Columns DirectBlocks(Mode mode, int y) const {
+    Columns direct = {0, Room<kStream>(y) - kBlock + 1};
+    if (ReadsBase(mode)) KeepInside(direct, base_, y);
+    if (ReadsInset(mode)) KeepInside(direct, inset_, y);
+    return direct;
+  }
+
+  static void KeepInside(Columns &blocks, const Side &side, int y) {
+    const uint8_t *pixel = side.pixel + y * side.row;
+    const ptrdiff_t slack = G::Slack(side.mirrored), last = kBlock * kIn + slack;
+    // A block at x reads [pixel + x*kIn, + block), or mirrored [pixel - x*kIn + kIn - block, …).
+    const ptrdiff_t before = pixel - side.bytes.begin, after = side.bytes.end - pixel;
+    const ptrdiff_t low = side.mirrored ? kIn + slack - after : slack - before;
+    const ptrdiff_t high = side.mirrored ? before + kIn - last : after - last;
+    const ptrdiff_t begin = low <= 0 ? 0 : (low + kIn - 1) / kIn,
+                    end = high < 0 ? 0 : high / kIn + 1;
+    if (begin > blocks.begin) blocks.begin = static_cast<int>(begin < kFar ? begin : kFar);
+    if (end < blocks.end) blocks.end = static_cast<int>(end);
+  }
+
+  // A row that is direct only in part.
+  template <bool kStream>
+  void WriteBounced(int y) const {
+    for (int i = 0; i < count_; i++) {
+      const Run &run = runs_[i];
+      const Columns direct = DirectBlocks<kStream>(run.mode, y);
+      int x = run.begin;
+      for (; x < run.end && x < direct.begin; x += kBlock) BounceBlock<kStream>(run, x, y);
+      const int end = run.end < direct.end ? run.end : WholeBlocks(direct.end);
+      if (x < end) WriteRun<kStream>({run.mode, run.bits, x, end}, y, 1);
+      for (x = x < end ? end : x; x < run.end; x += kBlock) BounceBlock<kStream>(run, x, y);
+    }
+  }
+
+  template <bool kStream>
+  void WriteRun(const Run &run, int y, int rows) const {
+    const auto cursor = [&](const Side &side) {
+      Cursor<G> at(side.pixel + y * side.row, side.row, side.mirrored);
+      at.SkipGroups(run.begin / V::kFloats);
+      return at;
+    };
+    WriteBlocks<kStream>(run, cursor(base_), cursor(inset_), TargetAt(run.begin, y), rows);
+  }
+
+  typename B::Target TargetAt(int x, int y) const {
+    const ptrdiff_t row = width_ * kStep;
+    return {out_ + y * row + x * kStep, row, plane_};
+  }
+
+  template <bool kStream>
+  void WriteBlocks(const Run &run, const Cursor<G> &base, const Cursor<G> &inset,
+                   typename B::Target out, int rows) const {
+    const auto write = [&]<Block kShown>(const Cursor<G> &shown) MIX_INLINE {
+      B::template Write<kShown, kStream>(base, shown, out, lanes_, run.bits, rows,
+                                         (run.end - run.begin) / kBlock);
+    };
+    switch (run.mode) {
+      case Mode::kBase:
+        return write.template operator()<Block::kOne>(base);
+      case Mode::kInset:
+        return write.template operator()<Block::kOne>(inset);
+      case Mode::kBlend:
+        return write.template operator()<Block::kBlend>(inset);
+      case Mode::kBits:
+        return write.template operator()<Block::kBits>(inset);
+    }
+  }
+
+  static constexpr int kBounced = kBlock * kIn + 2 * 16;  // bytes of a block, and the slack around
+
+  // One block, read through buffers, and written through one where it would leave the band.
+  template <bool kStream>
+  void BounceBlock(const Run &run, int x, int y) const {
+    const int count = width_ - x < kBlock ? width_ - x : kBlock;
+    uint8_t base[kBounced], inset[kBounced];
+    const auto base_at = ReadsBase(run.mode) ? Bounce(base, base_, x, y, count) : base;
+    const auto inset_at = ReadsInset(run.mode) ? Bounce(inset, inset_, x, y, count) : inset;
+    const Run block = {run.mode, run.bits, 0, kBlock};
+    const Cursor<G> from(base_at, 0, base_.mirrored), from_inset(inset_at, 0, inset_.mirrored);
+    const typename B::Target out = TargetAt(x, y);
+    if (x + kBlock <= Room<kStream>(y)) return WriteBlocks<false>(block, from, from_inset, out, 1);
+    alignas(64) Out buffer[kBlock * kOut];
+    WriteBlocks<false>(block, from, from_inset, {buffer, 0, kBlock}, 1);
+    if (!kPlanar) __builtin_memcpy(out.at, buffer, count * kOut * sizeof(Out));
+    for (int v = 0; kPlanar && v < kOut; v++)
+      __builtin_memcpy(out.at + v * plane_, buffer + v * kBlock, count * sizeof(Out));
+  }
+
+  // Copies those of the pixels [x, x + count) of row y that lie in the columns of the image, and
+  // returns where pixel x lies in `buffer`.
+  static const uint8_t *Bounce(uint8_t (&buffer)[kBounced], const Side &side, int x, int y,
+                               int count) {
+    __builtin_memset(buffer, 0, kBounced);
+    const uint8_t *pixel = side.pixel + y * side.row;
+    const int begin = side.columns.begin > x ? side.columns.begin : x;
+    const int end = side.columns.end < x + count ? side.columns.end : x + count;
+    const ptrdiff_t first = side.mirrored ? -static_cast<ptrdiff_t>(end - 1) : begin;
+    const ptrdiff_t place = side.mirrored ? kBlock - (end - x) : begin - x;
+    if (begin < end)
+      __builtin_memcpy(buffer + 16 + place * kIn, pixel + first * kIn, (end - begin) * kIn);
+    return buffer + 16 + (side.mirrored ? (kBlock - 1) * kIn : 0);
+  }
+
+  const Pattern &pattern_;
+  const Lanes &lanes_;
+  Side base_, inset_;
+  Out *out_;
+  ptrdiff_t plane_;  // planar: from one channel to the next, in elements
+  int width_, rows_;
+  Run runs_[kMaxRuns];
+  int count_ = 0;
+};
