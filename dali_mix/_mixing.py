@@ -83,6 +83,8 @@ class Mixing(Pixels, Labels):
                 raise ValueError(f"size cannot be combined with {', '.join(given)}: give one.")
             given = {"crop": size}
         if mask is not None:
+            if methods is not _MIXUP or weights is not None:
+                raise ValueError("mask takes the place of methods and weights: give one of them.")
             return self._masked(images, labels, mask, draw, given)
         first_labels = labels[0] if isinstance(labels, (tuple, list)) else labels
         inputs = self._mode.counted_by(images, first_labels, bool(given))

@@ -140,7 +140,7 @@ DrawnMask DrawBell(const Method &method, int height, int width, Rng rng) {
     const double sigma = Uniform(rng, method.sigma.low, method.sigma.high) * size;
     std::vector<double> values(size);
     for (int at = 0; at < size; at++)
-      values[at] = std::exp(-0.5 * (at - center) * (at - center) / (sigma * sigma));
+      values[at] = std::exp(-0.5 * std::pow((at - center) / sigma, 2));
     return values;
   };
   const auto rows = bell(height), columns = bell(width);
