@@ -201,6 +201,10 @@ class Mixing(Pixels, Labels):
                 f"partner must be left out with second, got {partner!r}: each image is mixed with "
                 "the one across."
             )
+        if (second[1] is None) != (labels is None):
+            raise ValueError(
+                "second must have labels2 where there are labels, and none where there are none."
+            )
         given["partner"] = "others"
         return second[0], second[1]
 

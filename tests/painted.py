@@ -50,10 +50,10 @@ def one_hot(count: int, size: tuple[int, int]) -> list[np.ndarray]:
     return [np.tile(np.eye(count, dtype=np.uint8)[i], (*size, 1)) for i in range(count)]
 
 
-def labels_by_share(partner, lam) -> np.ndarray:
-    """(N, N): how much of each image's label each sample has, by the columns of a plan."""
+def labels_by_share(partner, lam, images: int | None = None) -> np.ndarray:
+    """(N, images): how much of each image's label each sample has, by the columns of a plan."""
     count = len(partner)
-    shares = np.zeros((count, count))
+    shares = np.zeros((count, images or count))
     for i in range(count):
         weights = np.atleast_1d(lam[i]).astype(np.float64)
         if len(weights) == 1:

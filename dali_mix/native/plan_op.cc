@@ -194,7 +194,9 @@ void PlanOp::AcquireArguments(const Workspace &ws) {
   };
   check("partner", given_partner_, images_ - 1);
   check("box", given_box_, 4);
-  check("classes", classes_, 1);
+  if (count > 0 && classes_.Given() && classes_.Length() != 1)
+    Refuse("labels must be class ids, one for each sample, for partners by class, got ",
+           classes_.Length(), " values.");
 }
 
 void PlanOp::CheckAlphaAndProb() const {
