@@ -113,15 +113,20 @@ class Pixels:
     def _fitted(self, images: Any, plan: Plan, others: Any, output: Any, classes: bool) -> Any:
         """The whole partners, as they are seen but for the mirror, in the sizes of their boxes."""
         ops, cast = self._mode.ops, self._mode.cast
+        seen = [batch for batch in (images, others) if batch is not None]
+        if classes:
+            # As images of one channel: the only ones that can be resized without blending.
+            seen = [
+                ops.reshape(cast(batch, "FLOAT"), rel_shape=[1, 1, -1], layout="HWC")
+                for batch in seen
+            ]
         window = args.only(output, args.WINDOW)
         if any(name in window for name in args.SIZE):
-            images = ops.crop(images, **window)
-            others = None if others is None else ops.crop(others, **window)
-        seen = self._mode.gather(images, others, plan.partner, 0)
+            seen = [ops.crop(batch, **window) for batch in seen]
+        partners = self._mode.gather(seen[0], seen[1] if len(seen) > 1 else None, plan.partner, 0)
         # At least one pixel, where nothing is to be fitted.
         size = cast(plan.fit + cast(plan.fit == 0, "INT32"), "FLOAT")
         if not classes:
-            return ops.resize(seen, size=size)
-        # As images of one channel: the only ones that can be resized without blending.
-        seen = ops.reshape(cast(seen, "FLOAT"), src_dims=[0, 1, -1], layout="HWC")
-        return ops.cast_like(ops.resize(seen, size=size, interp_type=self._mode.nearest), images)
+            return ops.resize(partners, size=size)
+        fitted = ops.resize(partners, size=size, interp_type=self._mode.nearest)
+        return ops.cast_like(fitted, images)

@@ -1,5 +1,5 @@
-"""The laws of the methods that draw a mask: patches, grids, Fourier noise and bells. Their shapes are
-counted in the mask itself, which `test_method_shares.py` finds again in the pixels."""
+"""The laws of the methods that draw a mask: patches, grids, Fourier noise and bells. Their shapes
+are counted in the mask itself, which `test_method_shares.py` finds again in the pixels."""
 
 import math
 from collections import Counter

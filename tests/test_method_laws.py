@@ -1,5 +1,5 @@
-"""The laws by which methods draw weights, boxes and corners; seeds are fixed, thresholds are those of
-tests at about 1 in 1000. Where the laws of masks stand: test_mask_laws.py."""
+"""The laws by which methods draw weights, boxes and corners; seeds are fixed, thresholds are those
+of tests at about 1 in 1000. Where the laws of masks stand: test_mask_laws.py."""
 
 import math
 
@@ -74,7 +74,7 @@ def test_two_images_are_mixup(fold):
 def test_boxes_inside_have_all_origins_alike(size, lam):
     boxes = boxes_of(CutMix(place="inside"), size, lam=lam)
     expected = [math.floor(n * math.sqrt(1 - np.float32(lam))) for n in size]
-    assert (sides(boxes).T == expected).all()
+    assert (expected == sides(boxes).T).all()
     origins = np.zeros([n - side + 1 for n, side in zip(size, expected, strict=True)], int)
     np.add.at(origins, tuple(boxes[:, :2].T), 1)
     assert chi2_accepts(origins.ravel())
@@ -231,7 +231,7 @@ def test_the_four_boxes_of_ricap_are_the_image():
     seen = np.zeros((2, 2), int)
     for own, lam, (box, area) in zip(range(4000), plan.lam[0], corners_of(plan, size), strict=True):
         assert lam[0] == np.float32(area / (19 * 23)), own
-        if box is None or not (0 < area and box[2] - box[0] < 19 and box[3] - box[1] < 23):
+        if box is None or not (area > 0 and box[2] - box[0] < 19 and box[3] - box[1] < 23):
             continue
         assert (box[2] - box[0]) * (box[3] - box[1]) == area
         seen[int(box[0] > 0), int(box[1] > 0)] += 1
