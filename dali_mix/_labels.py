@@ -35,8 +35,7 @@ class Labels:
         ys = self.pair_labels(labels, plan, second=second, images=images)
         if images == 2:
             return ys[0] * plan.lam + ys[1] * (1 - plan.lam)
-        ops = self._mode.ops
-        shares = [ops.squeeze(ops.slice(plan.lam, k, 1, axes=[0]), axes=[0]) for k in range(images)]
+        shares = [self._mode.element(plan.lam, k) for k in range(images)]
         return sum(ys[k] * shares[k] for k in range(1, images)) + ys[0] * shares[0]
 
     def _targets(

@@ -124,9 +124,11 @@ class Pixels:
         if any(name in window for name in args.SIZE):
             seen = [ops.crop(batch, **window) for batch in seen]
         partners = self._mode.gather(seen[0], seen[1] if len(seen) > 1 else None, plan.partner, 0)
-        # At least one pixel, where nothing is to be fitted.
+        # At least one pixel, where nothing is to be fitted. Frames and slices stay as they are.
         size = cast(plan.fit + cast(plan.fit == 0, "INT32"), "FLOAT")
+        to = {name: self._mode.element(size, k) for k, name in enumerate(("resize_y", "resize_x"))}
+        to["mode"] = "stretch"
         if not classes:
-            return ops.resize(partners, size=size)
-        fitted = ops.resize(partners, size=size, interp_type=self._mode.nearest)
+            return ops.resize(partners, **to)
+        fitted = ops.resize(partners, interp_type=self._mode.nearest, **to)
         return ops.cast_like(fitted, images)
