@@ -28,8 +28,8 @@ class Labels:
     def blend_labels(self, labels: Any, plan: Plan, *, second: Any = None, images: int = 2) -> Any:
         """lam * y1 + (1 - lam) * y2, for label vectors and numbers; or the sum over K labels.
 
-        labels:  batch of float vectors or numbers, (C,) or (), on the CPU; second and images: as in
-                 `pair_labels`
+        labels:  batch of float vectors or numbers, (C,) or (), on the CPU; plan, second and images:
+                 as in `pair_labels`
         returns: float32 batch of their shape
         """
         ys = self.pair_labels(labels, plan, second=second, images=images)

@@ -64,7 +64,8 @@ class Pixels:
         plan:    that of the images
         others:  maps of the other batch, where the plan points into it
         count:   maps to make: as many as one sample mixes images. 1 is enough where all methods cut
-        view:    mirror and crop, as given to `apply` for the images
+        view:    mirror, crop, or crop_h and crop_w, crop_pos_x and crop_pos_y, as given to `apply`
+                 for the images
         returns: `count` batches of the layout and type of `maps`. Where an image is blended
                  the first has the own classes, the second those of the partner, for the pair of
                  losses that lam weighs; where it is cut all of them are the same

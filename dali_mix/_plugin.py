@@ -13,7 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-SCHEMAS = ("dali_mix__Plan", "dali_mix__Apply")
+SCHEMAS = tuple(f"dali_mix__{name}" for name in ("Plan", "Apply", "Gather", "Previous", "Resized"))
 
 _LIBRARY = "libdali_mix.so"
 _FOLDER = Path(__file__).resolve().parent

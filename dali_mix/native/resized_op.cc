@@ -50,7 +50,7 @@ class Resized : public dali::StatelessOperator<CPUBackend> {
     if (ws.NumInput() == 0) return;
     const auto &mask = ws.Input<CPUBackend>(0);
     if (mask.type() != DALI_UINT8 || mask.sample_dim() != 2)
-      Refuse("mask must be UINT8 of shape (h, w), the own weight in 1/255, got ", mask.type(),
+      Refuse("mask must be uint8 of shape (h, w), the own weight in 1/255, got ", mask.type(),
              " of ", mask.sample_dim(), " dimensions.");
   }
 
