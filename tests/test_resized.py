@@ -1,4 +1,4 @@
-"""The same plan for a second view of another size: boxes to the nearest pixel, lam counted again."""
+"""The same plan for a second view of another size: boxes to the nearest pixel, lam counted."""
 
 import math
 
