@@ -1,7 +1,8 @@
 # One command for each thing to do in a checkout; every one sets up .venv by itself.
 #
 #   make test    build, install, run the tests          make demo    train on a small real data set
-#   make lint    formats, style, types                  make clean   remove what was built
+#   make lint    formats, style, types                  make soak    a long run: does anything grow?
+#   make clean   remove what was built
 #
 # Without a GPU the plugin is built CPU-only, since compiling CUDA code takes a minute that nothing
 # here would use; DALI_MIX_CUDA=13 make test builds it all the same. See setup.py.
@@ -19,7 +20,7 @@ endif
 STAMP := .venv/.installed-$(or $(DALI_MIX_CUDA),default)-$(DALI_MIX_CUDA_ARCHS)
 NATIVE := $(wildcard $(addprefix dali_mix/native/*.,cc cu cuh h))
 
-.PHONY: test lint demo clean
+.PHONY: test lint demo soak clean
 
 test: $(STAMP)
 	$(BIN)/pytest
@@ -33,17 +34,33 @@ lint: $(STAMP)
 demo: $(STAMP)
 	$(BIN)/python pipelines/demo.py
 
+soak: $(STAMP)
+	$(BIN)/python tests/soak.py
+
 clean:
 	rm -rf build dist demo *.egg-info .venv/.installed-* dali_mix/libdali_mix.so dali_mix/_built.json
 
-# What the build needs (setup.py names it) goes into .venv rather than into a throw-away
-# environment, which would install DALI a second time at every rebuild.
-$(STAMP): Makefile pyproject.toml setup.py dali_mix/__init__.py dali_mix/native/toolkit.py $(NATIVE)
+# Versions and hashes are those of requirements.txt, which .ci/lock writes; pip is the first of them,
+# as older ones do not look for hashes there. What the build needs (setup.py names it) goes into .venv
+# rather than into a throw-away environment, which would install DALI a second time at every rebuild.
+$(STAMP): Makefile pyproject.toml requirements.txt setup.py dali_mix/__init__.py \
+    dali_mix/native/toolkit.py $(NATIVE)
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	rm -f .venv/.installed-*
-	$(BIN)/pip install --quiet 'setuptools>=77'
-	$(BIN)/python -c 'import sys, setuptools.build_meta as build; out, sys.stdout = sys.stdout, sys.stderr; \
-	    print(*build.get_requires_for_build_editable(), sep="\n", file=out)' > .venv/requirements.txt
-	$(BIN)/pip install --quiet --requirement .venv/requirements.txt
-	$(BIN)/pip install --quiet --no-build-isolation --editable '.[test]'
+	sed -n '/^\(pip\|setuptools\)==/,/[^\\]$$/p' requirements.txt > .venv/first.txt
+	$(BIN)/pip install --quiet --require-hashes --requirement .venv/first.txt
+	$(BIN)/python -c 'import sys, tomllib, setuptools.build_meta as build; \
+	    out, sys.stdout = sys.stdout, sys.stderr; \
+	    extras = tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]; \
+	    needs = build.get_requires_for_build_editable() + extras["test"]; \
+	    print(*needs, sep="\n", file=out)' > .venv/needs.txt
+ifeq ($(DALI_MIX_CUDA), cpu)
+	torch=$$(grep ^torch== .venv/needs.txt)+cpu; \
+	    if $(BIN)/pip install --quiet --dry-run --no-deps $$torch 2> /dev/null; \
+	    then echo $$torch >> .venv/needs.txt; fi
+endif
+	$(BIN)/pip install --quiet --require-hashes --constraint requirements.txt \
+	    --requirement .venv/needs.txt
+	$(BIN)/pip install --quiet --no-build-isolation --no-deps --editable .
+	$(BIN)/pip check
 	touch '$@'

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Iterator, Mapping, Sequence
+from hashlib import sha256
 from typing import Any
 
 from nvidia.dali.pipeline import Pipeline
 
 from dali_mix import schedule
+from dali_mix._graph import described, difference
 
 FORMAT = 1
 
@@ -22,41 +25,68 @@ def pack(
     pipelines: Sequence[Pipeline],
     substituted: Sequence[Any],
 ) -> State:
-    """The state, plain data. `identity` is what a later loader must agree with."""
+    """The state: strings, integers, lists and dicts. `identity` is what a later loader must agree
+    with, as it must with the operators of the pipelines."""
     for pipeline in pipelines:
         _check_enabled(pipeline)
-    checkpoints = [base64.b64encode(pipeline.checkpoint()).decode() for pipeline in pipelines]
-    schedules = schedule.state(pipelines)
-    return {
+    state = {
         **identity,
+        "graphs": [described(pipeline) for pipeline in pipelines],
         "epoch": epoch,
         "batch": batch,
         "substituted": substituted,
-        "pipelines": checkpoints,
-        "schedules": schedules,
+        "pipelines": [base64.b64encode(pipeline.checkpoint()).decode() for pipeline in pipelines],
+        "schedules": schedule.state(pipelines),
     }
+    return {**state, "sha256": _digest(state)}
 
 
-def unpack(state: Mapping[str, Any], identity: Mapping[str, Any]) -> tuple[int, int, list[bytes]]:
+def unpack(
+    state: Mapping[str, Any], identity: Mapping[str, Any], pipelines: Sequence[Pipeline]
+) -> tuple[int, int, list[bytes]]:
     """(epoch, batch, one checkpoint for each pipeline); a ValueError names what does not agree."""
-    expected = {*identity, "epoch", "batch", "substituted", "pipelines", "schedules"}
-    if not isinstance(state, Mapping) or set(state) != expected:
+    expected = {
+        *identity,
+        "graphs",
+        "epoch",
+        "batch",
+        "substituted",
+        "pipelines",
+        "schedules",
+        "sha256",
+    }
+    known = state if isinstance(state, Mapping) else {}
+    for name, here in identity.items():  # versions first: another one may have other names
+        if name in known and known[name] != here:
+            raise _refusal(f"{name} {known[name]!r}", repr(here))
+    if set(known) != expected:
         got = sorted(state) if isinstance(state, Mapping) else type(state).__name__
         raise ValueError(
             f"state must be what state_dict() of a MixLoader returned, with {sorted(expected)}, "
             f"got {got}."
         )
-    for name, here in identity.items():
-        if state[name] != here:
-            raise ValueError(
-                f"the state was saved with {name} {state[name]!r}, but this loader has {here!r}; "
-                "it cannot continue bit for bit. Make the loader as it was, or start anew."
-            )
-    try:
-        checkpoints = [base64.b64decode(text, validate=True) for text in state["pipelines"]]
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"pipelines of the state must be base64 strings ({error}).") from error
-    return int(state["epoch"]), int(state["batch"]), checkpoints
+    if state["sha256"] != _digest({name: state[name] for name in expected - {"sha256"}}):
+        raise ValueError(
+            "the state is damaged: its sha256 does not fit its content. Load one that was saved "
+            "before, or start anew."
+        )
+    schedule.check(pipelines, state["schedules"])
+    for saved, pipeline in zip(state["graphs"], pipelines, strict=True):
+        different = difference(saved, described(pipeline))
+        if different is not None:
+            raise _refusal(*different)
+    return state["epoch"], state["batch"], [base64.b64decode(text) for text in state["pipelines"]]
+
+
+def _digest(state: State) -> str:
+    return sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()
+
+
+def _refusal(saved: str, here: str) -> ValueError:
+    return ValueError(
+        f"the state was saved with {saved}, but this loader has {here}; it cannot continue bit for "
+        "bit. Make the loader as it was, or start anew."
+    )
 
 
 def restore(pipeline: Pipeline, checkpoint: bytes) -> None:
@@ -69,7 +99,7 @@ def restore(pipeline: Pipeline, checkpoint: bytes) -> None:
     pipeline._checkpoint = checkpoint
     try:
         pipeline._restore_state_from_checkpoint()
-    except RuntimeError as error:
+    except (RuntimeError, ValueError) as error:
         raise ValueError(
             "the state does not fit the operators of the pipeline; make the pipeline as it was "
             f"when the state was saved. DALI says: {error}"

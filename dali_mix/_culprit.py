@@ -17,6 +17,7 @@ from nvidia.dali.pipeline import Pipeline
 
 from dali_mix._checkpoint import restore, states_of_operators, with_state
 from dali_mix._decoding import Undecodable, cause_of, decoder
+from dali_mix._names import shown
 
 _NAMED = 5
 _UNOPENED = "File mapping failed: "
@@ -71,14 +72,15 @@ def _batch_that_failed(pipeline: Pipeline, reader: str, root: str) -> list[tuple
     again.build()
     restore(again, with_state(again.checkpoint(), reader.encode(), position))
     files = again.run()[_encoded(operators, outputs)]
-    return [
-        (_name(file.source_info(), root) or f"sample {i}", np.array(file))
-        for i, file in enumerate(files)
-    ]
+    return [(_name(file, root) or f"sample {i}", np.array(file)) for i, file in enumerate(files)]
 
 
-def _name(source: str, root: str) -> str:
-    return os.path.join(root, source) if source else ""
+def _name(file: Any, root: str) -> str:
+    try:
+        source = file.source_info()
+    except UnicodeDecodeError as error:
+        source = os.fsdecode(error.object)
+    return shown(os.path.join(root, source)) if source else ""
 
 
 def _encoded(operators: Sequence[Any], outputs: Sequence[Any]) -> int:

@@ -64,7 +64,9 @@ class FolderPipeline:
             if self.stand_ins is not None:
                 given["files"] = self.stand_ins.images()
             if partners is not None:
-                given["partner"] = fn.external_source(source=partners, dtype=types.INT32, ndim=0)
+                given["partner"] = fn.external_source(
+                    source=partners, name=f"partner-{partners.pattern}", dtype=types.INT32, ndim=0
+                )
             pipeline.set_outputs(*function(self.root, **given))
         meta = pipeline.reader_meta(_READER)
         if partners is not None:

@@ -226,12 +226,13 @@ class MixLoader:
         """Go to where `state` was saved: the next iter() yields the batches that followed.
 
         The pipelines must be those that saved it, on the same files and in the same DALI release;
-        what is recorded (versions, seed, shard, batch size, number of images) is compared, and a
-        ValueError names what differs. Pipelines that were given as objects can do this before
-        their first batch only; functions that make them are called again.
+        what is recorded (versions, seed, shard, batch size, number of images, the operators and
+        their constant arguments) is compared, and a ValueError names what differs. Threads,
+        prefetching and the place of the files may differ. Pipelines that were given as objects can
+        do this before their first batch only; functions that make them are called again.
         """
         self._check_open()
-        epoch, made, checkpoints = _checkpoint.unpack(state, self._identity())
+        epoch, made, checkpoints = _checkpoint.unpack(state, self._identity(), self._pipelines)
         other_files = _substitute.load_states(self._sources, state["substituted"])
         self._newest = None
         if other_files or self._failure is not None or any(has_run(p) for p in self._pipelines):

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dali_mix._names import shown
 from dali_mix.methods import CutMix, Method, MixUp
 
 if TYPE_CHECKING:
@@ -63,9 +64,9 @@ def run(args: argparse.Namespace) -> int:
         sheet.save(args.output)
     except OSError as error:
         raise ValueError(
-            f"--output {args.output} cannot be written: {error.strerror or error}."
+            f"--output {shown(args.output)} cannot be written: {error.strerror or error}."
         ) from error
-    print(f"{args.output}: {len(rows)} images")
+    print(f"{shown(args.output)}: {len(rows)} images")
     return 0
 
 
@@ -120,7 +121,8 @@ def _run(files: Sequence[Path], methods: Sequence[Method], size: int, seed: int)
     from nvidia.dali import Pipeline, fn, types
 
     with Pipeline(batch_size=len(files), num_threads=2, device_id=None, seed=seed) as pipeline:
-        encoded, _ = fn.readers.file(files=[str(file) for file in files])
+        # Not by DALI's reader, which takes names in UTF-8 only.
+        encoded = fn.external_source(source=[[np.fromfile(file, np.uint8) for file in files]])
         images = fn.decoders.image(header_checked(encoded), output_type=types.RGB)
         images = fn.resize(images, size=size, mode="not_smaller")
         output = {"dtype": types.UINT8, "output_layout": "HWC", "crop": (size, size)}
@@ -132,18 +134,22 @@ def _run(files: Sequence[Path], methods: Sequence[Method], size: int, seed: int)
 
 
 def _name_undecodable(files: Sequence[Path]) -> None:
-    """DALI does not always say which file it was, so each is tried alone."""
+    """DALI does not say which file it was, so each is tried alone."""
+    import numpy as np
+
+    # isort: split
     from nvidia.dali import Pipeline, fn
 
     for file in files:
         with Pipeline(batch_size=1, num_threads=1, device_id=None) as pipeline:
-            encoded, _ = fn.readers.file(files=[str(file)])
+            encoded = fn.external_source(source=[[np.fromfile(file, np.uint8)]])
             pipeline.set_outputs(fn.decoders.image(encoded))
         try:
             pipeline.run()
         except RuntimeError as error:
             raise ValueError(
-                f"{file} cannot be decoded as an image; mend it or take it out of the folder."
+                f"{shown(file)} cannot be decoded as an image; mend it or take it out of the "
+                "folder."
             ) from error
 
 
@@ -153,14 +159,14 @@ def choose_files(folder: Path, count: int, seed: int) -> list[Path]:
 
     if not folder.is_dir():
         what = "is not a folder" if folder.exists() else "does not exist"
-        raise ValueError(f"{folder} {what}; name a folder of images.")
+        raise ValueError(f"{shown(folder)} {what}; name a folder of images.")
     chance = random.Random(seed)
     classes = [folder / name for name in class_names(folder)]
     chance.shuffle(classes)
     files = list(_one_of_each(classes, count, chance)) or _images(folder, chance)[:count]
     if len(files) < 2:
         raise ValueError(
-            f"{folder} must hold at least two images, in itself or in one folder per class, "
+            f"{shown(folder)} must hold at least two images, in itself or in one folder per class, "
             f"got {len(files)}."
         )
     return files
@@ -194,7 +200,8 @@ def _images(folder: Path, chance: random.Random) -> list[Path]:
 
 def _labels(files: Sequence[Path], folder: Path) -> list[str]:
     """The class folder, or the name of the file where there are no class folders."""
-    return [file.stem if file.parent == folder else file.parent.name for file in files]
+    names = [file.stem if file.parent == folder else file.parent.name for file in files]
+    return [shown(name) for name in names]
 
 
 def _methods(name: str, alpha: float | None) -> list[Method]:
@@ -207,7 +214,9 @@ def _check_output(output: Path) -> None:
     from PIL import Image
 
     if not output.parent.is_dir():
-        raise ValueError(f"--output {output} cannot be written: {output.parent} is not a folder.")
+        raise ValueError(
+            f"--output {shown(output)} cannot be written: {shown(output.parent)} is not a folder."
+        )
     if output.suffix.lower() not in Image.registered_extensions():
         raise ValueError(
             f"--output must end in .png, .jpg or the like, got {output.name!r}; take preview.png."

@@ -137,15 +137,20 @@ def state(pipelines: Sequence[Any]) -> dict[str, list[list[float]]]:
 
 def load(pipelines: Sequence[Any], saved: Mapping[str, list[list[Any]]]) -> None:
     """Give pipelines that have not run the histories that `state` has returned."""
+    check(pipelines, saved)
+    for name, found in _by_name(pipelines).items():
+        for source in found:
+            source.history = [((e, b), source.schedule.checked(v)) for e, b, v in saved[name]]
+
+
+def check(pipelines: Sequence[Any], saved: Mapping[str, list[list[Any]]]) -> None:
+    """A ValueError if the pipelines have other Scheduled numbers than those that were saved."""
     known = _by_name(pipelines)
     if sorted(saved) != sorted(known):
         raise ValueError(
             f"the state was saved with the Scheduled values {sorted(saved)}, but this loader has "
             f"{sorted(known)}; it cannot continue bit for bit. Make the loader as it was."
         )
-    for name, found in known.items():
-        for source in found:
-            source.history = [((e, b), source.schedule.checked(v)) for e, b, v in saved[name]]
 
 
 def _by_name(pipelines: Sequence[Any]) -> dict[str, list[_Source]]:

@@ -5,11 +5,16 @@
 Started again it goes on after the last step that was saved, in the middle of an epoch, and sees
 the same batches as if it had never stopped: the same files, crops, partners and weights. --log
 records a digest of every batch, to convince yourself.
+
+The last two saves are kept, each with a checksum, so that there is one to go on from if a disk
+lost part of the other. They hold tensors, numbers and text: reading one runs no code.
 """
 
 import argparse
-import hashlib
+import io
 import os
+import sys
+from hashlib import sha256
 from pathlib import Path
 
 import torch
@@ -30,30 +35,56 @@ def small_model(classes):
     )
 
 
+def places(path):
+    """Where saves lie, the newest first: one that was not finished, the last, the one before."""
+    return [path.with_name(path.name + end) for end in (".partial", "", ".before")]
+
+
 def save(path, parts):
-    """Write the state of all parts so that the file is always whole: the old one or the new."""
-    partial = path.with_name(path.name + ".partial")
+    """Write the state of all parts, so that there is a whole file whenever this is interrupted."""
+    content = io.BytesIO()
+    torch.save({name: part.state_dict() for name, part in parts.items()}, content)
+    partial, last, before = places(path)
     with open(partial, "wb") as file:
-        torch.save({name: part.state_dict() for name, part in parts.items()}, file)
+        file.write(content.getbuffer())
+        file.write(sha256(content.getbuffer()).digest())
         file.flush()
         os.fsync(file.fileno())
-    os.replace(partial, path)
+    if last.exists():
+        os.replace(last, before)
+    os.replace(partial, last)
     folder = os.open(path.parent, os.O_RDONLY)
-    os.fsync(folder)  # the new name as well
+    os.fsync(folder)  # the new names as well
     os.close(folder)
 
 
 def load(path, parts):
-    for name, state in torch.load(path, map_location=DEVICE, weights_only=True).items():
-        parts[name].load_state_dict(state)
+    """Put all parts into the newest state that is whole; False if none was ever saved."""
+    partial, *finished = places(path)
+    for file in (partial, *finished):
+        if not file.exists():
+            continue
+        content = file.read_bytes()
+        if sha256(content[:-32]).digest() == content[-32:]:
+            break
+        print(f"{file} is half-written or damaged, and left out", file=sys.stderr)
+    else:
+        if any(file.exists() for file in finished):
+            raise ValueError(f"no save of {path} is whole; remove all to start anew")
+        return False
+    try:
+        states = torch.load(io.BytesIO(content[:-32]), map_location=DEVICE, weights_only=True)
+    except Exception as error:  # torch has one for every way of being something else
+        raise ValueError(f"{file} is no save of this program ({type(error).__name__})") from error
+    for name, part in parts.items():
+        part.load_state_dict(states[name])
+    return True
 
 
 def digest(x, target):
     """Eight hexadecimal digits that change with any bit of the batch."""
-    digest = hashlib.sha256()
-    for part in (x, *target):
-        digest.update(part.cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()[:8]
+    parts = [part.cpu().contiguous().numpy().tobytes() for part in (x, *target)]
+    return sha256(b"".join(parts)).hexdigest()[:8]
 
 
 def train(args):
@@ -69,8 +100,7 @@ def train(args):
     optimizer = torch.optim.SGD(model.parameters(), lr=args.lr, momentum=0.9)
     criterion = MixLoss(nn.CrossEntropyLoss())
     parts = {"model": model, "optimizer": optimizer, "loader": loader}
-    if args.state.exists():
-        load(args.state, parts)
+    if load(args.state, parts):
         print(f"going on in epoch {loader.epoch} after {loader.batch} of {len(loader)} batches")
     step = 0
     for epoch in range(loader.epoch, args.epochs):

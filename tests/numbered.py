@@ -46,6 +46,11 @@ def loader(root: Path, batch_size: int = 4, **arguments) -> dali_mix.MixLoader:
     return dali_mix.MixLoader.from_imagefolder(root, batch_size=batch_size, **(plain | arguments))
 
 
+def noisy(root: Path, **arguments) -> dali_mix.MixLoader:
+    """A loader of both methods."""
+    return loader(root, **({"methods": [dali_mix.MixUp(1.0), dali_mix.CutMix()]} | arguments))
+
+
 def files(batches) -> list[list[int]]:
     """Which file each sample of each batch is."""
     return [own(target).tolist() for _, target in batches]
@@ -83,6 +88,26 @@ def reading(root, batch_size=4, mix=True, seed=1, reader=None, **options):
         encoded, labels = fn.readers.file(file_root=str(root), **arguments)
         images = fn.resize(fn.decoders.image(encoded), size=(6, 5))
         pipeline.set_outputs(*(dmix.mixup(images, labels) if mix else (images, labels)))
+    return pipeline
+
+
+def cropping(
+    root, seed=1, checkpoints=True, batch_size=4, shard_id=0, num_shards=1, graph=dmix.mixup
+):
+    """A pipeline of one's own that is shuffled, cropped and mixed, and may change shards."""
+    pipeline = Pipeline(
+        batch_size, num_threads=1, device_id=None, seed=seed, enable_checkpointing=checkpoints
+    )
+    with pipeline:
+        encoded, labels = fn.readers.file(
+            file_root=str(root),
+            random_shuffle=True,
+            pad_last_batch=True,
+            shard_id=shard_id,
+            num_shards=num_shards,
+        )
+        images = fn.random_resized_crop(fn.decoders.image(encoded), size=16)
+        pipeline.set_outputs(*graph(images, labels))
     return pipeline
 
 

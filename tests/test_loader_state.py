@@ -1,27 +1,21 @@
 """MixLoader.state_dict: a loader that loads it goes on bit for bit."""
 
 import io
+import shutil
 
 import numbered
 import numpy as np
 import pytest
 import torch
-from nvidia.dali import Pipeline, fn
+from numbered import cropping, noisy
 
-import dali_mix
 import dali_mix.fn as dmix
-from dali_mix import CutMix, MixLoader, MixUp
-
-METHODS = [MixUp(1.0), CutMix()]
+from dali_mix import MixLoader
 
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory):
     return numbered.write_noise(tmp_path_factory.mktemp("photos"), 15)
-
-
-def noisy(root, **arguments):
-    return numbered.loader(root, **({"methods": METHODS} | arguments))
 
 
 def states_and_batches(loader, epochs):
@@ -118,34 +112,17 @@ def test_in_the_middle_of_the_loop_only_what_was_handed_out_counts(photos):
         assert (loader.state_dict()["epoch"], loader.state_dict()["batch"]) == (0, batch + 1)
 
 
-def own(root, seed=1, checkpoints=True, batch_size=4, shard_id=0, num_shards=1, graph=dmix.mixup):
-    pipeline = Pipeline(
-        batch_size, num_threads=1, device_id=None, seed=seed, enable_checkpointing=checkpoints
-    )
-    with pipeline:
-        encoded, labels = fn.readers.file(
-            file_root=str(root),
-            random_shuffle=True,
-            pad_last_batch=True,
-            shard_id=shard_id,
-            num_shards=num_shards,
-        )
-        images = fn.random_resized_crop(fn.decoders.image(encoded), size=16)
-        pipeline.set_outputs(*graph(images, labels))
-    return pipeline
-
-
 def test_pipelines_of_ones_own(photos):
-    states, batches = states_and_batches(MixLoader(own(photos)), 2)
+    states, batches = states_and_batches(MixLoader(cropping(photos)), 2)
     for place in (0, 2, 3, 4):
-        resumed = MixLoader(own(photos))
+        resumed = MixLoader(cropping(photos))
         resumed.load_state_dict(states[place])
         numbered.assert_same(following(resumed, 6 - place), batches[place:])
 
 
 def test_several_pipelines_that_change_shards(photos):
     def make(shard):
-        return own(photos, seed=shard, batch_size=2, shard_id=shard, num_shards=2)
+        return cropping(photos, seed=shard, batch_size=2, shard_id=shard, num_shards=2)
 
     states, batches = states_and_batches(MixLoader([make(0), make(1)]), 3)
     resumed = MixLoader([lambda: make(0), lambda: make(1)])
@@ -175,7 +152,7 @@ def test_python_sources(stops):
 
 
 def test_a_pipeline_given_as_an_object_can_be_loaded_before_its_first_batch_only(photos):
-    loader = MixLoader(own(photos))
+    loader = MixLoader(cropping(photos))
     state = loader.state_dict()
     loader.load_state_dict(state)
     loader.load_state_dict(state)
@@ -185,70 +162,20 @@ def test_a_pipeline_given_as_an_object_can_be_loaded_before_its_first_batch_only
 
 
 def test_without_checkpoints_both_ways_are_refused(photos):
-    with_them = MixLoader(own(photos)).state_dict()
-    without = MixLoader(own(photos, checkpoints=False))
+    with_them = MixLoader(cropping(photos)).state_dict()
+    without = MixLoader(cropping(photos, checkpoints=False))
     for use in (without.state_dict, lambda: without.load_state_dict(with_them)):
         with pytest.raises(RuntimeError, match="needs pipelines made with enable_checkpointing=Tr"):
             use()
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("format", 0),
-        ("dali_mix", "0.0.9"),
-        ("DALI", "2.3.0"),
-        ("images", 16),
-        ("batch_size", 5),
-        ("num_shards", 2),
-        ("shard_id", [1]),
-        ("seed", [7]),
-        ("last_batch", "fill"),
-    ],
-)
-def test_what_differs_is_named(photos, name, value):
-    loader = noisy(photos)
-    state = loader.state_dict()
-    here = state[name]
-    with pytest.raises(ValueError, match="but this loader has") as error:
-        loader.load_state_dict(state | {name: value})
-    assert f"the state was saved with {name} {value!r}, but this loader has {here!r}" in str(
-        error.value
-    )
-
-
-def test_loaders_that_differ_refuse_each_others_states(photos, tmp_path):
-    state = noisy(photos).state_dict()
-    for other, name in (
-        (noisy(photos, batch_size=5), "batch_size"),
-        (noisy(photos, batch_size=4, shard=dali_mix.Shard(0, 3, 0)), "num_shards"),
-        (noisy(photos, seed=1), "seed"),
-        (noisy(numbered.write_noise(tmp_path, 14)), "images"),
-    ):
-        with pytest.raises(ValueError, match=f"saved with {name}"):
-            other.load_state_dict(state)
-
-
-@pytest.mark.parametrize("state", [{}, {"epoch": 1}, None, [1]])
-def test_what_is_no_state_is_refused(photos, state):
-    with pytest.raises(ValueError, match="state must be what state_dict"):
-        noisy(photos).load_state_dict(state)
-
-
-def test_a_damaged_checkpoint_is_refused(photos):
-    loader = noisy(photos)
-    state = loader.state_dict()
-    with pytest.raises(ValueError, match="pipelines of the state must be base64 strings"):
-        loader.load_state_dict(state | {"pipelines": ["§"]})
-
-
-def test_another_graph_is_refused(photos):
-    def unmixed(images, labels):
-        return images, labels, labels, dmix.plan(images, labels).lam
-
-    state = MixLoader(own(photos)).state_dict()
-    with pytest.raises(ValueError, match="does not fit the operators of the pipeline"):
-        MixLoader(own(photos, graph=unmixed)).load_state_dict(state)
+def test_threads_prefetching_and_the_place_of_the_files_may_differ(photos, tmp_path):
+    states, batches = states_and_batches(noisy(photos), 2)
+    moved = shutil.copytree(photos, tmp_path / "moved to here")
+    for threads, depth in ((1, 1), (2, 4), (7, 3)):
+        resumed = noisy(moved, num_threads=threads, prefetch_queue_depth=depth)
+        resumed.load_state_dict(states[2])
+        numbered.assert_same(following(resumed, 4), batches[2:])
 
 
 @pytest.mark.gpu

@@ -1,52 +1,31 @@
 """The programs in pipelines/ that show the loader, as someone runs them."""
 
 import importlib.util
-import os
 import re
 import runpy
-import signal
 import socket
 import subprocess
 import sys
-import time
 from argparse import Namespace
-from pathlib import Path
 
 import numbered
-import numpy as np
 import pytest
 import torch
+from programs import FOLDER, ONE_THREAD, command, run_here
 from torch import nn
 
 import dali_mix
 from dali_mix import MixLoss, MixTarget
 
-FOLDER = Path(__file__).parent.parent / "pipelines"
 SMALL = ["--size", "16", "--batch-size", "4", "--threads", "1"]
 NAMES = ["distributed", "keep_your_dataset", "resume", "swap_dataloader"]
-ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1"}
 
 
-def command(name, *arguments):
-    return [sys.executable, "-W", "error", str(FOLDER / f"{name}.py"), *map(str, arguments)]
-
-
-@pytest.fixture
-def run(monkeypatch, capsys):
-    """Runs a program in this process: what it prints, or its error if it is to fail."""
-
-    def run_here(name, *arguments, fails=False):
-        monkeypatch.setattr(sys, "argv", [f"{name}.py", *map(str, arguments)])
-        try:
-            runpy.run_path(str(FOLDER / f"{name}.py"), run_name="__main__")
-            status = 0
-        except SystemExit as end:
-            status = end.code
-        out, error = capsys.readouterr()
-        assert (status != 0) == fails, error
-        return error if fails else out
-
-    return run_here
+def run(name, *arguments, fails=False):
+    """What it prints, or its error if it is to fail."""
+    status, out, error = run_here(name, *arguments)
+    assert (status != 0) == fails, error
+    return error if fails else out
 
 
 @pytest.fixture(scope="module")
@@ -64,12 +43,12 @@ def numbers(tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_it_fits_on_a_page_and_says_what_it_takes(run, name):
+def test_it_fits_on_a_page_and_says_what_it_takes(name):
     assert len((FOLDER / f"{name}.py").read_text().splitlines()) <= 150
     assert "--batch-size" in run(name, "--help")
 
 
-def test_swap_dataloader_trains_and_validates(run, numbers):
+def test_swap_dataloader_trains_and_validates(numbers):
     lines = run("swap_dataloader", numbers, *SMALL, "--epochs", 2).splitlines()
     assert len(lines) == 2
     for epoch, line in enumerate(lines):
@@ -90,47 +69,11 @@ def test_swap_dataloader_marks_what_changes():
     assert marked[0].startswith("from dali_mix import") and "MixLoss(" in marked[2]
 
 
-def test_swap_dataloader_before_names_what_it_needs(run, numbers):
+def test_swap_dataloader_before_names_what_it_needs(numbers):
     if importlib.util.find_spec("torchvision"):
         pytest.skip("torchvision is installed")
     error = run("swap_dataloader", numbers, "--before", fails=True)
     assert error == "swap_dataloader.py: --before needs torchvision; pip install torchvision.\n"
-
-
-def test_resume_sees_the_same_batches_after_being_killed(run, photos, tmp_path):
-    def arguments(name):
-        files = ["--state", tmp_path / f"{name}.pt", "--log", tmp_path / f"{name}.log"]
-        return [photos, *SMALL, "--epochs", 4, "--every", 3, *files]
-
-    def steps(name):
-        log = tmp_path / f"{name}.log"
-        return log.read_text().splitlines() if log.exists() else []
-
-    whole = run("resume", *arguments("whole")).splitlines()
-    kill_after = int(np.random.default_rng().integers(4, 20))
-    line = command("resume", *arguments("killed"))
-    process = subprocess.Popen(line, stdout=subprocess.DEVNULL, env=ONE_THREAD)
-    while len(steps("killed")) < kill_after and process.poll() is None:
-        time.sleep(0.001)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL, f"ended before step {kill_after}"
-    resumed = run("resume", *arguments("killed")).splitlines()
-    assert resumed[0].startswith("going on in epoch ")
-    assert whole[-1].startswith("done, weights ") and resumed[-1] == whole[-1]
-    # Steps after the last save are taken twice, and are the same the second time.
-    expected, seen = steps("whole"), steps("killed")
-    assert len(expected) == 4 * (26 // 4) == len(set(expected))
-    assert set(seen) == set(expected), f"killed after {kill_after}"
-
-
-def test_resume_goes_on_after_the_last_epoch_that_was_asked_for(run, photos, tmp_path):
-    arguments = [photos, *SMALL, "--every", 4, "--state", tmp_path / "run.pt"]
-    run("resume", *arguments, "--epochs", 1)
-    state = torch.load(tmp_path / "run.pt", weights_only=True)["loader"]
-    assert (state["epoch"], state["batch"]) == (1, 0)
-    said, *epochs, _ = run("resume", *arguments, "--epochs", 2).splitlines()
-    assert said == "going on in epoch 1 after 0 of 6 batches"
-    assert len(epochs) == 1 and epochs[0].startswith("epoch 1: loss ")
 
 
 def free_port():
@@ -197,13 +140,13 @@ def test_distributed_losses_are_those_of_one_process_on_the_union(two_ranks):
     assert re.fullmatch(r"epoch 0: validation accuracy 0\.\d{4}", printed[2])
 
 
-def test_distributed_says_how_it_is_started(run, numbers, monkeypatch):
+def test_distributed_says_how_it_is_started(numbers, monkeypatch):
     monkeypatch.delenv("RANK", raising=False)
     assert "start it with torchrun" in run("distributed", numbers, fails=True)
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_keep_your_dataset_is_reproducible(run, photos, workers):
+def test_keep_your_dataset_is_reproducible(photos, workers):
     arguments = ["keep_your_dataset", photos, *SMALL, "--route", "external_source"]
     first, second = run(*arguments, "--workers", workers).splitlines()
     assert re.fullmatch(r"external_source: 24 images, digest [0-9a-f]{8}", first)
@@ -212,7 +155,7 @@ def test_keep_your_dataset_is_reproducible(run, photos, workers):
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-def test_keep_your_dataset_says_that_the_proxy_needs_a_gpu(run, photos):
+def test_keep_your_dataset_says_that_the_proxy_needs_a_gpu(photos):
     error = run("keep_your_dataset", photos, "--route", "proxy", fails=True)
     assert error.endswith("--route proxy needs a GPU; take --route external_source.\n")
 

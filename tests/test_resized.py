@@ -192,3 +192,25 @@ def test_a_mask_of_pixels_is_read_at_the_nearest_one_below():
                 rows, columns = (np.arange(n) * s // n for n, s in zip((10, 31), SIZE, strict=True))
                 seen = mask[np.ix_(rows, columns)] / 255
                 assert math.isclose(lam, seen.mean(), abs_tol=1e-7)
+
+
+@pytest.mark.parametrize("to", OTHERS, ids=str)
+@pytest.mark.parametrize("name", [*NAMES, "all that go together"])
+def test_numpy_plans_are_resized_alike(name, to):
+    """The definition, which is written apart from the operator, agrees with it."""
+    every = every_method(SIZE)
+    apart = [m for n, m in every.items() if n not in ("uniform", "boxes")]
+    for _, plan, small in two_views(every.get(name, apart), to, runs=4, prob=0.9):
+        columns = {n: c if n == "mask" else np.stack(c) for n, c in plan.items()}
+        resized = Plan(**dict.fromkeys(Plan._fields) | columns).resized(*to)
+        for column, values in small.items():
+            mine = getattr(resized, column)
+            assert column == "mask" or mine.dtype == values[0].dtype
+            for one, other in zip(mine, values, strict=True):
+                np.testing.assert_allclose(one, other, atol=1e-7, err_msg=column)
+
+
+def test_numpy_plans_refuse_sizes_below_a_pixel():
+    plan = Plan(*(c[0] for c in draw(3, CutMix())[:5]))
+    with pytest.raises(ValueError, match=r"size must be a height and a width above 0, got 3 x 0\."):
+        plan.resized(3, 0)

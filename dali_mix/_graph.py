@@ -1,0 +1,78 @@
+"""What a pipeline computes, as plain data: its operators and their constant arguments.
+
+Pipelines whose descriptions are equal make the same batches of the same files from the same random
+state; Python sources and functions are not looked into.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from hashlib import sha256
+from itertools import zip_longest
+from typing import Any
+
+from nvidia.dali import types
+from nvidia.dali.pipeline import Pipeline
+
+Operator = dict[str, str]
+"""Its `operator`; its `name`, where one was given; then its arguments, as DALI writes them."""
+
+_LONGEST = 200  # characters of an argument; of a longer one, such as a list of labels, a digest
+
+# Where files lie, how fast they are read, and what differs from process to process.
+_NO_DIFFERENCE = re.compile(
+    r"_.*|preserve(_name)?|file_root|file_list|files|filenames|root|paths?|index_paths?|uris?|"
+    r"annotations_file|preprocessed_annotations|manifest_filepaths|"
+    r"num_threads|prefetch_queue_depth|lazy_init|read_ahead|dont_use_mmap|use_o_direct|"
+    r"bytes_per_sample_hint|hw_decoder_load|preallocate_(width|height)_hint|no_copy|blocking|"
+    r"(device|host)_memory_padding.*|hybrid_huffman_threshold|cache_.*|"
+    r"function_id|run_fn|setup_fn|"
+    r"labels|file_filters"  # of substituted files; the state names them
+)
+
+
+def described(pipeline: Pipeline) -> list[Operator]:
+    """The operators of a pipeline that has been built, in the order of the graph."""
+    return [dict(_description(op)) for op in pipeline._ops or []]
+
+
+def difference(saved: Sequence[Operator], here: Sequence[Operator]) -> tuple[str, str] | None:
+    """The first operator that differs, as it was saved and as it is here, with the arguments that
+    differ; None if all are alike."""
+    nothing: Operator = {}
+    for one, other in zip_longest(saved, here, fillvalue=nothing):
+        if one != other:
+            return _told(one, other), _told(other, one)
+    return None
+
+
+def _description(op: Any) -> Iterator[tuple[str, str]]:
+    spec = str(op.spec)
+    arguments = dict(re.findall(r"^    (\w+): (.*)$", spec.partition("\n  Arguments:\n")[2], re.M))
+    module = arguments["_module"].removeprefix("nvidia.dali.")
+    yield "operator", f"{module}.{arguments['_display_name']}"
+    if not op.name.startswith("__"):
+        yield "name", op.name
+    for name, value in arguments.items():
+        if not _NO_DIFFERENCE.fullmatch(name):
+            yield name, _readable(name, value)
+
+
+def _readable(name: str, value: str) -> str:
+    """[1.000000, 0.500000, ] as [1.0, 0.5], and types by their names."""
+    value = re.sub(r"(\.\d+?)0+(?=\D|$)", r"\1", value.replace(", ]", "]"))
+    if name == "dtype" and value.isdigit():
+        value = types.DALIDataType(int(value)).name
+    if len(value) > _LONGEST:
+        value = f"{len(value)} characters with SHA-256 {sha256(value.encode()).hexdigest()}"
+    return value
+
+
+def _told(op: Operator, other: Operator) -> str:
+    if not op:
+        return "no further operator"
+    if op["operator"] != other.get("operator"):
+        return op["operator"]
+    different = [f"{name}={value}" for name, value in op.items() if value != other.get(name)]
+    return f"{op['operator']}({', '.join(different)})"
