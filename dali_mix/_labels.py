@@ -25,15 +25,18 @@ class Labels:
         gather = self._mode.gather
         return (labels, *(gather(labels, second, plan.partner, k) for k in range(images - 1)))
 
-    def blend_labels(self, labels: Any, plan: Plan, *, second: Any = None) -> Any:
-        """lam * y1 + (1 - lam) * y2, for label vectors and numbers.
+    def blend_labels(self, labels: Any, plan: Plan, *, second: Any = None, images: int = 2) -> Any:
+        """lam * y1 + (1 - lam) * y2, for label vectors and numbers; or the sum over K labels.
 
-        labels:  batch of float vectors or numbers, (C,) or (), on the CPU; second: as in
-                 `pair_labels`
+        labels:  batch of float vectors or numbers, (C,) or (), on the CPU; plan, second and images:
+                 as in `pair_labels`
         returns: float32 batch of their shape
         """
-        own, partners = self.pair_labels(labels, plan, second=second)
-        return own * plan.lam + partners * (1 - plan.lam)
+        ys = self.pair_labels(labels, plan, second=second, images=images)
+        if images == 2:
+            return ys[0] * plan.lam + ys[1] * (1 - plan.lam)
+        shares = [self._mode.element(plan.lam, k) for k in range(images)]
+        return sum(ys[k] * shares[k] for k in range(1, images)) + ys[0] * shares[0]
 
     def _targets(
         self, labels: Any, second: Any, plan: Plan, images: Any, count: int

@@ -84,6 +84,8 @@ class Mixing(Pixels, Labels, Travel):
                 raise ValueError(f"size cannot be combined with {', '.join(given)}: give one.")
             given = {"crop": size}
         if mask is not None:
+            if methods is not _MIXUP or weights is not None:
+                raise ValueError("mask takes the place of methods and weights: give one of them.")
             return self._masked(images, labels, mask, draw, given)
         first_labels = labels[0] if isinstance(labels, (tuple, list)) else labels
         inputs = self._mode.counted_by(images, first_labels, bool(given))
@@ -199,6 +201,10 @@ class Mixing(Pixels, Labels, Travel):
             raise ValueError(
                 f"partner must be left out with second, got {partner!r}: each image is mixed with "
                 "the one across."
+            )
+        if (second[1] is None) != (labels is None):
+            raise ValueError(
+                "second must have labels2 where there are labels, and none where there are none."
             )
         given["partner"] = "others"
         return second[0], second[1]

@@ -64,3 +64,7 @@ class Mode(ABC):
         """For each sample what belongs to its partner, in the batch or in the one behind it."""
         batches = (batch,) if others is None else (batch, others)
         return self.ops.dali_mix.gather(*batches, partner=partner, which=which)
+
+    def element(self, vectors: Any, k: int) -> Any:
+        """Of each sample's vector the k-th value."""
+        return self.ops.squeeze(self.ops.slice(vectors, k, 1, axes=[0]), axes=[0])

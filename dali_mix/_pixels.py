@@ -64,7 +64,8 @@ class Pixels:
         plan:    that of the images
         others:  maps of the other batch, where the plan points into it
         count:   maps to make: as many as one sample mixes images. 1 is enough where all methods cut
-        view:    mirror and crop, as given to `apply` for the images
+        view:    mirror, crop, or crop_h and crop_w, crop_pos_x and crop_pos_y, as given to `apply`
+                 for the images
         returns: `count` batches of the layout and type of `maps`. Where an image is blended
                  the first has the own classes, the second those of the partner, for the pair of
                  losses that lam weighs; where it is cut all of them are the same
@@ -113,15 +114,22 @@ class Pixels:
     def _fitted(self, images: Any, plan: Plan, others: Any, output: Any, classes: bool) -> Any:
         """The whole partners, as they are seen but for the mirror, in the sizes of their boxes."""
         ops, cast = self._mode.ops, self._mode.cast
+        seen = [batch for batch in (images, others) if batch is not None]
+        if classes:
+            # As images of one channel: the only ones that can be resized without blending.
+            seen = [
+                ops.reshape(cast(batch, "FLOAT"), rel_shape=[1, 1, -1], layout="HWC")
+                for batch in seen
+            ]
         window = args.only(output, args.WINDOW)
         if any(name in window for name in args.SIZE):
-            images = ops.crop(images, **window)
-            others = None if others is None else ops.crop(others, **window)
-        seen = self._mode.gather(images, others, plan.partner, 0)
-        # At least one pixel, where nothing is to be fitted.
+            seen = [ops.crop(batch, **window) for batch in seen]
+        partners = self._mode.gather(seen[0], seen[1] if len(seen) > 1 else None, plan.partner, 0)
+        # At least one pixel, where nothing is to be fitted. Frames and slices stay as they are.
         size = cast(plan.fit + cast(plan.fit == 0, "INT32"), "FLOAT")
+        to = {name: self._mode.element(size, k) for k, name in enumerate(("resize_y", "resize_x"))}
+        to["mode"] = "stretch"
         if not classes:
-            return ops.resize(seen, size=size)
-        # As images of one channel: the only ones that can be resized without blending.
-        seen = ops.reshape(cast(seen, "FLOAT"), src_dims=[0, 1, -1], layout="HWC")
-        return ops.cast_like(ops.resize(seen, size=size, interp_type=self._mode.nearest), images)
+            return ops.resize(partners, **to)
+        fitted = ops.resize(partners, interp_type=self._mode.nearest, **to)
+        return ops.cast_like(fitted, images)

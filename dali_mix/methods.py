@@ -16,6 +16,7 @@ PLACES = ("center", "inside", "uniform")
 EXTENTS = ("space", "time", "space-time")
 SHAPES = ("box", "patches")
 MOST_IMAGES = MOST_BOXES = 8
+MOST_PIXELS = 2**20
 
 
 @dataclass(frozen=True)
@@ -161,7 +162,7 @@ class PatchMix(Method):
         _check_word(self, "shape", SHAPES)
         _check_word(self, "place", PLACES)
         sides = self.patch if isinstance(self.patch, tuple) else (self.patch, self.patch)
-        if len(sides) != 2 or not all(isinstance(s, int) and s >= 1 for s in sides):
+        if len(sides) != 2 or not all(_is_whole(s) and 1 <= s <= MOST_PIXELS for s in sides):
             raise ValueError(
                 f"patch of PatchMix must be whole pixels, one number or (height, width), got "
                 f"{self.patch!r}."
@@ -301,11 +302,21 @@ METHODS: tuple[type[Method], ...] = (
 
 
 def _text(value: Any) -> str:
-    return ",".join(map(repr, value)) if isinstance(value, (tuple, list)) else str(value)
+    """Numbers as Python writes its own, whatever their type."""
+    if isinstance(value, (tuple, list)):
+        return ",".join(map(_text, value))
+    if isinstance(value, str):
+        return value
+    return str(int(value)) if isinstance(value, numbers.Integral) else repr(float(value))
 
 
 def _check_alpha(method: Method) -> None:
     alpha = method.alpha
+    if alpha is None or isinstance(alpha, (str, list, tuple)):
+        raise TypeError(
+            f"alpha of {type(method).__name__} must be a number, or a DALI tensor with one value "
+            f"for each sample, got {alpha!r}."
+        )
     if isinstance(alpha, numbers.Real) and not 0 <= float(alpha) < math.inf:
         raise ValueError(
             f"alpha of {type(method).__name__} must be finite and not negative (0 switches it "
@@ -321,9 +332,13 @@ def _check_word(method: Method, name: str, words: tuple[str, ...]) -> None:
         )
 
 
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
 def _check_whole(method: Method, name: str, low: int, high: int) -> None:
     value = getattr(method, name)
-    if not (isinstance(value, int) and low <= value <= high):
+    if not (_is_whole(value) and low <= value <= high):
         raise ValueError(
             f"{name} of {type(method).__name__} must be a whole number from {low} to {high}, got "
             f"{value!r}."

@@ -132,18 +132,32 @@ def apply(
 
 
 def draw(batch_size: int, method: Any = None, *, runs: int = 1, device: str = "cpu", **arguments):
-    """Plans of `runs` batches in a row: a `Plan` of arrays (runs, batch, ...), for 32 x 48."""
+    """Plans of `runs` batches in a row: a `Plan` of arrays (runs, batch, ...), for 32 x 48; masks
+    are lists of lists, as their sizes differ."""
     method = method if method is not None else dali_mix.MixUp(1.0)
     options = {name: arguments.pop(name) for name in ("seed", "num_threads") if name in arguments}
     depth = arguments.pop("prefetch_queue_depth", 1)
+    plans: list[Plan] = []
 
     def graph():
         given = {name: node_of(value) for name, value in arguments.items()}
-        return dmix.plan(None, None, method, **({"size": (32, 48)} | given))
+        plans.append(dmix.plan(None, None, method, **({"size": (32, 48)} | given)))
+        return plans[0]
 
     pipeline = build(graph, batch_size=batch_size, prefetch_queue_depth=depth, **options)
-    batches = [[stacked(column) for column in pipeline.run()] for _ in range(runs)]
-    return Plan(*(np.stack(column) for column in zip(*batches, strict=True)))
+    batches = [pipeline.run() for _ in range(runs)]
+    return drawn_plan(plans[0], batches)
+
+
+def drawn_plan(nodes: Plan, batches: Sequence[Any]) -> Plan:
+    """The columns that `nodes` has, over several batches."""
+    names = [name for name, node in nodes._asdict().items() if node is not None]
+    columns: dict[str, Any] = dict.fromkeys(Plan._fields)
+    for k, name in enumerate(names):
+        read = arrays if name == "mask" else stacked
+        columns[name] = [read(batch[k]) for batch in batches]
+        columns[name] = columns[name] if name == "mask" else np.stack(columns[name])
+    return Plan(**columns)
 
 
 def columns_of(plan: Plan) -> list[Any]:

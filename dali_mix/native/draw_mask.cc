@@ -79,7 +79,8 @@ class Noise {
       for (int kx = 0; kx <= highest_x; kx++) {
         const double frequency = std::hypot(double(ky) / height, double(kx) / width);
         const double real = Normal(rng), imaginary = Normal(rng);
-        if (frequency == 0) continue;
+        // Of a wave and its mirror image one is enough, or one axis would have more of them.
+        if (kx == 0 && ky <= 0) continue;
         const Complex amplitude =
             Complex(static_cast<float>(real), static_cast<float>(imaginary)) *
             static_cast<float>(std::pow(frequency * std::max(height, width), -decay));
@@ -140,7 +141,7 @@ DrawnMask DrawBell(const Method &method, int height, int width, Rng rng) {
     const double sigma = Uniform(rng, method.sigma.low, method.sigma.high) * size;
     std::vector<double> values(size);
     for (int at = 0; at < size; at++)
-      values[at] = std::exp(-0.5 * (at - center) * (at - center) / (sigma * sigma));
+      values[at] = std::exp(-0.5 * std::pow((at - center) / sigma, 2));
     return values;
   };
   const auto rows = bell(height), columns = bell(width);

@@ -117,7 +117,6 @@ DrawnSample DrawCorners(double alpha, Volume size, Rng rng) {
       {0, 0, y, x}, {0, x, y, size.width}, {y, 0, size.height, x}, {y, x, size.height, size.width}};
   const int own = UniformInt(rng, 4);
   const double area = static_cast<double>(size.height) * size.width;
-  double partners = 0;
   for (int c = 0, k = 0; c < 4; c++) {
     if (c == own) continue;
     const Box &box = corners[c];
@@ -126,11 +125,11 @@ DrawnSample DrawCorners(double alpha, Volume size, Rng rng) {
     drawn.offsets[k][1] = UniformInt(rng, size.width - width + 1) - box.x0;
     if (box.Empty()) drawn.offsets[k][0] = drawn.offsets[k][1] = 0;
     drawn.boxes[k++] = box.Empty() ? Box{} : box;
-    const double share = height * width / area;
-    drawn.lam[k] = static_cast<float>(share);
-    partners += share;
+    drawn.lam[k] = static_cast<float>(static_cast<double>(height) * width / area);
   }
-  drawn.lam[0] = static_cast<float>(1 - partners);
+  const Box &own_box = corners[own];
+  drawn.lam[0] = static_cast<float>(static_cast<double>(own_box.y1 - own_box.y0) *
+                                    (own_box.x1 - own_box.x0) / area);
   return drawn;
 }
 
@@ -144,8 +143,10 @@ double DrawShare(double alpha, bool fold, Rng rng) {
 
 DrawnSample DrawSample(const Method &method, double share, bool fold, double alpha, Volume size,
                        const Streams &streams) {
-  Rng weight = streams.weight;
   switch (method.kind) {
+    case Kind::kMultiMix:
+      if (method.images > 2) return DrawBlend(method, alpha, fold, size, streams.weight);
+      [[fallthrough]];
     case Kind::kMixUp: {
       DrawnSample drawn;
       drawn.weights[0] = static_cast<float>(share);
@@ -158,8 +159,6 @@ DrawnSample DrawSample(const Method &method, double share, bool fold, double alp
       return DrawCut(method, share, size, streams.place);
     case Kind::kResizeMix:
       return DrawResized(share, size, streams.place);
-    case Kind::kMultiMix:
-      return DrawBlend(method, alpha, fold, size, weight);
     case Kind::kRicap:
       return DrawCorners(alpha, size, streams.place);
     case Kind::kPatchMix:

@@ -1,6 +1,8 @@
 #include "method.h"
 
+#include <cmath>
 #include <functional>
+#include <limits>
 #include <map>
 #include <sstream>
 
@@ -10,72 +12,143 @@ namespace dali_mix {
 
 namespace {
 
-double Number(const std::string &text) {
-  size_t used = 0;
-  double value = 0;
-  try {
-    value = std::stod(text, &used);
-  } catch (const std::exception &) {
+// The value of one option of a method.
+class Option {
+ public:
+  Option(const std::string &method, const std::string &name, const std::string &text)
+      : method_(method), name_(name), text_(text) {}
+
+  // A part of it: numbers stand between commas.
+  double Number(size_t from = 0, size_t length = std::string::npos) const {
+    const std::string part = text_.substr(from, length);
+    size_t used = 0;
+    double value = 0;
+    try {
+      value = std::stod(part, &used);
+    } catch (const std::exception &) {
+    }
+    if (used != part.size() || part.empty() || !std::isfinite(value)) Fail("made of numbers");
+    return value;
   }
-  if (used != text.size() || text.empty())
-    Refuse("methods must have numbers as options, got \"", text, "\".");
-  return value;
+
+  double Between(double low, double high, const char *rule) const {
+    const double value = Number();
+    if (!(low <= value && value <= high)) Fail(rule);
+    return value;
+  }
+
+  int Whole(int low, int high, const char *rule) const {
+    const double value = Between(low, high, rule);
+    if (value != static_cast<int>(value)) Fail(rule);
+    return static_cast<int>(value);
+  }
+
+  // Two numbers, or one for both.
+  Interval Pair(double low, double high, const char *rule) const {
+    const size_t comma = text_.find(',');
+    const double first = Number(0, comma);
+    const Interval pair = {first, comma == text_.npos ? first : Number(comma + 1)};
+    for (const double value : {pair.low, pair.high})
+      if (!(low <= value && value <= high)) Fail(rule);
+    return pair;
+  }
+
+  Interval Ordered(double low, double high, const char *rule) const {
+    const Interval pair = Pair(low, high, rule);
+    if (pair.low > pair.high) Fail(rule);
+    return pair;
+  }
+
+  Interval WholePair(int low, int high, const char *rule) const {
+    const Interval pair = Pair(low, high, rule);
+    if (pair.low != std::floor(pair.low) || pair.high != std::floor(pair.high)) Fail(rule);
+    return pair;
+  }
+
+  template <typename T>
+  T Word(const std::map<std::string, T> &words) const {
+    std::string known;
+    for (const auto &[word, value] : words) {
+      if (word == text_) return value;
+      known += (known.empty() ? "one of " : ", ") + word;
+    }
+    Fail(known.c_str());
+  }
+
+ private:
+  [[noreturn]] void Fail(const char *rule) const {
+    Refuse(name_, " of ", method_, " must be ", rule, ", got \"", text_, "\".");
+  }
+
+  const std::string &method_, &name_, &text_;
+};
+
+using Setter = std::function<void(Method &, const Option &)>;
+
+void SetPlace(Method &method, const Option &option) {
+  method.place = option.Word<Place>(
+      {{"center", Place::kCenter}, {"inside", Place::kInside}, {"uniform", Place::kUniform}});
 }
 
-Interval Pair(const std::string &text) {
-  const size_t comma = text.find(',');
-  const Interval pair = {Number(text.substr(0, comma)),
-                         Number(comma == text.npos ? text : text.substr(comma + 1))};
-  if (!(pair.low <= pair.high))
-    Refuse("methods must have intervals (low, high) as options, got ", text, ".");
-  return pair;
+void SetExtent(Method &method, const Option &option) {
+  method.extent = option.Word<Extents>(
+      {{"space", Extents::kSpace}, {"time", Extents::kTime}, {"space-time", Extents::kSpaceTime}});
 }
 
-int Whole(const std::string &text, int low, int high) {
-  const double value = Number(text);
-  if (!(low <= value && value <= high && value == static_cast<int>(value)))
-    Refuse("methods must have whole numbers from ", low, " to ", high, " here, got ", text, ".");
-  return static_cast<int>(value);
+void SetPatch(Method &method, const Option &option) {
+  const Interval sides = option.WholePair(1, 1 << 20, "whole pixels, height and width");
+  method.patch_height = static_cast<int>(sides.low);
+  method.patch_width = static_cast<int>(sides.high);
 }
 
-template <typename T>
-T Word(const std::string &text, const std::map<std::string, T> &words) {
-  const auto at = words.find(text);
-  if (at == words.end()) Refuse("methods have no option \"", text, "\".");
-  return at->second;
+void SetHoles(Method &method, const Option &option) {
+  const char *rule = "(low, high), whole numbers from 1 to 1000";
+  option.WholePair(1, 1000, rule);
+  method.holes = option.Ordered(1, 1000, rule);
 }
 
-void SetOption(Method &method, const std::string &name, const std::string &value) {
-  const std::map<std::string, std::function<void()>> options = {
-      {"place",
-       [&] {
-         method.place = Word<Place>(value, {{"center", Place::kCenter},
-                                            {"inside", Place::kInside},
-                                            {"uniform", Place::kUniform}});
+// By method and option.
+const std::map<std::string, Setter> &Setters() {
+  constexpr double kTiny = std::numeric_limits<double>::min();
+  constexpr double kHuge = std::numeric_limits<double>::max();
+  static const char *in_unit = "(low, high), at least 0 and at most 1";
+  static const char *above = "(low, high), above 0";
+  static const std::map<std::string, Setter> setters = {
+      {"cutmix place", SetPlace},
+      {"cutmix extent", SetExtent},
+      {"cutmix minmax",
+       [](Method &m, const Option &o) {
+         m.minmax = o.Ordered(kTiny, 1, "(low, high), above 0 and at most 1");
        }},
-      {"extent",
-       [&] {
-         method.extent = Word<Extents>(value, {{"space", Extents::kSpace},
-                                               {"time", Extents::kTime},
-                                               {"space-time", Extents::kSpaceTime}});
+      {"cutmix aspect",
+       [](Method &m, const Option &o) { m.aspect = o.Ordered(kTiny, kHuge, above); }},
+      {"cutmix boxes",
+       [](Method &m, const Option &o) {
+         m.boxes = o.Whole(1, kMaxBoxes, "a whole number from 1 to 8");
        }},
-      {"shape", [&] { method.scattered = Word<bool>(value, {{"box", false}, {"patches", true}}); }},
-      {"minmax", [&] { method.minmax = Pair(value); }},
-      {"aspect", [&] { method.aspect = Pair(value); }},
-      {"scope", [&] { method.scope = Pair(value); }},
-      {"sigma", [&] { method.sigma = Pair(value); }},
-      {"holes", [&] { method.holes = Pair(value); }},
-      {"decay", [&] { method.decay = Number(value); }},
-      {"boxes", [&] { method.boxes = Whole(value, 1, kMaxBoxes); }},
-      {"images", [&] { method.images = Whole(value, 2, kMaxImages); }},
-      {"patch", [&] {
-         const Interval patch = Pair(value);
-         method.patch_height = static_cast<int>(patch.low);
-         method.patch_width = static_cast<int>(patch.high);
+      {"resizemix scope", [](Method &m, const Option &o) { m.scope = o.Ordered(0, 1, in_unit); }},
+      {"patchmix patch", SetPatch},
+      {"patchmix place", SetPlace},
+      {"patchmix shape",
+       [](Method &m, const Option &o) {
+         m.scattered = o.Word<bool>({{"box", false}, {"patches", true}});
+       }},
+      {"gridmix holes", SetHoles},
+      {"fmix decay",
+       [](Method &m, const Option &o) { m.decay = o.Between(1.5, 20, "in [1.5, 20]"); }},
+      {"smoothmix sigma",
+       [](Method &m, const Option &o) { m.sigma = o.Ordered(kTiny, kHuge, above); }},
+      {"multimix images", [](Method &m, const Option &o) {
+         m.images = o.Whole(2, kMaxImages, "a whole number from 2 to 8");
        }}};
-  const auto option = options.find(name);
-  if (option == options.end()) Refuse("methods have no option \"", name, "\".");
-  option->second();
+  return setters;
+}
+
+void SetOption(Method &method, const std::string &kind, const std::string &name,
+               const std::string &value) {
+  const auto setter = Setters().find(kind + " " + name);
+  if (setter == Setters().end()) Refuse(kind, " has no option \"", name, "\".");
+  setter->second(method, Option(kind, name, value));
 }
 
 }  // namespace
@@ -103,7 +176,7 @@ Method ParseMethod(const std::string &text) {
   while (words >> word) {
     const size_t equals = word.find('=');
     if (equals == word.npos) Refuse("methods must have options name=value, got \"", word, "\".");
-    SetOption(method, word.substr(0, equals), word.substr(equals + 1));
+    SetOption(method, kind->first, word.substr(0, equals), word.substr(equals + 1));
   }
   return method;
 }

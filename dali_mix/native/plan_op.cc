@@ -20,6 +20,7 @@ class PlanOp : public dali::rng::OperatorWithRng<dali::Operator<CPUBackend>> {
 
  private:
   void CheckOptions(const OpSpec &spec) const;
+  void CheckGivenLam() const;
   void AcquireSizes(const Workspace &ws);
   void AcquireArguments(const Workspace &ws);
   void CheckAlphaAndProb() const;
@@ -163,8 +164,17 @@ void PlanOp::CheckOptions(const OpSpec &spec) const {
     Refuse("box needs a method that cuts, got no cutmix. Add cutmix, or give lam.");
   if (given_partner_.Given() && others_ && FitsPartners(methods_))
     Refuse("partner cannot be given where others are resized into the box.");
-  if (given_lam_.HasExplicitValue() && images_ > 2)
-    Refuse("lam needs methods of two images, got one of ", images_, ".");
+  CheckGivenLam();
+}
+
+// Given, not drawn: of methods that can leave that share.
+void PlanOp::CheckGivenLam() const {
+  if (!given_lam_.HasExplicitValue()) return;
+  if (Any(methods_, [](const Method &method) { return method.kind == Kind::kSmoothMix; }))
+    Refuse("lam cannot be given to smoothmix: its bell decides it.");
+  if (Any(methods_, [](const Method &method) { return method.minmax.high > 0; }))
+    Refuse("lam cannot be given to cutmix with minmax: the sides of its box decide it.");
+  if (images_ > 2) Refuse("lam needs methods of two images, got one of ", images_, ".");
 }
 
 void PlanOp::AcquireArguments(const Workspace &ws) {
@@ -184,7 +194,9 @@ void PlanOp::AcquireArguments(const Workspace &ws) {
   };
   check("partner", given_partner_, images_ - 1);
   check("box", given_box_, 4);
-  check("classes", classes_, 1);
+  if (count > 0 && classes_.Given() && classes_.Length() != 1)
+    Refuse("labels must be class ids, one for each sample, for partners by class, got ",
+           classes_.Length(), " values.");
 }
 
 void PlanOp::CheckAlphaAndProb() const {
@@ -229,6 +241,10 @@ void PlanOp::CheckGivenPartners() const {
 
 // Methods whose pattern must fit the size.
 void PlanOp::CheckMethods() const {
+  if (DrawsFrames(methods_) && !sequences_ && !sizes_.empty())
+    Refuse(
+        "extent needs videos or volumes, of a layout with F or D, to cut in time, got none: "
+        "pass images, or take extent=\"space\".");
   for (const Method &method : methods_) {
     if (method.kind != Kind::kPatchMix) continue;
     for (size_t i = 0; i < sizes_.size(); i++)

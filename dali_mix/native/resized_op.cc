@@ -27,6 +27,7 @@ class Resized : public dali::StatelessOperator<CPUBackend> {
     for (auto *column : {&partner_, &size_, &to_, &box_, &offset_, &fit_, &frames_})
       column->Acquire(ws, count_);
     blend_.Acquire(ws, count_);
+    CheckMask(ws);
     const auto shaped = [&ws](const char *name, dali::DALIDataType type) {
       return dali::OutputDesc{ws.ArgumentInput(name).shape(), type};
     };
@@ -45,6 +46,14 @@ class Resized : public dali::StatelessOperator<CPUBackend> {
   }
 
  private:
+  static void CheckMask(const Workspace &ws) {
+    if (ws.NumInput() == 0) return;
+    const auto &mask = ws.Input<CPUBackend>(0);
+    if (mask.type() != DALI_UINT8 || mask.sample_dim() != 2)
+      Refuse("mask must be uint8 of shape (h, w), the own weight in 1/255, got ", mask.type(),
+             " of ", mask.sample_dim(), " dimensions.");
+  }
+
   // An edge (or a distance) at the other size, to the nearest pixel.
   static int Scale(int value, int to, int from) {
     return static_cast<int>(std::lround(static_cast<double>(value) * to / from));
@@ -59,6 +68,8 @@ class Resized : public dali::StatelessOperator<CPUBackend> {
       Refuse("to must be a height and a width above 0, got ", to[0], " x ", to[1], ".");
     int *box = ws.Output<CPUBackend>(0).mutable_tensor<int>(i);
     for (int k = 0; k < 4 * boxes; k++) box[k] = Scale(box_[i][k], to[k % 2], size[k % 2]);
+    for (int *b = box; b < box + 4 * boxes; b += 4)
+      if (b[0] == b[2] || b[1] == b[3]) std::fill_n(b, 4, 0);
     int *new_size = ws.Output<CPUBackend>(2).mutable_tensor<int>(i);
     std::copy_n(size_[i], size_.Length(), new_size);
     std::copy_n(to, 2, new_size + size_.Length() - 2);
@@ -128,7 +139,9 @@ class Resized : public dali::StatelessOperator<CPUBackend> {
     }
     const double pixels = static_cast<double>(height) * width * frames;
     for (int k = 0; k < shares_kept; k++) {
-      const double share = k == 0 ? blend_[i][0] * (outside / 255.0) : blend_[i][k] * behind;
+      double share = k == 0 ? blend_[i][0] * (outside / 255.0) : blend_[i][k] * behind;
+      // The first partner has what the mask takes from the own image.
+      if (k == 1) share += blend_[i][0] * (behind - outside / 255.0);
       lam[k] = static_cast<float>((in_box[k] + share) / pixels);
     }
   }
