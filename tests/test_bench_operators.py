@@ -11,12 +11,19 @@ pytest.importorskip("torch")
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from bench import library_peers, operators, operators_dali, torch_peers  # noqa: E402
+from bench import (  # noqa: E402
+    library_peers,
+    operators,
+    operators_dali,
+    operators_methods,
+    torch_peers,
+)
 from bench.floor import floor  # noqa: E402
 from bench.operators_case import Contestant, make_case, memory_needed  # noqa: E402
 from bench.operators_check import verify  # noqa: E402
 from bench.operators_device import EventClock, counted, device, kernels  # noqa: E402
 from bench.peers_import import peer  # noqa: E402
+from dali_mix.methods import METHODS  # noqa: E402
 
 # Of the libraries, when they are imported.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -63,6 +70,15 @@ def test_every_graph_mixes_as_it_says(dtype, layout, count):
 
 
 @pytest.mark.parametrize(("dtype", "layout"), FORMATS)
+@pytest.mark.parametrize("count", [1, 5])
+def test_every_method_mixes_as_it_says(dtype, layout, count):
+    made = case(dtype, layout, count)
+    names = verified(made, operators_methods.contestants(made))
+    listed = {kind.name for kind in METHODS} - {"mixup", "cutmix"}
+    assert {name.split()[1] for name in names} == listed
+
+
+@pytest.mark.parametrize(("dtype", "layout"), FORMATS)
 def test_torch_mixes_as_it_says(dtype, layout):
     made = case(dtype, layout)
     assert verified(made, torch_peers.contestants(made)) == {"torch eager", "torch.compile"}
@@ -106,6 +122,16 @@ def test_a_box_with_another_lam_is_found():
     mixed = contestant.read(contestant.run())
     with pytest.raises(AssertionError):
         verify(made, made.batches[0], contestant, mixed._replace(lam=mixed.lam - 1 / (32 * 48)))
+
+
+@pytest.mark.parametrize("name", ["gridmix", "smoothmix", "multimix", "resizemix", "ricap"])
+def test_a_method_with_another_lam_is_found(name):
+    made = case(count=5)
+    contestant = operators_methods.contestants(made)[f"dali_mix {name}"]
+    mixed = contestant.read(contestant.run())
+    verify(made, made.batches[0], contestant, mixed)
+    with pytest.raises(AssertionError):
+        verify(made, made.batches[0], contestant, mixed._replace(lam=mixed.lam - 0.01))
 
 
 def test_the_graph_for_a_gpu_runs_whole_when_compiled():
