@@ -13,12 +13,10 @@ import pytest
 Image = pytest.importorskip("PIL.Image")
 
 from dali_mix import _preview_batch, cli, preview, sheet  # noqa: E402
-from dali_mix._method_options import method_of, words_of  # noqa: E402
 from dali_mix.methods import (  # noqa: E402
     METHODS,
     RICAP,
     CutMix,
-    GridMix,
     MixUp,
     PatchMix,
     ResizeMix,
@@ -142,30 +140,6 @@ def test_alpha_zero_leaves_the_images_unmixed(folder):
         assert (row.mixed == row.pictures[0]).all()
 
 
-@pytest.mark.parametrize(
-    ("name", "options", "method"),
-    [
-        ("cutmix", ["place=inside", "boxes=3"], CutMix(place="inside", boxes=3)),
-        ("cutmix", ["minmax=0.2,0.6", "fold=True"], CutMix(minmax=(0.2, 0.6), fold=True)),
-        ("mixup", ["alpha=1", "fold=false"], MixUp(1, fold=False)),
-        ("patchmix", [], PatchMix(patch=8)),
-        ("patchmix", ["patch=4,6", "shape=patches"], PatchMix(patch=(4, 6), shape="patches")),
-        ("gridmix", ["holes=3,4"], GridMix(holes=(3, 4))),
-    ],
-)
-def test_options_are_read_as_the_fields_of_the_method_want_them(name, options, method):
-    made = method_of(name, options, size=24)
-    assert made == method
-    for field in dataclasses.fields(made):
-        assert type(getattr(made, field.name)) is type(getattr(method, field.name))
-
-
-def test_titles_name_what_is_not_as_by_default():
-    assert words_of(CutMix(boxes=3, minmax=None)) == "cutmix, alpha 1, boxes 3"
-    assert words_of(GridMix(0.5, holes=(2, 3))) == "gridmix, alpha 0.5, holes 2 to 3"
-    assert words_of(MixUp(fold=False)) == "mixup, alpha 0.4, fold false"
-
-
 def test_the_same_seed_draws_the_same_sheet(folder, tmp_path):
     def draw(name: str, seed: int) -> bytes:
         arguments = ["-o", str(tmp_path / name), "--size", "16", "--seed", str(seed)]
@@ -257,6 +231,10 @@ def test_images_larger_than_the_sheet_shows_are_reduced():
         ([*CUT, "boxes=many"], "boxes of CutMix must be a number, got 'many'."),
         ([*CUT, "place=left"], "place of CutMix must be one of 'center', 'inside'"),
         ([*CUT, "fold=1"], "fold of CutMix must be true or false, got '1'."),
+        (
+            ["images", "--method", "patchmix", "--option", "patch=15"],
+            "patch must divide the output of 224 x 224, got 15 x 15 for sample 0.\n",
+        ),
         ([*CUT, "aspect=a,b"], "aspect of CutMix must be numbers with commas between them, got"),
         (["images", "--count", "1"], "--count must be at least 2"),
         (["images", "--size", "0"], "--size must be at least 1 pixel, got 0."),
