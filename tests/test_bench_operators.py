@@ -1,5 +1,6 @@
 """bench/operators.py: everything that mixes is checked, and what is missing has a row."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -242,6 +243,19 @@ def test_a_sweep_takes_lines_of_batches_and_of_sizes():
     assert {key["batch"] for key in found if key["size"] == 224} == set(operators.BATCHES)
     assert {key["size"] for key in found if key["batch"] == 64} == set(operators.SIZES)
     assert len({tuple(key.values()) for key in found}) == len(found)
+
+
+def test_all_methods_are_measured_in_the_place_of_peers(monkeypatch, capsys, tmp_path):
+    words = "--methods --batch 4 --size 32 --dtype uint8 --layout HWC --rounds 1 --out".split()
+    monkeypatch.setattr(sys, "argv", ["operators.py", *words, str(tmp_path / "run.json")])
+    monkeypatch.setattr(operators.harness, "keep_freed_memory", lambda: None)
+    operators.main()
+    run = json.loads((tmp_path / "run.json").read_text())
+    assert run["benchmark"] == "operators methods" and not run["cases"][0]["missing"]
+    rows = [name for name in run["cases"][0]["results"] if name.startswith("dali_mix")]
+    assert len(rows) == 3 + 8
+    printed = capsys.readouterr().out
+    assert all(f"\n{name} " in printed for name in rows)
 
 
 @pytest.mark.parametrize(
