@@ -106,15 +106,18 @@ class Mixed(NamedTuple):
 
     x: np.ndarray
     """In the type and layout of the case."""
-    partner: np.ndarray
+    partner: np.ndarray | None
+    """(N,), or (N, K-1) of K images. None: only the own pixels are where they were."""
     lam: np.ndarray
-    """Weight of the own label."""
+    """(N,) weight of the own label, or (N, K) of all."""
     cut: bool = False
     """Whether the partner shows in a box, rather than blended over the whole image."""
     mirror: np.ndarray | None = None
     """Whether the own image is flipped."""
     partner_mirror: np.ndarray | None = None
     """Whether its partner is flipped."""
+    weight: np.ndarray | None = None
+    """(N, H, W) of the own pixels, where it is not lam for all."""
 
 
 class Contestant(NamedTuple):

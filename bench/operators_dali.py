@@ -22,12 +22,12 @@ Output = dict[str, Any]
 
 def contestants(case: Case) -> Contestants:
     found = {
-        "feed": Contestant(_runner(case, _feed), images_read=0),
-        "cmn": Contestant(_runner(case, _cmn_told), partial(_read, cut=False), images_read=1),
-        "dali_mix unmixed": Contestant(_runner(case, _ours_unmixed), _read, images_read=1),
+        "feed": Contestant(runner(case, _feed), images_read=0),
+        "cmn": Contestant(runner(case, _cmn_told), partial(_read, cut=False), images_read=1),
+        "dali_mix unmixed": Contestant(runner(case, _ours_unmixed), _read, images_read=1),
     }
     found |= {
-        name: Contestant(_runner(case, graph), partial(_read, cut=cut))
+        name: Contestant(runner(case, graph), partial(_read, cut=cut))
         for name, (graph, cut) in {
             "dali_mix mixup": (_ours(dali_mix.MixUp(alpha=1.0, fold=False)), False),
             "dali_mix cutmix": (_ours(dali_mix.CutMix(alpha=1.0)), True),
@@ -39,7 +39,7 @@ def contestants(case: Case) -> Contestants:
     return found
 
 
-def _runner(case: Case, graph: Callable[..., Any]) -> Callable[[], Any]:
+def runner(case: Case, graph: Callable[..., Any]) -> Callable[[], Any]:
     """Runs a pipeline that feeds the images of `case` to `graph(images, mirror, output)`."""
     output = {"mean": list(MEAN), "std": list(STD), "dtype": DTYPES[case.dtype]}
     output |= {"output_layout": case.layout, **case.output}

@@ -42,8 +42,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except (ImportError, OSError, RuntimeError, ValueError) as error:
-        # One line, whatever came: DALI's messages carry a traceback of the pipeline.
-        print(f"dali-mix {args.command}: {' '.join(str(error).split())}", file=sys.stderr)
+        # One line, whatever came: DALI puts a traceback of the graph around what operators say.
+        said = str(error).split("encountered:")[-1].split("Current pipeline object")[0]
+        print(f"dali-mix {args.command}: {' '.join(said.split())}", file=sys.stderr)
         return 2
     return status
 

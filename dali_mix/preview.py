@@ -1,6 +1,6 @@
-"""Draw a contact sheet of mixed images of a folder: own, partner, mixed, lam and both labels.
+"""Draw a contact sheet of mixed images of a folder: own, partners, mixed, lam and labels.
 
-The images go through DALI and the operators of dali_mix; the drawing is in `dali_mix.sheet`.
+The images are mixed in `dali_mix._preview_batch`; the drawing is in `dali_mix.sheet`.
 """
 
 from __future__ import annotations
@@ -9,15 +9,17 @@ import argparse
 import random
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from dali_mix._method_options import KINDS, method_of, words_of
 from dali_mix._names import shown
-from dali_mix.methods import CutMix, Method, MixUp
+from dali_mix.methods import Method
 
 if TYPE_CHECKING:
     from dali_mix.sheet import Row
 
-_METHODS: dict[str, Any] = {"mixup": MixUp, "cutmix": CutMix}
+_OF_ALL = 2
+"""Rows for each method, where all are shown."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,11 +29,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--method",
-        choices=(*_METHODS, "both"),
-        default="both",
-        help="both: every image takes one of the two (%(default)s)",
+        choices=(*KINDS, "all"),
+        default="all",
+        help=f"all: each on the same {_OF_ALL} images (%(default)s)",
     )
-    parser.add_argument("--alpha", type=float, help="of Beta(alpha, alpha); default: the method's")
+    parser.add_argument("--alpha", help="the same as --option alpha=ALPHA")
+    parser.add_argument(
+        "--option",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="of the method, as place=inside or scope=0.2,0.5; may be repeated",
+    )
     parser.add_argument("--count", type=int, default=6, help="images to mix (%(default)s)")
     parser.add_argument("--size", type=int, default=224, help="side in pixels (%(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of files and draw (%(default)s)")
@@ -47,18 +56,20 @@ def run(args: argparse.Namespace) -> int:
         raise ImportError(
             "preview needs Pillow, which is not installed; run `pip install pillow`."
         ) from error
-    methods = _methods(args.method, args.alpha)
     if args.count < 2:
         raise ValueError(
             f"--count must be at least 2, for an image mixes with another, got {args.count}."
         )
     if args.size < 1:
         raise ValueError(f"--size must be at least 1 pixel, got {args.size}.")
+    methods = _methods(args)
     _check_output(args.output)
     files = choose_files(args.folder, args.count, args.seed)
     labels = _labels(files, args.folder)
-    rows = mixed_rows(files, labels, methods, size=args.size, seed=args.seed)
-    settings = " or ".join(f"{method.name}, alpha {method.alpha:g}" for method in methods)
+
+    most = len(files) if len(methods) == 1 else _OF_ALL
+    rows = mixed_rows(files, labels, methods, size=args.size, seed=args.seed, most=most)
+    settings = words_of(methods[0]) if len(methods) == 1 else "all methods"
     sheet = contact_sheet(rows, f"dali_mix: {settings}")
     try:
         sheet.save(args.output)
@@ -66,7 +77,14 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(
             f"--output {shown(args.output)} cannot be written: {error.strerror or error}."
         ) from error
-    print(f"{shown(args.output)}: {len(rows)} images")
+    wrong = max(
+        abs(share - counted)
+        for row in rows
+        for share, counted in zip(row.shares, row.counted, strict=True)
+    )
+    print(
+        f"{shown(args.output)}: {len(rows)} images, whose lam is off the counted share by {wrong:.1g}"
+    )
     return 0
 
 
@@ -77,80 +95,20 @@ def mixed_rows(
     *,
     size: int,
     seed: int,
+    most: int,
 ) -> list[Row]:
-    """Mix the images with each other, as one batch, with the operators of dali_mix.
+    """Mix the images with each other, by each method as one batch; the first ones of each.
 
     files:  N images of any size
     labels: N names
     """
-    import numpy as np
+    from dali_mix._preview_batch import rows_of
 
-    from dali_mix.sheet import Row
-
-    try:
-        own, mixed, partner, box, lam = _run(files, methods, size, seed)
-    except RuntimeError:
-        _name_undecodable(files)
-        raise
-    rows = []
-    for i, j in enumerate(partner.tolist()):
-        edges = tuple(box[i].tolist())
-        method = "cutmix" if any(edges) else "mixup" if j != i and lam[i] < 1 else "unmixed"
-        row = Row(
-            own=own[i],
-            partner=own[j],
-            mixed=mixed[i],
-            lam=float(np.clip(lam[i], 0, 1)),
-            own_label=labels[i],
-            partner_label=labels[j],
-            box=edges,
-            method=method,
-        )
-        rows.append(row)
-    return rows
-
-
-def _run(files: Sequence[Path], methods: Sequence[Method], size: int, seed: int) -> list[Any]:
-    """Own images, mixed images, partner, box and lam, as NumPy arrays."""
-    import numpy as np
-
-    import dali_mix.fn as dmix
-    from dali_mix.recipes import header_checked
-
-    # isort: split
-    from nvidia.dali import Pipeline, fn, types
-
-    with Pipeline(batch_size=len(files), num_threads=2, device_id=None, seed=seed) as pipeline:
-        # Not by DALI's reader, which takes names in UTF-8 only.
-        encoded = fn.external_source(source=[[np.fromfile(file, np.uint8) for file in files]])
-        images = fn.decoders.image(header_checked(encoded), output_type=types.RGB)
-        images = fn.resize(images, size=size, mode="not_smaller")
-        output = {"dtype": types.UINT8, "output_layout": "HWC", "crop": (size, size)}
-        mixed, plan = dmix.mix(images, None, methods, **output)
-        unmixed = dmix.Plan(partner=None, blend=None, box=None, lam=None, size=None)
-        own = dmix.apply(images, unmixed, **output)
-        pipeline.set_outputs(own, mixed, plan.partner, plan.box, plan.lam)
-    return [np.array(batch.as_tensor()) for batch in pipeline.run()]
-
-
-def _name_undecodable(files: Sequence[Path]) -> None:
-    """DALI does not say which file it was, so each is tried alone."""
-    import numpy as np
-
-    # isort: split
-    from nvidia.dali import Pipeline, fn
-
-    for file in files:
-        with Pipeline(batch_size=1, num_threads=1, device_id=None) as pipeline:
-            encoded = fn.external_source(source=[[np.fromfile(file, np.uint8)]])
-            pipeline.set_outputs(fn.decoders.image(encoded))
-        try:
-            pipeline.run()
-        except RuntimeError as error:
-            raise ValueError(
-                f"{shown(file)} cannot be decoded as an image; mend it or take it out of the "
-                "folder."
-            ) from error
+    return [
+        row
+        for method in methods
+        for row in rows_of(files, labels, method, size=size, seed=seed)[:most]
+    ]
 
 
 def choose_files(folder: Path, count: int, seed: int) -> list[Path]:
@@ -204,9 +162,13 @@ def _labels(files: Sequence[Path], folder: Path) -> list[str]:
     return [shown(name) for name in names]
 
 
-def _methods(name: str, alpha: float | None) -> list[Method]:
-    chosen = list(_METHODS) if name == "both" else [name]
-    return [_METHODS[each]() if alpha is None else _METHODS[each](alpha=alpha) for each in chosen]
+def _methods(args: argparse.Namespace) -> list[Method]:
+    options = args.option if args.alpha is None else [f"alpha={args.alpha}", *args.option]
+    if args.method != "all":
+        return [method_of(args.method, options, args.size)]
+    if options:
+        raise ValueError("--alpha and --option are of one method: add --method.")
+    return [method_of(name, (), args.size) for name in KINDS]
 
 
 def _check_output(output: Path) -> None:

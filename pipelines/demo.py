@@ -114,11 +114,11 @@ def calibration_error(probabilities, labels, bins=15):
 
 
 def draw_sheet(folder, path):
-    """What the mixing makes of one image of each class."""
+    """What both kinds of mixing make of images of five classes."""
     files = preview.choose_files(folder, 10, seed=0)
     labels = [file.parent.name for file in files]
     methods = [METHODS["mixup"], METHODS["cutmix"]]
-    rows = preview.mixed_rows(files, labels, methods, size=SIZE, seed=2)
+    rows = preview.mixed_rows(files, labels, methods, size=SIZE, seed=2, shown=5)
     sheet.contact_sheet(rows, "Handwritten digits, mixed by dali_mix").save(path)
 
 

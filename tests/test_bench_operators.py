@@ -1,5 +1,6 @@
 """bench/operators.py: everything that mixes is checked, and what is missing has a row."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -11,12 +12,19 @@ pytest.importorskip("torch")
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from bench import library_peers, operators, operators_dali, torch_peers  # noqa: E402
+from bench import (  # noqa: E402
+    library_peers,
+    operators,
+    operators_dali,
+    operators_methods,
+    torch_peers,
+)
 from bench.floor import floor  # noqa: E402
 from bench.operators_case import Contestant, make_case, memory_needed  # noqa: E402
 from bench.operators_check import verify  # noqa: E402
 from bench.operators_device import EventClock, counted, device, kernels  # noqa: E402
 from bench.peers_import import peer  # noqa: E402
+from dali_mix.methods import METHODS  # noqa: E402
 
 # Of the libraries, when they are imported.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -63,6 +71,15 @@ def test_every_graph_mixes_as_it_says(dtype, layout, count):
 
 
 @pytest.mark.parametrize(("dtype", "layout"), FORMATS)
+@pytest.mark.parametrize("count", [1, 5])
+def test_every_method_mixes_as_it_says(dtype, layout, count):
+    made = case(dtype, layout, count)
+    names = verified(made, operators_methods.contestants(made))
+    listed = {kind.name for kind in METHODS} - {"mixup", "cutmix"}
+    assert {name.split()[1] for name in names} == listed
+
+
+@pytest.mark.parametrize(("dtype", "layout"), FORMATS)
 def test_torch_mixes_as_it_says(dtype, layout):
     made = case(dtype, layout)
     assert verified(made, torch_peers.contestants(made)) == {"torch eager", "torch.compile"}
@@ -106,6 +123,16 @@ def test_a_box_with_another_lam_is_found():
     mixed = contestant.read(contestant.run())
     with pytest.raises(AssertionError):
         verify(made, made.batches[0], contestant, mixed._replace(lam=mixed.lam - 1 / (32 * 48)))
+
+
+@pytest.mark.parametrize("name", ["gridmix", "smoothmix", "multimix", "resizemix", "ricap"])
+def test_a_method_with_another_lam_is_found(name):
+    made = case(count=5)
+    contestant = operators_methods.contestants(made)[f"dali_mix {name}"]
+    mixed = contestant.read(contestant.run())
+    verify(made, made.batches[0], contestant, mixed)
+    with pytest.raises(AssertionError):
+        verify(made, made.batches[0], contestant, mixed._replace(lam=mixed.lam - 0.01))
 
 
 def test_the_graph_for_a_gpu_runs_whole_when_compiled():
@@ -216,6 +243,19 @@ def test_a_sweep_takes_lines_of_batches_and_of_sizes():
     assert {key["batch"] for key in found if key["size"] == 224} == set(operators.BATCHES)
     assert {key["size"] for key in found if key["batch"] == 64} == set(operators.SIZES)
     assert len({tuple(key.values()) for key in found}) == len(found)
+
+
+def test_all_methods_are_measured_in_the_place_of_peers(monkeypatch, capsys, tmp_path):
+    words = "--methods --batch 4 --size 32 --dtype uint8 --layout HWC --rounds 1 --out".split()
+    monkeypatch.setattr(sys, "argv", ["operators.py", *words, str(tmp_path / "run.json")])
+    monkeypatch.setattr(operators.harness, "keep_freed_memory", lambda: None)
+    operators.main()
+    run = json.loads((tmp_path / "run.json").read_text())
+    assert run["benchmark"] == "operators methods" and not run["cases"][0]["missing"]
+    rows = [name for name in run["cases"][0]["results"] if name.startswith("dali_mix")]
+    assert len(rows) == 3 + 8
+    printed = capsys.readouterr().out
+    assert all(f"\n{name} " in printed for name in rows)
 
 
 @pytest.mark.parametrize(

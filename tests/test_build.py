@@ -52,7 +52,15 @@ esac
 @pytest.fixture
 def pip_hooks(tmp_path):
     """Runs the hooks that pip runs, in a copy of the sources; its output, or its error."""
-    files = ("setup.py", "pyproject.toml", "README.md", "LICENSE", "MANIFEST.in", "CHANGELOG.md")
+    files = (
+        "setup.py",
+        "pyproject.toml",
+        "README.md",
+        "LICENSE",
+        "MANIFEST.in",
+        "CHANGELOG.md",
+        "METHODS.md",
+    )
     for name in files:
         shutil.copy(ROOT / name, tmp_path)
     ignore = shutil.ignore_patterns("*.so", "__pycache__")

@@ -1,6 +1,8 @@
 """`dali-mix preview`: what the sheet shows, and what is said when it cannot be drawn."""
 
 import builtins
+import dataclasses
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,9 +12,20 @@ import pytest
 
 Image = pytest.importorskip("PIL.Image")
 
-from dali_mix import CutMix, MixUp, cli, preview, sheet  # noqa: E402
+from dali_mix import _preview_batch, cli, preview, sheet  # noqa: E402
+from dali_mix.methods import (  # noqa: E402
+    METHODS,
+    RICAP,
+    CutMix,
+    MixUp,
+    PatchMix,
+    ResizeMix,
+)
 
 COLORS = {"red": (250, 0, 0), "green": (0, 250, 0), "blue": (0, 0, 250)}
+
+
+CUT = ["images", "--method", "cutmix", "--option"]
 
 
 @pytest.fixture
@@ -24,49 +37,113 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "images"
 
 
-def rows_of(folder: Path, *methods, size=24, seed=0):
+def rows_of(folder: Path, method, size=24, seed=0):
     files = preview.choose_files(folder, 3, seed)
     labels = [file.parent.name for file in files]
-    return preview.mixed_rows(files, labels, methods, size=size, seed=seed)
+    return _preview_batch.rows_of(files, labels, method, size=size, seed=seed)
 
 
 def test_the_sheet_is_written_and_named(folder, tmp_path, capsys):
     target = tmp_path / "sheet.png"
-    assert cli.main(["preview", str(folder), "-o", str(target), "--size", "32"]) == 0
-    assert capsys.readouterr().out == f"{target}: 3 images\n"
+    arguments = ["-o", str(target), "--size", "32", "--method", "mixup"]
+    assert cli.main(["preview", str(folder), *arguments]) == 0
+    told = re.fullmatch(
+        r"(.*): 3 images, whose lam is off the counted share by (\S+)\n", capsys.readouterr().out
+    )
+    assert told[1] == str(target) and float(told[2]) < 1e-6
     with Image.open(target) as image:
         assert image.width > 3 * 160 and image.height > 3 * 160
 
 
+def test_all_methods_are_shown_on_two_images_each(folder, tmp_path, monkeypatch, capsys):
+    drawn = []
+    ordinary = sheet.contact_sheet
+    monkeypatch.setattr(sheet, "contact_sheet", lambda *a: drawn.extend(a[0]) or ordinary(*a))
+    arguments = ["-o", str(tmp_path / "all.png"), "--size", "30"]  # that 16 does not divide
+    assert cli.main(["preview", str(folder), *arguments]) == 0
+    names = [kind.name for kind in METHODS]
+    assert len(drawn) == 2 * len(names) == 18
+    for k, row in enumerate(drawn):
+        assert row.method in (names[k // 2], "unmixed") and row.labels[0] == drawn[k % 2].labels[0]
+
+
+@pytest.mark.parametrize("kind", METHODS)
+def test_what_is_counted_is_what_the_pixels_show(folder, kind):
+    """Plain images of three colors: where one channel alone is bright, its mean is a share."""
+    method = kind(patch=8) if kind is PatchMix else kind()
+    mixed = 0
+    for row in rows_of(folder, method):
+        pixels = np.stack(row.pictures).astype(float).mean((1, 2)).T
+        by_image = dict(zip(row.labels, pixels.T, strict=True))
+        shares, *_ = np.linalg.lstsq(
+            np.stack(list(by_image.values()), 1), row.mixed.mean((0, 1)), rcond=None
+        )
+        counted = dict.fromkeys(by_image, 0.0)
+        told = dict(counted)
+        for label, one, other in zip(row.labels, row.counted, row.shares, strict=True):
+            counted[label] += one
+            told[label] += other
+        np.testing.assert_allclose(list(counted.values()), shares, atol=0.01)
+        np.testing.assert_allclose(list(told.values()), list(counted.values()), atol=1e-6)
+        assert len(row.labels) == method.images and sum(row.shares) == pytest.approx(1)
+        mixed += row.method == kind.name
+    assert mixed >= 2
+
+
+def test_a_wrong_lam_shows(folder, monkeypatch, capsys, tmp_path):
+    ordinary = _preview_batch._row
+
+    def wrong(*arguments):
+        row = ordinary(*arguments)
+        return dataclasses.replace(row, shares=[row.shares[0] - 0.25, row.shares[1] + 0.25])
+
+    monkeypatch.setattr(_preview_batch, "_row", wrong)
+    arguments = ["-o", str(tmp_path / "a.png"), "--size", "32", "--method", "cutmix"]
+    assert cli.main(["preview", str(folder), *arguments]) == 0
+    assert "off the counted share by 0.2" in capsys.readouterr().out
+
+
 def test_rows_show_own_partner_and_their_blend(folder):
     for row in rows_of(folder, MixUp(alpha=2.0)):
-        np.testing.assert_allclose(row.own.mean((0, 1)), COLORS[row.own_label], atol=5)
-        np.testing.assert_allclose(row.partner.mean((0, 1)), COLORS[row.partner_label], atol=5)
-        blend = row.lam * row.own.astype(float) + (1 - row.lam) * row.partner
+        for picture, label in zip(row.pictures, row.labels, strict=True):
+            np.testing.assert_allclose(picture.mean((0, 1)), COLORS[label], atol=5)
+        own, partner = (picture.astype(float) for picture in row.pictures)
+        blend = row.shares[0] * own + row.shares[1] * partner
         np.testing.assert_allclose(row.mixed, blend, atol=0.51)
-        assert row.own_label != row.partner_label and row.method == "mixup"
+        assert row.labels[0] != row.labels[1] and row.method == "mixup" and not row.boxes
 
 
-def test_rows_show_the_box_of_cutmix_and_its_counted_share(folder):
-    rows = [row for seed in range(4) for row in rows_of(folder, CutMix(), seed=seed)]
-    boxed = [row for row in rows if any(row.box)]
-    assert len(boxed) > 6 and all(row.method == "cutmix" for row in boxed)
-    for row in boxed:
-        y0, x0, y1, x1 = row.box
-        expected = row.own.copy()
-        expected[y0:y1, x0:x1] = row.partner[y0:y1, x0:x1]
-        assert (row.mixed == expected).all()
-        assert row.lam == pytest.approx(1 - (y1 - y0) * (x1 - x0) / 24**2)
+@pytest.mark.parametrize("method", [CutMix(), CutMix(boxes=2), RICAP(alpha=1.0)])
+def test_boxes_show_where_the_partners_are_and_what_of_them(folder, method):
+    boxed = 0
+    for row in [row for seed in range(4) for row in rows_of(folder, method, seed=seed)]:
+        expected = row.pictures[0].copy()
+        for image, (y0, x0, y1, x1), (v0, u0, v1, u1) in row.boxes:
+            expected[y0:y1, x0:x1] = row.pictures[image][v0:v1, u0:u1]
+        np.testing.assert_array_equal(row.mixed, expected)
+        boxed += row.method == method.name and bool(row.boxes)
+    assert boxed > 6
+
+
+def test_the_box_of_resizemix_shows_the_whole_partner(folder):
+    for row in rows_of(folder, ResizeMix()):
+        ((image, (y0, x0, y1, x1), source),) = row.boxes
+        assert image == 1 and source == (0, 0, 24, 24)
+        partner = COLORS[row.labels[1]]
+        np.testing.assert_allclose(row.mixed[y0:y1, x0:x1].mean((0, 1)), partner, atol=5)
+        assert row.shares[0] == pytest.approx(1 - (y1 - y0) * (x1 - x0) / 24**2)
 
 
 def test_alpha_zero_leaves_the_images_unmixed(folder):
     for row in rows_of(folder, MixUp(alpha=0)):
-        assert row.method == "unmixed" and row.lam == 1 and (row.mixed == row.own).all()
+        assert row.method == "unmixed" and row.shares == [1, 0]
+        assert (row.mixed == row.pictures[0]).all()
 
 
 def test_the_same_seed_draws_the_same_sheet(folder, tmp_path):
     def draw(name: str, seed: int) -> bytes:
         arguments = ["-o", str(tmp_path / name), "--size", "16", "--seed", str(seed)]
+        arguments += ["--method", "cutmix"]
         assert cli.main(["preview", str(folder), *arguments]) == 0
         return (tmp_path / name).read_bytes()
 
@@ -92,7 +169,9 @@ def test_files_of_a_flat_folder_are_labelled_by_their_names(tmp_path):
 
 def test_the_bar_and_the_box_are_drawn_to_scale():
     black, white = np.zeros((40, 40, 3), np.uint8), np.full((40, 40, 3), 255, np.uint8)
-    row = sheet.Row(black, white, black, 0.25, "a", "b", box=(10, 0, 40, 40))
+    box = sheet.Box(1, (10, 0, 40, 40), (10, 0, 40, 40))
+    shares = [0.25, 0.75]
+    row = sheet.Row([black, white], ["a", "b"], shares, shares, black, [box])
     pixels = np.asarray(sheet.contact_sheet([row], "title")).astype(int)
     own, partner = ((pixels == color).all(-1) for color in ((9, 105, 218), (209, 87, 10)))
     bars = np.flatnonzero(own.sum(1) > 160)
@@ -100,16 +179,33 @@ def test_the_bar_and_the_box_are_drawn_to_scale():
     assert (own[bars].sum(1) == 160 + 40).all() and (partner[bars].sum(1) == 160 + 120).all()
 
 
+def row_of(pixels, label, images=2):
+    shares = [1 / images] * images
+    return sheet.Row([pixels] * images, [label] * images, shares, shares, pixels)
+
+
 @pytest.mark.parametrize("label", ["a very long name of a class " * 9, "Größe 猫", "", "a\nb"])
 def test_any_label_can_be_drawn(label):
     black = np.zeros((20, 30, 3), np.uint8)
-    drawn = sheet.contact_sheet([sheet.Row(black, black, black, 1.0, label, label)] * 7, label)
+    drawn = sheet.contact_sheet([row_of(black, label)] * 7, label)
     assert drawn.width > drawn.height / 2
+
+
+@pytest.mark.parametrize("images", range(2, 9))
+def test_every_image_has_a_color_and_the_partners_share_one_picture(images):
+    black = np.zeros((40, 40, 3), np.uint8)
+    rows = [row_of(black, "a", images)]
+    pixels = np.asarray(sheet.contact_sheet(rows, "title"))
+    bars = pixels[32 + 24 + 32 + 24 + 160 + 4 + 2]
+    colors = {tuple(color) for color in bars.tolist()} - {(255, 255, 255)}
+    assert len(colors) == images
+    # 160 pixels, white between the pictures and around them.
+    assert (pixels[32 + 24 + 32 + 24 + 1, 32 + 172 : 32 + 172 + 160] == 0).mean() > 0.9
 
 
 def test_images_larger_than_the_sheet_shows_are_reduced():
     large = np.zeros((100, 2000, 3), np.uint8)
-    assert sheet.contact_sheet([sheet.Row(large, large, large, 0.5, "a", "b")], "").width < 1100
+    assert sheet.contact_sheet([row_of(large, "a")], "").width < 1100
 
 
 @pytest.mark.parametrize(
@@ -118,8 +214,28 @@ def test_images_larger_than_the_sheet_shows_are_reduced():
         (["none"], "none does not exist; name a folder of images."),
         (["empty"], "empty must hold at least two images"),
         (["file.txt"], "file.txt is not a folder; name a folder of images."),
-        (["images", "--alpha", "-1"], "alpha of MixUp must be finite and not negative"),
-        (["images", "--alpha", "nan"], "alpha of MixUp must be finite and not negative"),
+        (
+            ["images", "--method", "mixup", "--alpha", "-1"],
+            "alpha of MixUp must be finite and not negative",
+        ),
+        (
+            ["images", "--method", "mixup", "--alpha", "nan"],
+            "alpha of MixUp must be finite and not negative",
+        ),
+        (["images", "--method", "mixup", "--alpha", "x"], "alpha of MixUp must be a number, got"),
+        (["images", "--alpha", "1"], "--alpha and --option are of one method: add --method."),
+        ([*CUT, "boxes"], "--option must be name=value, got 'boxes'."),
+        ([*CUT, "sigma=1"], "CutMix has no option 'sigma'; it takes alpha, fold, place, minmax"),
+        ([*CUT, "boxes=9"], "boxes of CutMix must be a whole number from 1 to 8, got 9."),
+        ([*CUT, "boxes=1,2"], "boxes of CutMix must be a number, got '1,2'."),
+        ([*CUT, "boxes=many"], "boxes of CutMix must be a number, got 'many'."),
+        ([*CUT, "place=left"], "place of CutMix must be one of 'center', 'inside'"),
+        ([*CUT, "fold=1"], "fold of CutMix must be true or false, got '1'."),
+        (
+            ["images", "--method", "patchmix", "--option", "patch=15"],
+            "patch must divide the output of 224 x 224, got 15 x 15 for sample 0.\n",
+        ),
+        ([*CUT, "aspect=a,b"], "aspect of CutMix must be numbers with commas between them, got"),
         (["images", "--count", "1"], "--count must be at least 2"),
         (["images", "--size", "0"], "--size must be at least 1 pixel, got 0."),
         (["images", "-o", "none/a.png"], "--output none/a.png cannot be written: none is not"),
@@ -160,7 +276,7 @@ def test_a_missing_pillow_is_named_with_the_command_that_mends_it(folder, monkey
 
 
 def test_wrong_options_end_the_process_with_one_sentence(tmp_path):
-    command = [sys.executable, "-m", "dali_mix", "preview", ".", "--method", "fmix"]
+    command = [sys.executable, "-m", "dali_mix", "preview", ".", "--method", "xmix"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 2
-    assert done.stderr.count("\n") == 1 and "invalid choice: 'fmix'" in done.stderr
+    assert done.stderr.count("\n") == 1 and "invalid choice: 'xmix'" in done.stderr

@@ -1,16 +1,19 @@
-"""The README: its code runs in the order given, and its numbers are right."""
+"""README and METHODS.md: code and commands run as they stand there, and numbers are right."""
 
 import re
+import shlex
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from dali_mix import reference
+from dali_mix import cli, reference
+from dali_mix.methods import METHODS
 
-README = (Path(__file__).parent.parent / "README.md").read_text()
-CODE = re.findall(r"^```python\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+CARDS = (ROOT / "METHODS.md").read_text()
 
 
 @pytest.fixture
@@ -26,23 +29,33 @@ def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "photos"
 
 
+def names_after_each_block(text: str) -> list[dict]:
+    """Runs the blocks of code one after the other; what there is after each."""
+    names: dict = {}
+    after = []
+    for code in re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
+        exec(compile(code, f"block {len(after)}", "exec"), names)
+        after.append(dict(names))
+    return after
+
+
 def test_every_block_of_code_runs_and_gives_what_its_comment_says(photos):
     pytest.importorskip("torch")
-    names: dict = {}
-    outputs = {}
-    for place, code in enumerate(CODE):
-        exec(compile(code, f"README.md, block {place}", "exec"), names)
-        outputs[place] = dict(names)
-    assert len(CODE) == 8
-    assert outputs[0]["x"].as_tensor().shape() == [32, 3, 224, 224]
-    assert outputs[0]["y1"].as_tensor().shape() == [32, 1]
-    assert outputs[0]["lam"].as_tensor().shape() == [32]
-    assert np.isclose(np.array(outputs[1]["lam"].as_tensor()), 1).any()
-    assert "FLOAT16" in str(outputs[2]["x"].dtype)
-    assert outputs[6]["raw"].as_tensor().shape() == [32, 224, 224, 3]
-    assert outputs[6]["box"].as_tensor().shape() == [32, 4]
-    assert tuple(outputs[7]["x"].torch().shape[1:]) == (3, 224, 224)
-    check_torch_blocks(*(outputs[place] for place in (3, 4, 5)))
+    outputs = names_after_each_block(README)
+    first, varied, recipe, loop, folder, manifold, maps, schedule, salient, dynamic, timm = outputs
+    assert first["x"].as_array().shape == (32, 3, 224, 224)
+    assert first["y1"].as_array().shape == (32, 1) and first["lam"].as_array().shape == (32,)
+    assert np.isclose(varied["lam"].as_array(), 1).any()
+    assert "FLOAT16" in str(recipe["x"].dtype)
+    assert maps["small"].as_array().shape == (32, 3, 96, 96)
+    assert (maps["y1"].as_array() == maps["y2"].as_array()).all()
+    assert maps["y1"].as_array().shape == (32, 224, 224)
+    assert schedule["target"].ys.shape == schedule["target"].weights.shape == (32, 4)
+    assert schedule["loss"].isfinite()
+    assert ((lam := salient["lam"].as_array()) > 0.1).all() and (lam < 0.9).all()
+    assert len(np.unique(timm["lam"].as_array())) > 16
+    assert tuple(dynamic["x"].torch().shape[1:]) == (3, 224, 224)
+    check_torch_blocks(loop, folder, manifold)
 
 
 def check_torch_blocks(loop, folder, manifold):
@@ -54,6 +67,38 @@ def check_torch_blocks(loop, folder, manifold):
     assert len(folder["loader"]) == len(folder["validation"]) == 2  # 40 images
     assert folder["target"].batch_size == 8  # of the second batch
     assert manifold["loss"].isfinite() and manifold["target"].partner.shape == (32,)
+
+
+def test_every_card_runs_and_gives_what_its_comment_says(photos):
+    definitions, *cards, several = names_after_each_block(CARDS)
+    assert len(cards) == len(METHODS) and "mixed_by" in definitions
+    for kind, names in zip(METHODS, cards, strict=True):
+        images = kind().images
+        shares = names["weights" if images > 2 else "lam"].as_array()
+        assert ((shares >= 0) & (shares <= 1)).all() and (shares.reshape(32, -1)[:, 0] < 1).any()
+        assert shares.shape == ((32, images) if images > 2 else (32,))
+        labels = names["ys" if images > 2 else "y2"].as_array()
+        assert labels.shape == ((32, images, 1) if images > 2 else (32, 1))
+        assert names["x"].as_array().shape == (32, 3, 224, 224)
+    assert several["weights"].as_array().shape == (32, 4)
+
+
+def test_every_method_has_a_card_and_a_row_in_both_tables():
+    names = [kind.__name__ for kind in METHODS]
+    assert re.findall(r"^## (\w+)$", CARDS, re.MULTILINE) == names
+    assert re.findall(r"^\| \[(\w+)\]\(#\w+\) \|", CARDS, re.MULTILINE) == names
+    listed = r"^\| \[`(\w+)`\]\(METHODS\.md#(\w+)\) \|"
+    assert re.findall(listed, README, re.MULTILINE) == [(n, n.lower()) for n in names]
+
+
+@pytest.mark.parametrize(
+    "command", re.findall(r"^    dali-mix (preview .*)$", CARDS + README, re.M)
+)
+def test_every_picture_can_be_made(photos, command):
+    words = shlex.split(command, comments=True)
+    assert cli.main([*words, "--size", "32"]) == 0
+    with Image.open(words[words.index("-o") + 1]) as picture:
+        assert picture.width > 500
 
 
 def test_every_program_is_in_the_table_and_none_else():

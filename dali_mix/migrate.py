@@ -1,0 +1,199 @@
+"""Arguments of other libraries' mixing, as keyword arguments of `dali_mix.fn.mix`. Loads no DALI.
+
+    x, y1, y2, lam = dmix.mix(images, labels, std=255, **migrate.from_timm(mixup_alpha=0.8))
+
+The law is the peer's: what is drawn, for whom, and who is mixed with whom. lam is counted from the
+pixels, in all of them. Where a peer has a flaw that dali_mix has not, its function says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from dali_mix.methods import CutMix, Method, MixUp
+
+__all__ = ["from_fastai", "from_mmpretrain", "from_timm", "from_torchvision"]
+
+_TIMM_SHARES = {"batch": "batch", "pair": "pair", "elem": "sample"}
+_WHOLE_BATCH = {"per": "batch", "choose_per": "batch", "prob_per": "batch"}
+
+
+def from_timm(
+    mixup_alpha: float = 1.0,
+    cutmix_alpha: float = 0.0,
+    cutmix_minmax: Sequence[float] | None = None,
+    prob: Any = 1.0,
+    switch_prob: float = 0.5,
+    mode: str = "batch",
+    correct_lam: bool = True,
+    label_smoothing: float = 0.1,
+    num_classes: int = 1000,
+    multi_label: bool = False,
+) -> dict[str, Any]:
+    """Of `timm.data.Mixup` and `FastCollateMixup`, with their defaults (timm 1.0.31).
+
+    label_smoothing, num_classes and multi_label are about the targets, not the images, and change
+    nothing here. timm's soft target is `target.dense(num_classes, smoothing=label_smoothing)`; the
+    loss of it is that of `MixLoss(CrossEntropyLoss(label_smoothing=label_smoothing))`, which needs
+    no soft target. Labels of several classes are float vectors.
+
+    Odd batches are allowed: the image in the middle is its own partner. With cutmix_minmax the
+    largest side is drawn too, which timm leaves out.
+
+    ValueError: mode="half" and correct_lam=False, which have no equivalent; both alphas 0.
+    """
+    if mode not in _TIMM_SHARES:
+        raise ValueError(
+            f'mode must be "batch", "pair" or "elem", got {mode!r}; timm\'s "half" puts out half a '
+            "batch, which has no equivalent here."
+        )
+    if not 0 <= switch_prob <= 1:
+        raise ValueError(f"switch_prob must be in [0, 1], got {switch_prob}.")
+    found: list[tuple[Method, float]] = []
+    cuts = cutmix_minmax is not None or cutmix_alpha > 0
+    if cuts:
+        _check_corrected(correct_lam, cutmix_minmax)
+    if mixup_alpha > 0:
+        found.append((MixUp(mixup_alpha, fold=False), 1 - switch_prob if cuts else 1.0))
+    if cuts:
+        found.append((_cutmix(cutmix_alpha, cutmix_minmax), switch_prob if found else 1.0))
+    if not found:
+        raise ValueError("mixup_alpha or cutmix_alpha must be above 0, or cutmix_minmax be given.")
+    # Of a pair, dali_mix draws choice and probability together where `per` says so.
+    each = "batch" if mode == "batch" else "sample"
+    shares = {"per": _TIMM_SHARES[mode], "choose_per": each, "prob_per": each}
+    return _arguments(found, prob=prob, partner="reverse", **shares)
+
+
+def from_torchvision(
+    *,
+    mixup_alpha: float | None = None,
+    cutmix_alpha: float | None = None,
+    p: Sequence[float] | None = None,
+) -> dict[str, Any]:
+    """Of `torchvision.transforms.v2.MixUp` or `CutMix`, or `RandomChoice` of the two.
+
+    mixup_alpha:  alpha of MixUp, whose default is 1.0; None: it is not used
+    cutmix_alpha: alpha of CutMix, likewise
+    p:            that of `RandomChoice([MixUp, CutMix], p)`; None: alike
+
+    Boxes have odd sides too, where torchvision rounds them down to even ones. Its num_classes is
+    that of `target.dense(num_classes)`, and not needed by `MixLoss`.
+    """
+    found: list[tuple[Method, float]] = []
+    if mixup_alpha is not None:
+        found.append((MixUp(mixup_alpha, fold=False), 1.0))
+    if cutmix_alpha is not None:
+        found.append((CutMix(cutmix_alpha), 1.0))
+    if not found:
+        raise ValueError("mixup_alpha or cutmix_alpha must be given: torchvision's default is 1.0.")
+    if p is not None:
+        if len(p) != len(found):
+            raise ValueError(
+                f"p must have one value for each of the {len(found)} transforms, got {len(p)}."
+            )
+        found = [(method, weight) for (method, _), weight in zip(found, p, strict=True)]
+    return _arguments(found, partner="roll", **_WHOLE_BATCH)
+
+
+def from_fastai(
+    *, mixup_alpha: float | None = None, cutmix_alpha: float | None = None
+) -> dict[str, Any]:
+    """Of fastai's callback `MixUp` (v1: `MixUpCallback`), or of `CutMix`.
+
+    mixup_alpha:  alpha of MixUp, whose default is 0.4; None: it is not used
+    cutmix_alpha: alpha of CutMix, whose default is 1.0, likewise
+
+    Boxes have odd sides too, where fastai rounds to even ones. Partners are drawn as fastai draws
+    them, with some images their own; partner="derange" in their place leaves none unmixed.
+
+    ValueError: both or neither. A learner with both mixes every image twice, which has no
+    equivalent; `dali_mix.fn.mix` takes both methods, and draws one for each image.
+    """
+    if (mixup_alpha is None) == (cutmix_alpha is None):
+        what = "neither" if mixup_alpha is None else "both"
+        raise ValueError(
+            f"one of mixup_alpha and cutmix_alpha must be given, got {what}; fastai with both "
+            "callbacks mixes every image twice, which has no equivalent here."
+        )
+    if mixup_alpha is not None:
+        return _arguments([(MixUp(mixup_alpha), 1.0)], partner="shuffle", per="sample")
+    return _arguments([(CutMix(cutmix_alpha), 1.0)], partner="shuffle", per="batch")
+
+
+def from_mmpretrain(
+    augments: Mapping[str, Any] | Sequence[Mapping[str, Any]],
+    probs: float | Sequence[float] | None = None,
+) -> dict[str, Any]:
+    """Of mmpretrain's `batch_augments`, which are `RandomBatchAugment(augments, probs)`.
+
+    augments: one or several configs, dict(type="Mixup", alpha=…) or dict(type="CutMix", alpha=…,
+              cutmix_minmax=…)
+    probs:    probability of each; what they leave of 1 stays unmixed. None: alike
+
+    Boxes have odd sides too, where mmpretrain rounds them down to even ones.
+
+    ValueError: ResizeMix, whose law is its own, correct_lam=False, and types that are not mixing.
+    """
+    listed = [augments] if isinstance(augments, Mapping) else list(augments)
+    chances = [probs] if isinstance(probs, (int, float)) else probs
+    if chances is None:
+        chances = [1 / max(len(listed), 1)] * len(listed)
+    if not listed or len(chances) != len(listed):
+        raise ValueError(
+            f"probs must have one value for each of the {len(listed)} augments, got {len(chances)}."
+        )
+    total = sum(chances)
+    if min(chances) < 0 or not 0 < total <= 1 + 1e-6:
+        raise ValueError(f"probs must not be negative, and add up to at most 1, got {chances}.")
+    found = [(_of_mmpretrain(augment), p) for augment, p in zip(listed, chances, strict=True)]
+    prob = {} if total > 1 - 1e-6 else {"prob": total}
+    return _arguments(found, partner="shuffle", **_WHOLE_BATCH, **prob)
+
+
+def _of_mmpretrain(augment: Mapping[str, Any]) -> Method:
+    given = dict(augment)
+    kind = given.pop("type", None)
+    if kind == "ResizeMix":
+        raise ValueError(
+            "ResizeMix of mmpretrain has a law of its own (the box is clipped, and its area is "
+            "drawn); add dali_mix.ResizeMix(), the paper's, to the methods in its place."
+        )
+    takes = {"Mixup": {"alpha"}, "CutMix": {"alpha", "cutmix_minmax", "correct_lam"}}
+    if kind not in takes:
+        raise ValueError(f'type of an augment must be "Mixup" or "CutMix", got {kind!r}.')
+    if "alpha" not in given or not set(given) <= takes[kind]:
+        raise ValueError(
+            f"{kind} takes alpha, as mmpretrain's, and at most {', '.join(sorted(takes[kind]))}, "
+            f"got {', '.join(sorted(given)) or 'nothing'}."
+        )
+    if kind == "Mixup":
+        return MixUp(given["alpha"], fold=False)
+    minmax = given.get("cutmix_minmax")
+    _check_corrected(given.get("correct_lam", True), minmax)
+    return _cutmix(given["alpha"], minmax)
+
+
+def _cutmix(alpha: float, minmax: Sequence[float] | None) -> CutMix:
+    """With minmax, sides are drawn in place of the share, and boxes are inside the image."""
+    if minmax is None:
+        return CutMix(alpha)
+    low, high = minmax
+    return CutMix(1.0, place="inside", minmax=(low, high))
+
+
+def _arguments(found: Sequence[tuple[Method, float]], **draw: Any) -> dict[str, Any]:
+    """What `mix` takes; methods that are never drawn are left out."""
+    drawn = [(method, weight) for method, weight in found if weight > 0]
+    weights = {"weights": [weight for _, weight in drawn]} if len(drawn) > 1 else {}
+    return {"methods": [method for method, _ in drawn], **weights, **draw}
+
+
+def _check_corrected(correct_lam: bool, minmax: Sequence[float] | None) -> None:
+    """The peers always correct with minmax."""
+    if minmax is None and not correct_lam:
+        raise ValueError(
+            "correct_lam=False has no equivalent: it weighs labels by a share that the clipped box "
+            "has not. Leave it out; lam is always counted here."
+        )
