@@ -83,7 +83,11 @@ inline void SetPattern(Pattern &pattern, const Layered &sample, int y, const uin
   }
   const Columns *boxes = pattern.boxes;
   if (pattern.base == kBlended && sample.Images() > 2) pattern.simple = false;
-  if (pattern.count == 0) return;
+  if (pattern.count == 0) {
+    // The partner may be of another size, or none at all: it is not even read along.
+    if (!pattern.mask && pattern.base != kBlended) pattern.inset_columns = {0, 0};
+    return;
+  }
   if (same) {
     pattern.inset = images[0];
     if (pattern.inset != 1 && (pattern.mask || pattern.base == kBlended)) pattern.simple = false;
