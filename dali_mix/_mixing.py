@@ -13,6 +13,7 @@ from dali_mix import _arguments as args
 from dali_mix._arguments import Draw, DrawAndOutput, Output
 from dali_mix._labels import Labels
 from dali_mix._pixels import Pixels
+from dali_mix._travel import Travel
 from dali_mix.methods import CutMix, Method, MixUp
 from dali_mix.plan import Plan
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 _MIXUP = MixUp()
 
 
-class Mixing(Pixels, Labels):
+class Mixing(Pixels, Labels, Travel):
     """The public functions, for one mode."""
 
     def plan(

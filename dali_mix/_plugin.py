@@ -13,7 +13,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-SCHEMAS = ("dali_mix__Plan", "dali_mix__Apply")
+_NAMES = ("Plan", "Apply", "Gather", "Resized", "Travel")
+SCHEMAS = tuple(f"dali_mix__{name}" for name in _NAMES)
 
 _LIBRARY = "libdali_mix.so"
 _FOLDER = Path(__file__).resolve().parent

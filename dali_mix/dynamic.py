@@ -24,7 +24,9 @@ from nvidia.dali import types  # noqa: E402
 __all__ = [
     "Plan",
     "apply",
+    "apply_boxes",
     "apply_mask",
+    "apply_points",
     "blend_labels",
     "cutmix",
     "mix",
@@ -69,7 +71,9 @@ class _DynamicMode(Mode):
 
 _mixing = Mixing(_DynamicMode())
 apply = _mixing.apply
+apply_boxes = _mixing.apply_boxes
 apply_mask = _mixing.apply_mask
+apply_points = _mixing.apply_points
 blend_labels = _mixing.blend_labels
 cutmix = _mixing.cutmix
 mix = _mixing.mix

@@ -27,7 +27,9 @@ from nvidia.dali.pipeline import Pipeline  # noqa: E402
 __all__ = [
     "Plan",
     "apply",
+    "apply_boxes",
     "apply_mask",
+    "apply_points",
     "blend_labels",
     "cutmix",
     "mix",
@@ -77,7 +79,9 @@ class _PipelineMode(Mode):
 
 _mixing = Mixing(_PipelineMode())
 apply = _mixing.apply
+apply_boxes = _mixing.apply_boxes
 apply_mask = _mixing.apply_mask
+apply_points = _mixing.apply_points
 blend_labels = _mixing.blend_labels
 cutmix = _mixing.cutmix
 mix = _mixing.mix

@@ -61,7 +61,7 @@ def flatten(outputs: Any) -> list[Any]:
         outputs = outputs.columns
     if isinstance(outputs, (tuple, list)):
         return [node for part in outputs for node in flatten(part)]
-    return [outputs]
+    return [] if outputs is None else [outputs]
 
 
 def build(
@@ -146,6 +146,11 @@ def draw(batch_size: int, method: Any = None, *, runs: int = 1, device: str = "c
     return Plan(*(np.stack(column) for column in zip(*batches, strict=True)))
 
 
+def columns_of(plan: Plan) -> list[Any]:
+    """The columns that a plan has."""
+    return [column for column in plan if column is not None]
+
+
 def fingerprints(count: int, height: int, width: int) -> list[np.ndarray]:
     """(H, W, 3) uint8 images whose pixel (y, x) of sample i is (i, y, x)."""
     y, x = np.mgrid[:height, :width]
@@ -174,8 +179,9 @@ def definition(images, plan: Plan, windows, mean=0.0, std=1.0, scale=1.0, shift=
         if j != i:
             w = reference.own_weight(plan.blend[i], tuple(plan.box[i]), size)
         nothing = np.zeros_like(own)
-        a = reference.mix_pair(own, nothing, w, k, 0.0)
-        b = reference.mix_pair(nothing, seen[j] if j != i else nothing, w, k, 0.0)
+        weights = np.stack([w, 1 - w])
+        a = reference.mix_images([own, nothing], weights, k, 0.0)
+        b = reference.mix_images([nothing, seen[j] if j != i else nothing], weights, k, 0.0)
         value = a + (b + s)
         yield value, np.max(np.abs([a, b, np.broadcast_to(s, own.shape), b + s, value]), axis=0)
 

@@ -8,6 +8,7 @@ from helpers import (
     PerSample,
     arrays,
     build,
+    columns_of,
     feed,
     fingerprints,
     node_of,
@@ -62,13 +63,13 @@ def test_without_the_dynamic_executor_a_size_is_enough(given, labelled):
 
 def test_without_the_dynamic_executor_plan_takes_a_size():
     plan = define(lambda x, y: dmix.plan(x, y, size=(7, 9)), exec_dynamic=False)
-    assert {column.device for column in plan.columns} == {"cpu"}
+    assert {column.device for column in columns_of(plan)} == {"cpu"}
 
 
 @pytest.mark.parametrize("given", [{}, {"size": (24, 40)}])
 def test_the_plan_for_gpu_images_is_drawn_on_the_cpu(given):
     plan = define(lambda x, y: dmix.plan(x, y, **given), exec_dynamic=True)
-    assert {column.device for column in plan.columns} == {"cpu"}
+    assert {column.device for column in columns_of(plan)} == {"cpu"}
 
 
 @pytest.mark.parametrize("given", [{}, {"crop": (7, 9)}])

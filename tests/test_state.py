@@ -5,7 +5,7 @@ import random
 import numpy as np
 import nvidia.dali.experimental.dynamic as ndd
 import pytest
-from helpers import arrays, build, feed, fingerprints, stacked
+from helpers import arrays, build, columns_of, feed, fingerprints, stacked
 from nvidia.dali import Pipeline, fn, types
 
 import dali_mix.dynamic
@@ -153,13 +153,13 @@ def test_dynamic_mode_and_pipeline_mode_draw_the_same_from_one_state(per, pairin
         )
 
     pipeline = [stacked(column) for column in build(graph, batch_size=6).run()]
-    for one, other in zip(dynamic, pipeline, strict=True):
+    for one, other in zip(columns_of(dynamic), pipeline, strict=True):
         assert stacked(one).tobytes() == other.tobytes()
 
 
 def test_dynamic_mode_applies_a_plan_as_pipeline_mode_does():
     plan = dali_mix.dynamic.plan(images(), None, METHODS, rng=ndd.random.RNG(2))
-    columns = [arrays(column) for column in plan]
+    columns = [arrays(column) for column in columns_of(plan)]
     given = {"mean": [3.0, 2.0, 1.0], "dtype": types.FLOAT16, "mirror": 1}
     dynamic = dali_mix.dynamic.apply(images(), plan, **given)
 

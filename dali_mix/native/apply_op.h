@@ -34,10 +34,10 @@ struct ImageInput {
 
 // How one sample is mixed, checked: what its Sample is made from.
 struct Mix {
-  int images;                 // that show, the own among them
-  int index[kMaxImages];      // over all inputs: input * batch + sample
-  float weights[kMaxImages];  // where there is no box
-  int offset[kMaxImages][2];  // of what is seen in a box, (y, x)
+  int images;                  // that show, the own among them
+  int index[kMaxImages];       // over all inputs: input * batch + sample
+  double weights[kMaxImages];  // where there is no box
+  int offset[kMaxImages][2];   // of what is seen in a box, (y, x)
   int boxes;
   Box box[kMaxBoxes];
   int shows[kMaxBoxes];
@@ -83,7 +83,7 @@ class ApplyArguments {
 
   // Reads the arguments for these inputs and refuses what cannot be applied.
   void Acquire(const dali::OpSpec &spec, const dali::ArgumentWorkspace &ws,
-               const std::vector<InputShape> &inputs);
+               std::vector<InputShape> inputs);
 
   int BatchSize() const { return static_cast<int>(mixes_.size()); }
   dali::TensorListShape<> OutputShape() const;
@@ -98,6 +98,7 @@ class ApplyArguments {
   const std::vector<double> &Factors() const { return factors_; }
 
  private:
+  void ResolveLayouts(std::vector<InputShape> &inputs) const;
   void AcquireImages(const std::vector<InputShape> &inputs);
   ImageInput ReadShapes(const char *name, const InputShape &input) const;
   void AcquireOutputLayout(const dali::TensorLayout &layout);
@@ -109,13 +110,16 @@ class ApplyArguments {
   void CheckPlannedSize(int i) const;
   Mix MakeMix(int i) const;
   void ReadPartners(Mix &mix, int i) const;
-  void ReadWeights(Mix &mix, int i) const;
   void ReadBoxes(Mix &mix, int i) const;
+  void CopyOneOfABlend(Mix &mix) const;
   void DropWhatDoesNotShow(Mix &mix, int i) const;
   void CheckMask(Mix &mix, int i) const;
   void CheckImages(const Mix &mix, int i) const;
-  void CheckInBox(const Mix &mix, int i, int image, const Box &box) const;
+  void CheckShapes(const Mix &mix, int i, int image) const;
+  void CheckInBox(const Mix &mix, int i, int image) const;
+  void CheckFitted(const Mix &mix, int i) const;
 
+  std::string NameOf(int index) const;
   const ImageShape &ShapeOf(int index) const;
   const Window &WindowOf(int index) const;
   Source MakeSource(const Mix &mix, int i, int image, int frame, const Buffers &buffers) const;

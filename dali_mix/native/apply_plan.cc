@@ -1,8 +1,8 @@
 // The plan as fn.dali_mix.apply reads it: what may be mixed, and what is refused.
 #include <algorithm>
-#include <cmath>
 
 #include "apply_op.h"
+#include "plan_values.h"
 
 namespace dali_mix {
 
@@ -14,6 +14,10 @@ std::string ShapeText(const ImageShape &shape, Extent extent) {
   const std::string frames = shape.frame ? dali::make_string(shape.frames, "x") : std::string();
   return dali::make_string(frames, extent.height, "x", extent.width, "x", shape.channels, " (",
                            frames.empty() ? "" : "FRAMESx", "HxWxC)");
+}
+
+bool ShowsInBox(const Mix &mix, int image) {
+  return std::find(mix.shows, mix.shows + mix.boxes, image) != mix.shows + mix.boxes;
 }
 
 }  // namespace
@@ -41,6 +45,8 @@ void ApplyArguments::AcquirePlan(const ArgumentWorkspace &ws) {
         fit_.Length());
   check("offset", !offset_.Given() || offset_.Length() == 2 * (images_ - 1),
         dali::make_string(2 * (images_ - 1), " values"), offset_.Length());
+  if (count > 0 && copied_ >= images_)
+    Refuse("copied must be the number of an image, 0 to ", images_ - 1, ", got ", copied_, ".");
   check("frames", !frames_.Given() || frames_.Length() == 2, "2 values", frames_.Length());
   mixes_.clear();
   mixes_.reserve(count);
@@ -72,8 +78,9 @@ Mix ApplyArguments::MakeMix(int i) const {
   mix.images = images_;
   mix.end_frame = inputs_[0].shapes[i].frames;
   ReadPartners(mix, i);
-  ReadWeights(mix, i);
+  ReadBlend(blend_, i, mix.weights);
   ReadBoxes(mix, i);
+  if (copies_) CopyOneOfABlend(mix);
   DropWhatDoesNotShow(mix, i);
   CheckMask(mix, i);
   CheckImages(mix, i);
@@ -82,41 +89,18 @@ Mix ApplyArguments::MakeMix(int i) const {
 
 void ApplyArguments::ReadPartners(Mix &mix, int i) const {
   const int batch = static_cast<int>(inputs_[0].shapes.size());
-  const int count = batch * static_cast<int>(inputs_.size());
   std::fill(mix.index, mix.index + kMaxImages, i);
   for (int k = 1; k < images_ && partner_.Given(); k++) {
-    mix.index[k] = partner_[i][k - 1];
-    if (mix.index[k] < 0 || mix.index[k] >= count)
-      Refuse("partner must be an index into the batch of ", batch,
-             count > batch ? " and the others behind it" : "", ", got ", mix.index[k],
-             " for sample ", i, ".");
+    mix.index[k] = ReadPartner(partner_[i][k - 1], batch, static_cast<int>(inputs_.size()), i);
     if (offset_.Given()) std::copy_n(offset_[i] + 2 * (k - 1), 2, mix.offset[k]);
   }
   mix.fitted = fit_.Given() && fit_[i][0] != 0;
 }
 
-void ApplyArguments::ReadWeights(Mix &mix, int i) const {
-  const float *blend = blend_[i];
-  double sum = 0;
-  for (int k = 0; k < blend_.Length(); k++) {
-    if (!(blend[k] >= 0 && blend[k] <= 1))
-      Refuse("blend must be in [0, 1], got ", blend[k], " for sample ", i, ".");
-    sum += mix.weights[k] = blend[k];
-  }
-  if (blend_.Length() == 1) mix.weights[1] = 1 - blend[0];
-  if (blend_.Length() > 1 && std::abs(sum - 1) > 1e-3)
-    Refuse("blend must sum to 1, got ", sum, " for sample ", i, ".");
-}
-
 void ApplyArguments::ReadBoxes(Mix &mix, int i) const {
   const Extent size = inputs_[0].windows[i].size;
   for (int b = 0; b < box_.Length() / 4; b++) {
-    const int *at = box_[i] + 4 * b;
-    const Box box = {at[0], at[1], at[2], at[3]};
-    if (!(0 <= box.y0 && box.y0 <= box.y1 && box.y1 <= size.height && 0 <= box.x0 &&
-          box.x0 <= box.x1 && box.x1 <= size.width))
-      Refuse("box must be (y0, x0, y1, x1) inside the output of ", size.height, " x ", size.width,
-             ", got (", box.y0, ", ", box.x0, ", ", box.y1, ", ", box.x1, ") for sample ", i, ".");
+    const Box box = ReadBox(box_[i] + 4 * b, size, i);
     if (box.Empty()) continue;
     mix.shows[mix.boxes] = images_ == 2 ? 1 : b + 1;
     mix.box[mix.boxes++] = box;
@@ -130,9 +114,19 @@ void ApplyArguments::ReadBoxes(Mix &mix, int i) const {
   if (mix.first_frame == mix.end_frame) mix.boxes = 0;
 }
 
+// Maps are never blended: one of the images has the whole weight.
+void ApplyArguments::CopyOneOfABlend(Mix &mix) const {
+  int blended = 0;
+  for (const double weight : mix.weights) blended += weight != 0;
+  if (blended < 2) return;
+  const int shown = mix.weights[copied_] != 0 ? copied_ : 0;
+  std::fill(mix.weights, mix.weights + kMaxImages, 0.0);
+  mix.weights[shown] = 1;
+}
+
 // An image mixed with nothing but itself is unmixed, whatever the weights.
 void ApplyArguments::DropWhatDoesNotShow(Mix &mix, int i) const {
-  mix.masked = !masks_.empty() && masks_[i].height * masks_[i].width > 0;
+  mix.masked = !masks_.empty() && masks_[i].height * int64_t{masks_[i].width} > 0;
   bool alone = mix.index[1] == i && images_ == 2;
   if (images_ == 2 && mix.weights[0] == 1 && mix.boxes == 0 && !mix.masked) alone = true;
   if (alone) {
@@ -140,17 +134,21 @@ void ApplyArguments::DropWhatDoesNotShow(Mix &mix, int i) const {
     mix.weights[0] = 1, mix.weights[1] = 0;
     mix.index[1] = i;
   }
-  int used = 2;
-  for (int k = 2; k < mix.images; k++)
-    if (mix.weights[k] != 0) used = k + 1;
-  for (int b = 0; b < mix.boxes; b++) used = std::max(used, mix.shows[b] + 1);
-  mix.images = used;
   const bool others = std::any_of(mix.weights + 2, mix.weights + kMaxImages,
-                                  [](float weight) { return weight != 0; });
-  mix.outside = mix.weights[0] == 1                                     ? Shows::kOwn
-                : mix.weights[0] == 0 && mix.weights[1] == 1 && !others ? Shows::kPartner
-                                                                        : Shows::kBlend;
+                                  [](double weight) { return weight != 0; });
+  mix.outside = mix.weights[1] == 0 && !others   ? Shows::kOwn
+                : mix.weights[0] == 0 && !others ? Shows::kPartner
+                                                 : Shows::kBlend;
   if (mix.outside == Shows::kPartner) mix.masked = false;
+  mix.images = 2;
+  for (int k = 1; k < kMaxImages; k++) {
+    const bool in_box = ShowsInBox(mix, k);
+    if (in_box || mix.weights[k] != 0) mix.images = std::max(mix.images, k + 1);
+    if (!in_box && mix.weights[k] == 0 && !(k == 1 && mix.masked)) {
+      mix.offset[k][0] = mix.offset[k][1] = 0;
+      if (k == 1) mix.fitted = false;
+    }
+  }
 }
 
 void ApplyArguments::CheckMask(Mix &mix, int i) const {
@@ -160,43 +158,63 @@ void ApplyArguments::CheckMask(Mix &mix, int i) const {
 }
 
 void ApplyArguments::CheckImages(const Mix &mix, int i) const {
-  const ImageShape &own = inputs_[0].shapes[i];
   for (int k = 1; k < mix.images; k++) {
     const bool behind = mix.weights[k] != 0 || (k == 1 && mix.masked);
-    const ImageShape &shape = ShapeOf(mix.index[k]);
-    const Extent extent = WindowOf(mix.index[k]).size;
-    bool in_box = false;
-    for (int b = 0; b < mix.boxes; b++) in_box = in_box || mix.shows[b] == k;
-    if (!behind && !in_box) continue;
-    const bool moved = mix.offset[k][0] != 0 || mix.offset[k][1] != 0 || mix.fitted;
-    if (behind && moved)
+    const bool in_box = ShowsInBox(mix, k), fitted = k == 1 && mix.fitted;
+    if (behind && (fitted || mix.offset[k][0] != 0 || mix.offset[k][1] != 0))
       Refuse("offset and fit need partners that show in a box alone, got a weight of ",
-             mix.weights[k], " for sample ", i, ".");
-    if (own.frames != shape.frames || (!moved && !(inputs_[0].windows[i].size == extent)))
-      Refuse("mixed samples must have equal shapes, got ",
-             ShapeText(own, inputs_[0].windows[i].size), " for sample ", i, " and ",
-             ShapeText(shape, extent), " for its partner, sample ", mix.index[k],
-             ". Resize the images, or pass crop=(H, W).");
-    for (int b = 0; b < mix.boxes && moved; b++)
-      if (mix.shows[b] == k) CheckInBox(mix, i, k, mix.box[b]);
+             mix.weights[k], mix.masked ? " and a mask" : "", " for sample ", i, ".");
+    if (fitted)
+      CheckFitted(mix, i);
+    else if (behind || in_box)
+      CheckShapes(mix, i, k);
+    if (in_box && !fitted) CheckInBox(mix, i, k);
   }
 }
 
-// What shows in the box must be there.
-void ApplyArguments::CheckInBox(const Mix &mix, int i, int image, const Box &box) const {
-  if (mix.fitted) {
-    if (extra_.fitted < 0) Refuse("fit needs the input \"fitted\", got none.");
-    const Extent fitted = fitted_.shapes[i].extent;
-    if (mix.boxes != 1 || fitted.height != box.y1 - box.y0 || fitted.width != box.x1 - box.x0)
-      Refuse("fitted must have the size of the box, ", box.y1 - box.y0, " x ", box.x1 - box.x0,
-             ", got ", fitted.height, " x ", fitted.width, " for sample ", i, ".");
-    return;
-  }
+// Images of other sizes may show in boxes alone, if the plan says which part of them.
+void ApplyArguments::CheckShapes(const Mix &mix, int i, int image) const {
+  const ImageShape &own = inputs_[0].shapes[i], &shape = ShapeOf(mix.index[image]);
+  const Extent size = inputs_[0].windows[i].size, extent = WindowOf(mix.index[image]).size;
+  const bool behind = mix.weights[image] != 0 || (image == 1 && mix.masked);
+  const bool any_size = offset_.Given() && !behind;
+  if (own.frames != shape.frames || !(any_size || size == extent))
+    Refuse("mixed samples must have equal shapes, got ", ShapeText(own, size), " for sample ", i,
+           " and ", ShapeText(shape, extent), " for its partner, ", NameOf(mix.index[image]),
+           ". Resize the images, or pass crop=(H, W).");
+}
+
+// What shows in the boxes must be there.
+void ApplyArguments::CheckInBox(const Mix &mix, int i, int image) const {
   const Extent extent = WindowOf(mix.index[image]).size;
   const int64_t y = mix.offset[image][0], x = mix.offset[image][1];
-  if (box.y0 + y < 0 || box.y1 + y > extent.height || box.x0 + x < 0 || box.x1 + x > extent.width)
-    Refuse("offset must leave what shows in the box inside the partner of ", extent.height, " x ",
-           extent.width, ", got (", y, ", ", x, ") for sample ", i, ".");
+  for (int b = 0; b < mix.boxes; b++) {
+    const Box &box = mix.box[b];
+    if (mix.shows[b] == image && (box.y0 + y < 0 || box.y1 + y > extent.height || box.x0 + x < 0 ||
+                                  box.x1 + x > extent.width))
+      Refuse("offset must leave what shows in the box inside the partner of ", extent.height, " x ",
+             extent.width, ", got (", y, ", ", x, ") for sample ", i, ".");
+  }
+}
+
+void ApplyArguments::CheckFitted(const Mix &mix, int i) const {
+  if (extra_.fitted < 0) Refuse("fit needs the input \"fitted\", got none.");
+  if (mix.boxes > 1 && mix.shows[1] == 1)
+    Refuse("fit needs one box of the first partner, got ", mix.boxes, " for sample ", i, ".");
+  const Box &box = mix.box[0];
+  const ImageShape &fitted = fitted_.shapes[i], &own = inputs_[0].shapes[i];
+  const Extent size = {box.y1 - box.y0, box.x1 - box.x0};
+  if (!(fitted.extent == size) || fitted.frames != own.frames) {
+    ImageShape wanted = own;
+    wanted.frame = fitted.frame;
+    Refuse("fitted must have the size of the box, ", ShapeText(wanted, size), ", got ",
+           ShapeText(fitted, fitted.extent), " for sample ", i, ".");
+  }
+}
+
+std::string ApplyArguments::NameOf(int index) const {
+  const int batch = static_cast<int>(inputs_[0].shapes.size());
+  return dali::make_string("sample ", index % batch, index < batch ? "" : " of others");
 }
 
 const ImageShape &ApplyArguments::ShapeOf(int index) const {

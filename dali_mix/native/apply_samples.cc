@@ -60,7 +60,11 @@ Layers ApplyArguments::MakeLayers(const Mix &mix, int i, int frame, const Buffer
   if (mix.masked)
     layers.mask = {static_cast<const uint8_t *>(buffers.masks[i]), masks_[i].height,
                    masks_[i].width};
-  layers.blend = mix.weights[0];
+  layers.blend = static_cast<float>(mix.weights[0]);
+  // A map has one image of weight 1 behind the boxes; a soft mask has two to choose from.
+  layers.copied = copied_ == 1 ? 1 : 0;
+  for (int k = 2; k < mix.images; k++)
+    if (mix.weights[k] != 0) layers.copied = k;
   return layers;
 }
 
@@ -87,11 +91,7 @@ Batch ApplyArguments::MakeBatch(const Buffers &buffers) const {
         batch.bytes.push_back({begin, begin + values * SizeOf(in_type_)});
       }
       for (const double factor : factors_) {
-        // The partner of a pair has what the own image leaves, in double.
-        const Blend pair = BlendOf(factor, mix.weights[0]);
-        batch.weights.push_back(pair.own);
-        if (mix.images <= 2) batch.weights.push_back(pair.partner);
-        for (int k = mix.images <= 2 ? 2 : 1; k < images_; k++)
+        for (int k = 0; k < images_; k++)
           batch.weights.push_back(static_cast<float>(mix.weights[k] * factor));
       }
     }

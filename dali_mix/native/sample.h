@@ -46,6 +46,7 @@ struct Layers {
   int shows[kMaxBoxes];  // the image that shows in each box
   Mask mask;             // between the own image and the first partner
   float blend;           // of the own image, where the mask is full
+  int copied;            // where nothing is computed: the image that shows in place of a blend
 };
 
 struct Sample {
@@ -81,7 +82,6 @@ struct Call {
   int channels;
   int out_channels;  // channels, or the power of two above it; the padding is zero
   int images;        // mixed in one sample, at most
-  int copied;        // where nothing is computed: which image of a blend is copied
   bool planar;       // CHW output, else HWC
 };
 
@@ -159,9 +159,7 @@ MIX_HD Out MixPixel(const Call &call, const Layered &sample, const float *weight
                     int y, int x, int c) {
   const auto value = [&](int k) { return *PixelAt<In>(sample.Image(k), y, x, c); };
   if constexpr (kIsCopied<In>) {
-    // Of a sample with fewer images the further maps weigh nothing: its own will do.
-    const int blended = call.copied < sample.Images() ? call.copied : 0;
-    return value(shown.image == kBlended ? blended : shown.image);
+    return value(shown.image == kBlended ? sample.more->copied : shown.image);
   } else {
     return ComputePixel<Out>(call, sample, weights, shown, c, value);
   }

@@ -47,7 +47,7 @@ def pypi_folders(major: int) -> list[Path]:
 def toolkit_of(nvcc: str, major: int) -> Toolkit | None:
     """The toolkit that this nvcc belongs to, or None if it is not one for this CUDA major."""
     release = re.search(r"release (\d+)\.(\d+)", run(nvcc, "--version").stdout)
-    # nvcc may be a link or a wrapper script : ask it where its toolkit is.
+    # nvcc may be a link or a wrapper script: ask it where its toolkit is.
     top = re.search(r"TOP=(.*)", run(nvcc, "--dryrun", "-c", "x.cu").stderr)
     if not release or int(release[1]) != major or not top:
         return None

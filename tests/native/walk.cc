@@ -54,7 +54,6 @@ Call CallOf(const WalkCall &call) {
           call.channels,
           call.out_channels,
           2,
-          -1,
           call.planar != 0};
 }
 

@@ -1,0 +1,111 @@
+"""What becomes of bounding boxes and points when their images are mixed: the definition, in NumPy.
+
+Coordinates are relative, in [0, 1], to what is seen of an image, after its crop and its mirror."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from dali_mix.plan import Plan
+from dali_mix.reference import image_weights
+
+SNAP = 1e-3
+"""Relative coordinates are rounded: an edge this close to one between pixels, in pixels, lies on
+it."""
+
+
+def place_of(plan: Plan, i: int, k: int, views: Sequence[Sequence[int]] | None) -> np.ndarray:
+    """(2, 2) float64: (width, height) and (x, y) of what is seen of image `k` of sample `i`, in
+    pixels of the output, on which it lies."""
+    height, width = (int(n) for n in plan.size[i][-2:])
+    index = [i, *np.atleast_1d(plan.partner[i])][k]
+    boxes = [box for box in np.reshape(plan.box[i], (-1, 4)) if (box[:2] < box[2:]).all()]
+    if k == 1 and plan.fit is not None and np.any(plan.fit[i]) and boxes:
+        y0, x0, y1, x1 = boxes[0]
+        return np.array([(x1 - x0, y1 - y0), (x0, y0)], np.float64)
+    if views is not None:
+        height, width = views[index]
+    y, x = (0, 0) if k == 0 or plan.offset is None else np.reshape(plan.offset[i], (-1, 2))[k - 1]
+    return np.array([(width, height), (-x, -y)], np.float64)
+
+
+def snap(pixels: np.ndarray) -> np.ndarray:
+    edges = np.round(pixels)
+    return np.where(np.abs(pixels - edges) < SNAP, edges, pixels)
+
+
+def visible_box(
+    box: np.ndarray, place: np.ndarray, weight: np.ndarray
+) -> tuple[np.ndarray, float] | None:
+    """The smallest box around the pixels of `box` that show, and the mean of `weight`, (H, W), over
+    its whole area; None where nothing shows. Edges that are not cut stay as they are."""
+    lengths = np.array([weight.shape[1], weight.shape[0]] * 2)
+    ends = np.tile(place[0], 2) * box + np.tile(place[1], 2)
+    left, top, right, bottom = snap(ends)
+    inside = [
+        np.clip(np.minimum(end, np.arange(n) + 1.0) - np.maximum(begin, np.arange(n)), 0, None)
+        for begin, end, n in ((top, bottom, weight.shape[0]), (left, right, weight.shape[1]))
+    ]
+    share = np.outer(*inside)
+    y, x = np.nonzero((share > 0) & (weight > 0))
+    if y.size == 0:
+        return None
+    seen = np.array([x.min(), y.min(), x.max() + 1, y.max() + 1])
+    pixels = np.array([np.floor(left), np.floor(top), np.ceil(right), np.ceil(bottom)])
+    cut = np.array([*(seen[:2] > pixels[:2]), *(seen[2:] < pixels[2:])])
+    mean = (weight * share).sum() / ((right - left) * (bottom - top))
+    return np.where(cut, seen, ends) / lengths, mean
+
+
+def visible_point(
+    point: np.ndarray, place: np.ndarray, weight: np.ndarray
+) -> tuple[np.ndarray, float] | None:
+    """The point on the output and the weight at its pixel; None where that is 0. The last edges
+    belong to the last pixels."""
+    lengths = np.array([weight.shape[1], weight.shape[0]])
+    at = place[0] * point + place[1]
+    if (snap(at) < 0).any() or (snap(at) > lengths).any():
+        return None
+    x, y = np.minimum(snap(at).astype(int), lengths - 1)
+    return None if weight[y, x] == 0 else (at / lengths, weight[y, x])
+
+
+def travel(
+    shapes: Sequence[np.ndarray],
+    labels: Sequence[np.ndarray],
+    plan: Plan,
+    *,
+    views: Sequence[Sequence[int]] | None = None,
+) -> tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray]]:
+    """What shows of the boxes, or points, of all images of a sample: own ones first, then those of
+    the partners in their order.
+
+    shapes:  for each image an array (M, 4), (left, top, right, bottom), or (M, 2), (x, y); those of
+             the others, if there are any, behind those of the batch
+    labels:  for each image an array (M,)
+    plan:    with `size`
+    views:   for each image the (height, width), in pixels, of what is seen of it; None: the size
+    returns: (shapes, labels, weights), for each sample of the plan arrays (R, 4 or 2) float32,
+             (R,) and (R,) float32
+    """
+    visible = visible_box if shapes[0].shape[1] == 4 else visible_point
+    outputs: tuple[list, list, list] = ([], [], [])
+    for i, partners in enumerate(plan.partner):
+        height, width = (int(n) for n in plan.size[i][-2:])
+        weights = image_weights(plan, i, (height, width))
+        kept: list[tuple[np.ndarray, float, int]] = []
+        for k, j in enumerate([i, *np.atleast_1d(partners)]):
+            if k == 1 and j == i and np.size(partners) == 1:
+                continue
+            place = place_of(plan, i, k, views)
+            for shape, label in zip(shapes[j], labels[j], strict=True):
+                found = visible(shape.astype(np.float64), place, weights[k])
+                if found is not None:
+                    kept.append((*found, label))
+        values = np.array([shape for shape, _, _ in kept], np.float32)
+        outputs[0].append(values.reshape(-1, shapes[0].shape[1]))
+        outputs[1].append(np.array([label for _, _, label in kept], labels[0].dtype))
+        outputs[2].append(np.array([weight for _, weight, _ in kept], np.float32))
+    return outputs
