@@ -49,7 +49,6 @@ void RandomBatch::DrawCoefficients() {
   call_.layers = nullptr;  // CpuSample::more points at them
   call_.channels = key_.channels;
   call_.out_channels = key_.out_channels;
-  call_.copied = key_.out == OutType::kCopied ? random_.In(0, call_.images - 1) : -1;
   call_.planar = key_.planar;
 }
 
@@ -69,22 +68,23 @@ RandomBatch::Mix RandomBatch::DrawMix() {
     mix.box[b] = DrawBox();
     mix.shows[b] = mix.images > 2 ? b + 1 : 1;
   }
-  switch (random_.In(0, 3)) {
-    case 0:
-      break;
-    case 1:
-      mix.outside = Shows::kPartner;
-      mix.weights[0] = 0, mix.weights[1] = 1;
-      break;
-    default:
-      mix.outside = Shows::kBlend;
-      float rest = 1;
-      for (int k = 0; k < mix.images - 1; k++)
-        rest -= mix.weights[k] = random_.Chance(0.2) ? 0 : rest * float(random_.Real(0.1, 0.9));
-      mix.weights[mix.images - 1] = rest;
-  }
+  DrawWeights(mix);
   mix.masked = mix.images == 2 && mix.outside != Shows::kPartner && random_.Chance(0.4);
   return mix;
+}
+
+void RandomBatch::DrawWeights(Mix &mix) {
+  const int alone = random_.In(-2, mix.images - 1);
+  if (alone >= 0 || key_.out == OutType::kCopied) {  // which is never blended
+    mix.copied = alone < 0 ? 0 : alone;
+    mix.weights[0] = 0, mix.weights[mix.copied] = 1;
+  } else {
+    float rest = 1;
+    for (int k = 0; k < mix.images - 1; k++)
+      rest -= mix.weights[k] = random_.Chance(0.2) ? 0 : rest * float(random_.Real(0.1, 0.9));
+    mix.weights[mix.images - 1] = rest;
+  }
+  if (mix.weights[0] != 1) mix.outside = mix.weights[1] == 1 ? Shows::kPartner : Shows::kBlend;
 }
 
 void RandomBatch::FillValues(Block &block) {
@@ -140,7 +140,7 @@ void RandomBatch::AddSample(int i) {
   for (int k = 1; k < mix.images; k++) {
     images[k] = shared_[random_.In(0, count_ - 1)];
     // What shows in one box alone may be smaller than the output, and elsewhere.
-    if (mix.weights[k] != 0 || mix.masked || k == call_.copied || !random_.Chance(0.5)) continue;
+    if (mix.weights[k] != 0 || mix.masked || !random_.Chance(0.5)) continue;
     if (mix.images == 2 ? mix.boxes == 1 : k <= mix.boxes) images[k] = DrawImage(mix.box[k - 1]);
   }
   const Mask mask = mix.masked ? DrawMask() : Mask{};
@@ -172,6 +172,7 @@ void RandomBatch::AddFrame(const Mix &mix, const Image *images, const Mask &mask
     std::copy(mix.box + 1, mix.box + kMaxBoxes, layers.boxes);
     layers.box_count = mix.boxes;
     std::copy(mix.shows, mix.shows + kMaxBoxes, layers.shows);
+    layers.copied = mix.copied;
     layers.mask = mask;
     layers.blend = mix.weights[0];
     more = &layers;

@@ -70,6 +70,7 @@ class RandomBatch {
     int boxes = 0;
     Box box[kMaxBoxes] = {};
     int shows[kMaxBoxes] = {};
+    int copied = 0;
     bool masked = false;
     Shows outside = Shows::kOwn;
   };
@@ -83,6 +84,7 @@ class RandomBatch {
   void DrawKey();
   void DrawCoefficients();
   Mix DrawMix();
+  void DrawWeights(Mix &mix);
   Box DrawBox();
   Image DrawImage(const Box &seen);
   void FillValues(Block &block);
