@@ -4,6 +4,9 @@
 #   make lint    formats, style, types                  make soak    a long run: does anything grow?
 #   make clean   remove what was built
 #
+#   make sanitize       our native code under the sanitizers of g++
+#   make test-matrix    the tests in other DALI releases
+#
 # Without a GPU the plugin is built CPU-only, since compiling CUDA code takes a minute that nothing
 # here would use; DALI_MIX_CUDA=13 make test builds it all the same. See setup.py.
 
@@ -20,7 +23,7 @@ endif
 STAMP := .venv/.installed-$(or $(DALI_MIX_CUDA),default)-$(DALI_MIX_CUDA_ARCHS)
 NATIVE := $(wildcard $(addprefix dali_mix/native/*.,cc cu cuh h))
 
-.PHONY: test lint demo soak clean
+.PHONY: test lint demo soak sanitize test-matrix clean
 
 test: $(STAMP)
 	$(BIN)/pytest
@@ -36,6 +39,12 @@ demo: $(STAMP)
 
 soak: $(STAMP)
 	$(BIN)/python tests/soak.py
+
+sanitize: $(STAMP)
+	$(BIN)/python tests/sanitize.py
+
+test-matrix: $(STAMP)
+	$(BIN)/python tests/matrix.py
 
 clean:
 	rm -rf build dist demo *.egg-info .venv/.installed-* dali_mix/libdali_mix.so dali_mix/_built.json

@@ -5,6 +5,8 @@ Environment variables, all optional:
                        cpu: no CUDA code even where nvcc exists;
                        unset: CUDA 13 flavour, CUDA code if an nvcc 13 is found, else CPU only.
   DALI_MIX_CUDA_ARCHS  GPU architectures in place of ARCHITECTURES below, such as "90" or "80;90".
+  DALI_MIX_DALI        a DALI release in place of DALI_RELEASE below, to try it; what the tests of
+                       that plugin say: tests/matrix.py.
   CUDA_HOME, CXX       where nvcc is looked for first; the C++20 compiler (default g++).
 """
 
@@ -35,7 +37,7 @@ import toolkit as cuda
 
 # The one DALI release this version is for. A plugin loads only in the release it was linked with,
 # so the build requirement and the run requirement are both made from this line.
-DALI_RELEASE = "2.4.0"
+DALI_RELEASE = os.environ.get("DALI_MIX_DALI") or "2.4.0"
 
 # Turing to Blackwell. Code for sm_80 also runs on sm_86 to sm_89, and so on inside each generation;
 # the last entry also goes in as PTX, for GPUs that come later.

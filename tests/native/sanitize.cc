@@ -1,0 +1,164 @@
+// Runs the CPU loops over random batches for the sanitizers: several threads write strips of rows
+// of the same samples, as those of DALI do, and every value is checked against the definition.
+//
+//   sanitize BATCHES SEED [read|race|align]    the last plants a fault: see random_batch.h
+//
+// Built and run by tests/sanitize.py.
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "random_batch.h"
+
+using namespace dali_mix;
+
+namespace {
+
+constexpr int kThreads = 3;
+
+struct Loop {
+  const char *name;
+  RowsFn rows;
+};
+
+// The loops that run here, and the one that apply would take.
+std::vector<Loop> LoopsFor(const RowsKey &key) {
+  std::vector<Loop> loops = {{"baseline", RowsBaseline(key)}};
+#if !defined(DALI_MIX_PORTABLE)
+  loops.push_back({"selected", SelectRows(key)});
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+      __builtin_cpu_supports("f16c"))
+    loops.push_back({"avx2", RowsAvx2(key)});
+  loops.push_back({"avx512", RowsAvx512(key)});
+#endif
+#endif
+  return loops;
+}
+
+struct Strip {
+  const CpuSample *sample;
+  int begin, end;
+};
+
+std::vector<Strip> CutStrips(const RandomBatch &batch, Random &random, Plant plant) {
+  std::vector<Strip> strips;
+  for (const CpuSample &sample : batch.samples()) {
+    for (int y = 0; y < sample.height;) {
+      const int end = random.In(y + 1, sample.height);
+      // The fault: a row that the thread before writes as well.
+      strips.push_back({&sample, plant == Plant::kRace && y > 0 ? y - 1 : y, end});
+      y = end;
+    }
+  }
+  return strips;
+}
+
+// Strips next to each other go to different threads, which share nothing but what they write to.
+void WriteInThreads(RowsFn rows, const Call &call, const std::vector<Strip> &strips) {
+  std::vector<std::thread> threads;
+  for (int t = 0; t < kThreads; t++) {
+    threads.emplace_back([&, t] {
+      for (size_t s = t; s < strips.size(); s += kThreads)
+        rows(call, *strips[s].sample, strips[s].begin, strips[s].end);
+    });
+  }
+  for (std::thread &thread : threads) thread.join();
+}
+
+template <typename In, typename Out>
+bool IsMixed(const Call &call, const CpuSample &sample) {
+  for (int y = 0; y < sample.height; y++) {
+    for (int x = 0; x < sample.width; x++) {
+      const Shown shown = ShownAt(sample, y, x);
+      for (int c = 0; c < call.out_channels; c++) {
+        const ptrdiff_t pixel = ptrdiff_t{y} * sample.width + x;
+        const ptrdiff_t place =
+            call.planar ? ptrdiff_t{c} * sample.plane + pixel : pixel * call.out_channels + c;
+        Out wanted = {};
+        if (c < call.channels)
+          wanted = MixPixel<In, Out>(call, sample, WeightsOf(call, sample.index), shown, y, x, c);
+        if (!std::memcmp(static_cast<const Out *>(sample.out) + place, &wanted, sizeof(Out)))
+          continue;
+        std::fprintf(stderr, "sample %d differs at (y, x, c) = (%d, %d, %d), ", sample.index, y, x,
+                     c);
+        return false;
+      }
+    }
+  }
+  return true;
+}
+
+using Check = bool (*)(const Call &, const CpuSample &);
+
+template <typename In>
+Check CheckFor(OutType out) {
+  constexpr Check kChecks[] = {IsMixed<In, float>, IsMixed<In, Half>, IsMixed<In, uint8_t>,
+                               IsMixed<In, int8_t>};
+  return kChecks[static_cast<int>(out)];
+}
+
+template <typename T>
+constexpr Check kCopies = IsMixed<Copied<T>, Copied<T>>;
+
+Check CheckFor(const RowsKey &key) {
+  switch (key.in) {
+    case InType::kUint8:
+      return CheckFor<uint8_t>(key.out);
+    case InType::kFloat:
+      return CheckFor<float>(key.out);
+    case InType::kHalf:
+      return CheckFor<Half>(key.out);
+    default:
+      constexpr Check kChecks[] = {kCopies<uint8_t>, kCopies<uint16_t>, kCopies<uint32_t>,
+                                   kCopies<uint64_t>};
+      return kChecks[static_cast<int>(key.in) - static_cast<int>(InType::kCopied1)];
+  }
+}
+
+// Each loop over one batch; false if any value differs.
+bool RunBatch(uint64_t seed, Plant plant) {
+  RandomBatch batch(seed, plant);
+  Random random(seed + 1);
+  const Check check = CheckFor(batch.key());
+  for (const Loop &loop : LoopsFor(batch.key())) {
+    batch.ClearOutputs(0xa5);
+    WriteInThreads(loop.rows, batch.call(), CutStrips(batch, random, plant));
+    for (const CpuSample &sample : batch.samples()) {
+      if (check(batch.call(), sample)) continue;
+      std::fprintf(stderr, "%s loop, seed %llu\n", loop.name,
+                   static_cast<unsigned long long>(seed));
+      return false;
+    }
+  }
+  return true;
+}
+
+Plant PlantOf(const std::string &name) {
+  if (name == "read") return Plant::kRead;
+  if (name == "race") return Plant::kRace;
+  if (name == "align") return Plant::kAlign;
+  std::fprintf(stderr, "the fault to plant must be read, race or align, got %s\n", name.c_str());
+  std::exit(2);
+}
+
+}  // namespace
+
+int main(int argc, char **argv) {
+  if (argc < 3 || argc > 4) {
+    std::fprintf(stderr, "usage: sanitize BATCHES SEED [read|race|align]\n");
+    return 2;
+  }
+  const uint64_t batches = std::strtoull(argv[1], nullptr, 10);
+  const uint64_t seed = std::strtoull(argv[2], nullptr, 10);
+  const Plant plant = argc == 4 ? PlantOf(argv[3]) : Plant::kNone;
+  for (uint64_t i = 0; i < batches; i++)
+    if (!RunBatch(seed + i, plant)) return 1;
+  std::printf("%llu batches\n", static_cast<unsigned long long>(batches));
+  return 0;
+}

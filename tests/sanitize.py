@@ -1,0 +1,151 @@
+"""Our native code under the sanitizers of g++: races, bad accesses, undefined behaviour.
+
+    make sanitize    # in some minutes
+
+The CPU loops run over random batches (tests/native/sanitize.cc), several threads writing strips of
+the same samples: under ThreadSanitizer, then under Address- and UndefinedBehaviorSanitizer. The
+loops for AVX-512 run on emulated instructions. Then the operator tests run with a plugin under
+AddressSanitizer, built in a copy of the checkout. DALI itself is not instrumented, so threads are
+left to the first part, and leaks to `make soak`.
+
+The exit status is 1 at the first finding, which is printed as the sanitizer words it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import checkout
+
+import setup
+
+SANITIZERS = {"thread": "libtsan.so", "address,undefined": "libasan.so"}
+# Checks at each access to memory, of which vector code is made: minutes to compile.
+TOO_SLOW = "null,object-size,pointer-overflow"
+NATIVE = checkout.ROOT / "dali_mix/native"
+DRIVER = checkout.ROOT / "tests/native"
+TESTS = ("apply", "plan", "box", "order", "errors", "pixels", "executors")  # test_NAME*.py
+
+
+def runtime(library: str) -> str | None:
+    """Path of a library of g++, None where it is not installed."""
+    if not shutil.which("g++"):
+        return None
+    path = setup.cuda.run("g++", f"-print-file-name={library}").stdout.strip()
+    return path if os.path.isabs(path) else None
+
+
+def command_for(source: Path, sanitizers: str) -> list[str]:
+    """How one source is compiled: without optimisation, which would take minutes."""
+    vector = setup.VECTOR_FLAGS.get(source.name, [])
+    if source.name == "rows_avx512.cc":
+        # Emulated on any processor: then each load and store is one that a sanitizer sees.
+        vector = [f"-I{DRIVER / 'emulated'}", "-Wno-psabi", f"-fno-sanitize={TOO_SLOW}"]
+    elif vector:
+        sanitizers = sanitizers.removesuffix(",undefined")  # the emulated loops are the same
+    common = ["g++", "-std=c++20", "-O0", "-g1", *setup.HOST_FLAGS, f"-I{NATIVE}"]
+    return [*common, f"-fsanitize={sanitizers}", "-fno-sanitize-recover=all", *vector]
+
+
+def build_driver(folder: Path, sanitizers: str, portable: bool = False) -> Path:
+    """Compiles the CPU loops and their driver; if `portable`, with the loops for any processor."""
+    sources = [DRIVER / "random_batch.cc", DRIVER / "sanitize.cc", *NATIVE.glob("rows*.cc")]
+    if portable:
+        sources = [*sources[:2], NATIVE / "rows_baseline.cc"]
+    elif platform.machine() != "x86_64":
+        sources = [source for source in sources if source.name not in setup.VECTOR_FLAGS]
+    chosen = ["-DDALI_MIX_PORTABLE"] if portable else []
+
+    def compile_one(source: Path) -> Path:
+        target = folder / f"{source.name}.o"
+        command = [*command_for(source, sanitizers), *chosen, "-c", source, "-o", target]
+        subprocess.run(command, check=True)
+        return target
+
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        objects = list(pool.map(compile_one, sources))
+    driver = folder / "sanitize"
+    link = ["g++", f"-fsanitize={sanitizers}", *objects, "-pthread", "-o", driver]
+    subprocess.run(link, check=True)
+    return driver
+
+
+def run_driver(driver: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
+    return setup.cuda.run(str(driver), *map(str, arguments))
+
+
+def check_loops(folder: Path, batches: int, seed: int) -> bool:
+    for sanitizers, library in SANITIZERS.items():
+        if runtime(library) is None:
+            raise SystemExit(f"sanitize: g++ lacks {library}; install the sanitizers of your g++.")
+        (folder / sanitizers).mkdir()
+        done = run_driver(build_driver(folder / sanitizers, sanitizers), batches, seed)
+        print(f"loops, {sanitizers}: {done.stdout}{done.stderr}", end="", flush=True)
+        if done.returncode:
+            return False
+    return True
+
+
+def build_plugin(folder: Path) -> None:
+    checkout.copy_to(folder)
+    compiler = folder / "compiler"
+    compiler.write_text('#!/bin/sh\nexec g++ "$@" -O1 -g1 -fsanitize=address\n')
+    compiler.chmod(0o755)
+    if error := checkout.build(folder, Path(sys.executable), CXX=str(compiler)):
+        raise SystemExit(f"{error}sanitize: the plugin could not be built, see above.")
+    if b"__asan_init" not in (folder / "dali_mix/libdali_mix.so").read_bytes():
+        raise SystemExit("sanitize: the plugin was built without AddressSanitizer.")
+
+
+def check_operators(folder: Path) -> bool:
+    """The operator tests, in a copy of the checkout with a plugin of its own."""
+    build_plugin(folder)
+    # libstdc++ too: AddressSanitizer looks for it at the start, and Python alone does not load it.
+    libraries = " ".join(filter(None, map(runtime, ("libasan.so", "libstdc++.so"))))
+    tests = sorted(path for name in TESTS for path in folder.glob(f"tests/test_{name}*.py"))
+    environment = checkout.environment_in(
+        folder, LD_PRELOAD=libraries, ASAN_OPTIONS="detect_leaks=0:exitcode=99"
+    )
+    command = [sys.executable, "-m", "pytest", "--quiet", "-p", "no:cacheprovider", *tests]
+    loaded = subprocess.run(
+        [sys.executable, "-c", "from dali_mix import _plugin; print(_plugin.load_plugin())"],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    if Path(loaded.stdout.strip()).parent != folder / "dali_mix":
+        raise SystemExit(f"sanitize: the tests would use another plugin, {loaded.stdout.strip()}.")
+    print("operators, address:", flush=True)
+    return subprocess.run(command, cwd=folder, env=environment, check=False).returncode == 0
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--batches", type=int, default=2000, help="of each sanitizer (%(default)s)")
+    parser.add_argument("--seed", type=int, default=1, help="of the first batch (%(default)s)")
+    parser.add_argument("--part", choices=("loops", "operators"), help="one part alone")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="dali_mix-sanitize-") as name:
+        folder = Path(name).resolve()
+        clean = True
+        if options.part != "operators":
+            clean = check_loops(folder, options.batches, options.seed)
+        if options.part != "loops":
+            (folder / "copy").mkdir()
+            clean = check_operators(folder / "copy") and clean
+    print("clean" if clean else "sanitize: there are findings, see above", flush=True)
+    return 0 if clean else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
