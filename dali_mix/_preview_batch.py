@@ -122,5 +122,6 @@ def _name_undecodable(files: Sequence[Path]) -> None:
             pipeline.run()
         except RuntimeError as error:
             raise ValueError(
-                f"{shown(file)} cannot be decoded as an image; mend it or take it out of the folder."
+                f"{shown(file)} cannot be decoded as an image; mend it or take it out of the "
+                "folder."
             ) from error

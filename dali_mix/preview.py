@@ -82,9 +82,8 @@ def run(args: argparse.Namespace) -> int:
         for row in rows
         for share, counted in zip(row.shares, row.counted, strict=True)
     )
-    print(
-        f"{shown(args.output)}: {len(rows)} images, whose lam is off the counted share by {wrong:.1g}"
-    )
+    said = f"{len(rows)} images, whose lam is off the counted share by {wrong:.1g}"
+    print(f"{shown(args.output)}: {said}")
     return 0
 
 
