@@ -109,14 +109,15 @@ class Band {
   void WriteRuns() const {
     for (int y = 0; y < rows_;) {
       const int end = EndOfDirectRows<kStream>(y);
-      if (y == end)
-        WriteBounced<kStream>(y++);
-      else if (count_ == 1)
-        WriteRun<kStream>(runs_[0], y, end - y);
-      else
-        for (int row = y; row < end; row++)
-          for (int i = 0; i < count_; i++) WriteRun<kStream>(runs_[i], row, 1);
-      y = end > y ? end : y;
+      if (y == end) WriteBounced<kStream>(y++);
+      if (y < end && count_ == 1) {
+        WriteApart<kStream>(runs_[0], PlaceAt(runs_[0].begin, y), end - y);
+        y = end;
+      }
+      // Runs side by side go row by row: jumping between the lines of the output is slow.
+      for (; y < end; y++)
+        for (int i = 0; i < count_; i++)
+          WriteBlocks<kStream>(runs_[i], PlaceAt(runs_[i].begin, y), 1);
     }
   }
 
@@ -177,46 +178,53 @@ class Band {
       int x = run.begin;
       for (; x < run.end && x < direct.begin; x += kBlock) BounceBlock<kStream>(run, x, y);
       const int end = run.end < direct.end ? run.end : WholeBlocks(direct.end);
-      if (x < end) WriteRun<kStream>({run.mode, run.bits, x, end}, y, 1);
+      if (x < end) WriteApart<kStream>({run.mode, run.bits, x, end}, PlaceAt(x, y), 1);
       for (x = x < end ? end : x; x < run.end; x += kBlock) BounceBlock<kStream>(run, x, y);
     }
   }
 
-  template <bool kStream>
-  void WriteRun(const Run &run, int y, int rows) const {
-    const auto cursor = [&](const Side &side) {
-      Cursor<G> at(side.pixel + y * side.row, side.row, side.mirrored);
-      at.SkipGroups(run.begin / V::kFloats);
-      return at;
+  // What lies behind one output pixel, and where it goes.
+  struct Place {
+    const uint8_t *base, *inset;
+    Out *out;
+    ptrdiff_t plane;
+  };
+
+  MIX_HD Place PlaceAt(int x, int y) const {
+    const auto pixel = [&](const Side &side) {
+      return side.pixel + y * side.row + (side.mirrored ? -x : x) * ptrdiff_t{kIn};
     };
-    WriteBlocks<kStream>(run, cursor(base_), cursor(inset_), TargetAt(run.begin, y), rows);
+    return {pixel(base_), pixel(inset_), out_ + (static_cast<ptrdiff_t>(y) * width_ + x) * kStep,
+            plane_};
   }
 
-  typename B::Target TargetAt(int x, int y) const {
-    const ptrdiff_t row = width_ * kStep;
-    return {out_ + y * row + x * kStep, row, plane_};
-  }
-
+  // `rows` rows of a run that begins at `place`.
   template <bool kStream>
-  void WriteBlocks(const Run &run, const Cursor<G> &base, const Cursor<G> &inset,
-                   typename B::Target out, int rows) const {
-    const auto write = [&]<Block kShown>(const Cursor<G> &shown) MIX_INLINE {
-      B::template Write<kShown, kStream>(base, shown, out, lanes_, run.bits, rows,
-                                         (run.end - run.begin) / kBlock);
-    };
+  MIX_HD void WriteBlocks(const Run &run, const Place &place, int rows) const {
+    const Cursor<G> from(place.base, base_.row, base_.mirrored);
+    const Cursor<G> other(place.inset, inset_.row, inset_.mirrored);
+    const typename B::Target to = {place.out, width_ * kStep, place.plane};
+    const int count = (run.end - run.begin) / kBlock;
     switch (run.mode) {
       case Mode::kBase:
-        return write.template operator()<Block::kOne>(base);
       case Mode::kInset:
-        return write.template operator()<Block::kOne>(inset);
+        return B::template Write<Block::kOne, kStream>(from, run.mode == Mode::kBase ? from : other,
+                                                       to, lanes_, 0, rows, count);
       case Mode::kBlend:
-        return write.template operator()<Block::kBlend>(inset);
+        return B::template Write<Block::kBlend, kStream>(from, other, to, lanes_, 0, rows, count);
       case Mode::kBits:
-        return write.template operator()<Block::kBits>(inset);
+        return B::template Write<Block::kBits, kStream>(from, other, to, lanes_, run.bits, rows,
+                                                        count);
     }
   }
 
-  static constexpr int kBounced = kBlock * kIn + 2 * 16;  // bytes of a block, and the slack around
+  // The same, not inlined: for where one call writes many rows, or calls are few.
+  template <bool kStream>
+  __attribute__((noinline)) void WriteApart(const Run &run, const Place &place, int rows) const {
+    WriteBlocks<kStream>(run, place, rows);
+  }
+
+  static constexpr int kBounced = kBlock * kIn + 2 * G::kSlack;  // bytes
 
   // One block, read through buffers, and written through one where it would leave the band.
   template <bool kStream>
@@ -226,14 +234,14 @@ class Band {
     const auto base_at = ReadsBase(run.mode) ? Bounce(base, base_, x, y, count) : base;
     const auto inset_at = ReadsInset(run.mode) ? Bounce(inset, inset_, x, y, count) : inset;
     const Run block = {run.mode, run.bits, 0, kBlock};
-    const Cursor<G> from(base_at, 0, base_.mirrored), from_inset(inset_at, 0, inset_.mirrored);
-    const typename B::Target out = TargetAt(x, y);
-    if (x + kBlock <= Room<kStream>(y)) return WriteBlocks<false>(block, from, from_inset, out, 1);
+    Out *out = PlaceAt(x, y).out;
+    if (x + kBlock <= Room<kStream>(y))
+      return WriteApart<false>(block, {base_at, inset_at, out, plane_}, 1);
     alignas(64) Out buffer[kBlock * kOut];
-    WriteBlocks<false>(block, from, from_inset, {buffer, 0, kBlock}, 1);
-    if (!kPlanar) __builtin_memcpy(out.at, buffer, count * kOut * sizeof(Out));
+    WriteApart<false>(block, {base_at, inset_at, buffer, kBlock}, 1);
+    if (!kPlanar) __builtin_memcpy(out, buffer, count * kOut * sizeof(Out));
     for (int v = 0; kPlanar && v < kOut; v++)
-      __builtin_memcpy(out.at + v * plane_, buffer + v * kBlock, count * sizeof(Out));
+      __builtin_memcpy(out + v * plane_, buffer + v * kBlock, count * sizeof(Out));
   }
 
   // Copies those of the pixels [x, x + count) of row y that lie in the columns of the image, and
@@ -247,8 +255,8 @@ class Band {
     const ptrdiff_t first = side.mirrored ? -static_cast<ptrdiff_t>(end - 1) : begin;
     const ptrdiff_t place = side.mirrored ? kBlock - (end - x) : begin - x;
     if (begin < end)
-      __builtin_memcpy(buffer + 16 + place * kIn, pixel + first * kIn, (end - begin) * kIn);
-    return buffer + 16 + (side.mirrored ? (kBlock - 1) * kIn : 0);
+      __builtin_memcpy(buffer + G::kSlack + place * kIn, pixel + first * kIn, (end - begin) * kIn);
+    return buffer + G::kSlack + (side.mirrored ? (kBlock - 1) * kIn : 0);
   }
 
   const Pattern &pattern_;

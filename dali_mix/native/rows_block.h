@@ -58,8 +58,8 @@ class Blocks {
   // `rows` rows of `count` blocks. Where one image shows, it is `inset`. `bits`: those of each
   // block.
   template <Block kBlock, bool kStream>
-  static void Write(Cursor<G> base, Cursor<G> inset, Target out, const Lanes &lanes, uint64_t bits,
-                    int rows, int count) {
+  MIX_HD static void Write(Cursor<G> base, Cursor<G> inset, Target out, const Lanes &lanes,
+                           uint64_t bits, int rows, int count) {
     // Interleaved: the compiler could not know that the stores leave the coefficients alone.
     Weights<kBlock> weights[kPlanar ? 1 : G::kVectors];
     if constexpr (!kPlanar)

@@ -13,8 +13,9 @@ struct Geometry {
   // Whether the floats of an image that is not mirrored are consecutive bytes.
   static constexpr bool kConsecutive = kIn == kOut && (!kPlanar || kIn == 1);
 
-  // Bytes that loads may reach beyond the pixels of their block, to either side.
-  static constexpr int Slack(bool mirrored) { return kConsecutive && !mirrored ? 0 : 16; }
+  // Bytes that loads may reach beyond the pixels of their block, to either side, at most.
+  static constexpr int kSlack = 16;
+  static constexpr int Slack(bool mirrored) { return kConsecutive && !mirrored ? 0 : kSlack; }
 
   // Which pixel of the group float `i` of vector `v` belongs to, and which of its channels.
   static constexpr int Pixel(int v, int i) { return kPlanar ? i : (v * V::kFloats + i) / kOut; }
