@@ -24,7 +24,7 @@ def resized(plan: Plan, size: tuple[int, int]) -> Plan:
     """
     from dali_mix.reference import count_weights
 
-    to, old = np.array(size), np.asarray(plan.size)
+    to, old = np.array(size, np.int32), np.asarray(plan.size)
     if (to <= 0).any():
         raise ValueError(f"size must be a height and a width above 0, got {size[0]} x {size[1]}.")
     new_size = old.copy()
