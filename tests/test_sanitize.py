@@ -21,7 +21,7 @@ def test_the_loops_are_clean_and_each_fault_is_noticed(driver):
         "thread": {"race": "ThreadSanitizer: data race"},
         "address,undefined": {
             "read": "AddressSanitizer: heap-buffer-overflow",
-            "align": "runtime error: load of misaligned address",
+            "align": "misaligned address",
         },
     }
     for fault, words in noticed[sanitizers].items():
