@@ -118,7 +118,7 @@ def draw_sheet(folder, path):
     files = preview.choose_files(folder, 10, seed=0)
     labels = [file.parent.name for file in files]
     methods = [METHODS["mixup"], METHODS["cutmix"]]
-    rows = preview.mixed_rows(files, labels, methods, size=SIZE, seed=2, shown=5)
+    rows = preview.mixed_rows(files, labels, methods, size=SIZE, seed=2, most=5)
     sheet.contact_sheet(rows, "Handwritten digits, mixed by dali_mix").save(path)
 
 
