@@ -97,7 +97,7 @@ def check_loops(folder: Path, batches: int, seed: int) -> bool:
 def build_plugin(folder: Path) -> None:
     checkout.copy_to(folder)
     compiler = folder / "compiler"
-    compiler.write_text('#!/bin/sh\nexec g++ "$@" -O1 -g1 -fsanitize=address\n')
+    compiler.write_text('#!/bin/sh\nexec g++ "$@" -O0 -g1 -fsanitize=address\n')
     compiler.chmod(0o755)
     if error := checkout.build(folder, Path(sys.executable), CXX=str(compiler)):
         raise SystemExit(f"{error}sanitize: the plugin could not be built, see above.")
