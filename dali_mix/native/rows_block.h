@@ -61,8 +61,8 @@ class Blocks {
   MIX_HD static void Write(Cursor<G> base, Cursor<G> inset, Target out, const Lanes &lanes,
                            uint64_t bits, int rows, int count) {
     // Interleaved: the compiler could not know that the stores leave the coefficients alone.
-    Weights<kBlock> weights[kPlanar ? 1 : G::kVectors];
-    if constexpr (!kPlanar)
+    Weights<kBlock> weights[kShares ? 1 : G::kVectors];
+    if constexpr (!kShares)
       Unroll<G::kVectors>([&](auto v) MIX_INLINE { weights[v] = Weights<kBlock>(lanes, v); });
     for (; rows > 0; rows--) {
       if constexpr (kBlock != Block::kOne) base.PrefetchNextRow(count * kGroups);
@@ -70,7 +70,7 @@ class Blocks {
       Cursor<G> a = base, b = inset;
       Out *at = out.at;
       for (int block = 0; block < count; block++) {
-        if constexpr (kPlanar)
+        if constexpr (kShares)
           WritePlanar<kBlock, kStream>(a, b, at, out.plane, lanes, bits);
         else
           WriteInterleaved<kBlock, kStream>(a, b, at, weights, bits);
@@ -86,6 +86,9 @@ class Blocks {
 
  private:
   using F = typename V::F;
+  // Whether the channels of a group are picked from the same windows. A single plane is read as
+  // interleaved values are.
+  static constexpr bool kShares = kPlanar && !G::kConsecutive;
 
   // The windows of all groups stay in registers while one channel after the other is picked.
   template <Block kBlock, bool kStream>
