@@ -221,7 +221,7 @@ def test_ctrl_c_ends_it_with_its_processes_and_no_word(tmp_path):
     )
     assert run.stdout.readline().startswith(b"undecodable: a/1.jpg: ")
     os.killpg(run.pid, signal.SIGINT)  # what a terminal does
-    rest = run.communicate(timeout=60)  # until the last process has let go of the pipes
+    rest = run.communicate(timeout=180)  # until the last process has let go of the pipes
     assert (run.returncode, *rest) == (130, b"", b"")
 
 
