@@ -9,7 +9,18 @@ from typing import Any, TypedDict
 from dali_mix.methods import METHODS, Method
 
 
-class Output(TypedDict, total=False):
+class View(TypedDict, total=False):
+    """What is seen of an image, as `crop_mirror_normalize` says it."""
+
+    mirror: Any
+    crop: Any
+    crop_h: Any
+    crop_w: Any
+    crop_pos_x: Any
+    crop_pos_y: Any
+
+
+class Output(View, total=False):
     """Arguments of the output, with the names, meanings and defaults of `crop_mirror_normalize`."""
 
     mean: Any
@@ -18,24 +29,7 @@ class Output(TypedDict, total=False):
     shift: float
     dtype: Any
     output_layout: str
-    mirror: Any
-    crop: Any
-    crop_h: Any
-    crop_w: Any
-    crop_pos_x: Any
-    crop_pos_y: Any
     pad_output: bool
-
-
-class View(TypedDict, total=False):
-    """Those of them that say what is seen of an image."""
-
-    mirror: Any
-    crop: Any
-    crop_h: Any
-    crop_w: Any
-    crop_pos_x: Any
-    crop_pos_y: Any
 
 
 class Draw(TypedDict, total=False):
