@@ -14,6 +14,7 @@ from nvidia.dali import fn, math, types
 import dali_mix
 import dali_mix.fn as dmix
 from bench.operators_case import MEAN, STD, Case, Contestant, Contestants, Mixed
+from dali_mix.measure.graphs import cmn_then_stock, stock_then_cmn
 
 DTYPES = {"float32": types.FLOAT, "float16": types.FLOAT16, "uint8": types.UINT8}
 Output = dict[str, Any]
@@ -31,8 +32,8 @@ def contestants(case: Case) -> Contestants:
         for name, (graph, cut) in {
             "dali_mix mixup": (_ours(dali_mix.MixUp(alpha=1.0, fold=False)), False),
             "dali_mix cutmix": (_ours(dali_mix.CutMix(alpha=1.0)), True),
-            "DALI stock, then cmn": (_stock_then_cmn, False),
-            "cmn, then DALI stock": (_cmn_then_stock, False),
+            "DALI stock, then cmn": (_stock(stock_then_cmn), False),
+            "cmn, then DALI stock": (_stock(cmn_then_stock), False),
             "DALI stock CutMix, then cmn": (partial(_stock_cutmix, case), True),
         }.items()
     }
@@ -112,22 +113,11 @@ def _ours(method: Any) -> Callable[..., Any]:
     return graph
 
 
-def _blend(x: Any) -> tuple[Any, Any, Any]:
-    """Mixup as it is composed from stock operators."""
-    partner = fn.batch_permutation(no_fixed_points=True)
-    lam = fn.random.beta(alpha=1.0, beta=1.0)
-    return x * lam + fn.permute_batch(x, indices=partner) * (1 - lam), partner, lam
+def _stock(mix: Callable[..., tuple[Any, ...]]) -> Callable[..., Any]:
+    def graph(images: Any, mirror: Any, output: Output) -> Any:
+        return *mix(images, mirror, output), mirror
 
-
-def _stock_then_cmn(images: Any, mirror: Any, output: Output) -> Any:
-    x, partner, lam = _blend(fn.flip(images, horizontal=mirror))
-    return _cmn(fn.reshape(x, layout="HWC"), 0, output), partner, lam, mirror
-
-
-def _cmn_then_stock(images: Any, mirror: Any, output: Output) -> Any:
-    # DALI's arithmetic takes no float16: normalise to float32, mix, then cast.
-    x, partner, lam = _blend(_cmn(images, mirror, {**output, "dtype": types.FLOAT}))
-    return fn.cast(x, dtype=output["dtype"]), partner, lam, mirror
+    return graph
 
 
 def _stock_cutmix(case: Case, images: Any, mirror: Any, output: Output) -> Any:

@@ -49,35 +49,41 @@ def ours(method: Method) -> Graph:
     return graph
 
 
-def stock(*, normalize_first: bool) -> Graph:
-    """Mixup as it is composed from stock operators."""
+def _blend(x: Any) -> tuple[Any, Any, Any]:
+    """Mixup as it is composed from stock operators: (mixed, partner, lam)."""
+    partner = fn.batch_permutation(no_fixed_points=True)
+    lam = fn.random.beta(alpha=1.0, beta=1.0)
+    return x * lam + fn.permute_batch(x, indices=partner) * (1 - lam), partner, lam
 
-    def blend(x: Any, partner: Any, lam: Any) -> Any:
-        return x * lam + fn.permute_batch(x, indices=partner) * (1 - lam)
 
+def stock_then_cmn(images: Any, mirror: Any, output: dict[str, Any]) -> tuple[Any, Any, Any]:
+    """Mixed, then normalised: (x, partner, lam)."""
+    x, partner, lam = _blend(fn.flip(images, horizontal=mirror))
+    return fn.crop_mirror_normalize(fn.reshape(x, layout="HWC"), **output), partner, lam
+
+
+def cmn_then_stock(images: Any, mirror: Any, output: dict[str, Any]) -> tuple[Any, Any, Any]:
+    """Normalised, then mixed: (x, partner, lam)."""
+    # DALI's arithmetic takes no float16: normalise to float32, mix, then cast.
+    normalized = {**output, "dtype": types.FLOAT}
+    x, partner, lam = _blend(fn.crop_mirror_normalize(images, mirror=mirror, **normalized))
+    if output["dtype"] != types.FLOAT:
+        x = fn.cast(x, dtype=output["dtype"])
+    return x, partner, lam
+
+
+def stock(mix: Callable[..., tuple[Any, Any, Any]]) -> Graph:
     def graph(images: Any, labels: Any, mirror: Any, output: dict[str, Any]) -> Mixed:
-        partner = fn.batch_permutation(no_fixed_points=True)
-        lam = fn.random.beta(alpha=1.0, beta=1.0)
-        y2 = fn.permute_batch(labels, indices=partner)
-        if normalize_first:
-            # DALI's arithmetic takes no float16: normalise to float32, mix, then cast.
-            x = fn.crop_mirror_normalize(images, mirror=mirror, **{**output, "dtype": types.FLOAT})
-            x = blend(x, partner, lam)
-            if output["dtype"] != types.FLOAT:
-                x = fn.cast(x, dtype=output["dtype"])
-        else:
-            flipped = fn.flip(images, horizontal=mirror)
-            x = fn.reshape(blend(flipped, partner, lam), layout="HWC")
-            x = fn.crop_mirror_normalize(x, **output)
-        return Mixed(x, labels, y2, lam, partner)
+        x, partner, lam = mix(images, mirror, output)
+        return Mixed(x, labels, fn.permute_batch(labels, indices=partner), lam, partner)
 
     return graph
 
 
 GRAPHS: dict[str, Graph] = {
     UNMIXED: unmixed,
-    "DALI stock, then cmn": stock(normalize_first=False),
-    "cmn, then DALI stock": stock(normalize_first=True),
+    "DALI stock, then cmn": stock(stock_then_cmn),
+    "cmn, then DALI stock": stock(cmn_then_stock),
     "dali_mix mixup": ours(MixUp(alpha=1.0, fold=False)),
     "dali_mix cutmix": ours(CutMix(alpha=1.0)),
 }
