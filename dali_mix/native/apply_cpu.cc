@@ -1,5 +1,6 @@
 // fn.dali_mix.apply on the CPU.
 #include <algorithm>
+#include <atomic>
 
 #include "apply_op.h"
 
@@ -15,7 +16,9 @@ class ApplyCpu : public ApplyOp<CPUBackend> {
 
 namespace {
 
-// Output beyond this is stored around the cache: it would push out what is still to be read.
+// Output beyond this is stored around the cache: it would push out what is still to be read. Not
+// single bytes, which arithmetic binds: such stores wait where images lie at the same place of a
+// page.
 constexpr int64_t kStreamBytes = int64_t{2} << 20;
 
 // Work of one thread: a run of rows, from row `y` of sample `sample`, across samples.
@@ -58,6 +61,23 @@ void WriteStrip(RowsFn write_rows, const Call &call, const std::vector<CpuSample
   }
 }
 
+// Every thread that is free takes the next strip. The calling thread is one of them: it would wait
+// otherwise, and it need not be woken, while others may begin late.
+void WriteStrips(RowsFn write_rows, const Call &call, const std::vector<CpuSample> &samples,
+                 dali::ThreadPool &threads) {
+  // So many that threads end together.
+  constexpr int kStripsPerThread = 32;
+  const std::vector<Strip> strips = CutStrips(samples, kStripsPerThread * threads.NumThreads());
+  std::atomic<size_t> next = 0;
+  const auto take = [&] {
+    for (size_t s; (s = next++) < strips.size();) WriteStrip(write_rows, call, samples, strips[s]);
+  };
+  for (int thread = 1; thread < threads.NumThreads(); thread++) threads.AddWork(take);
+  threads.RunAll(false);
+  take();
+  threads.WaitForWork();
+}
+
 std::vector<CpuSample> CpuSamples(const Batch &batch, int images) {
   std::vector<CpuSample> samples;
   samples.reserve(batch.samples.size());
@@ -81,14 +101,10 @@ void ApplyCpu::RunImpl(dali::Workspace &ws) {
   call.weights = batch.weights.data();
   const std::vector<CpuSample> samples = CpuSamples(batch, call.images);
   RowsKey key = arguments_.Key();
-  key.stream = static_cast<int64_t>(output.nbytes()) > kStreamBytes;
+  const auto bytes = static_cast<int64_t>(output.nbytes());
+  key.stream = bytes > kStreamBytes && output.type_info().size() > 1;
   const RowsFn write_rows = SelectRows(key);
-  auto &threads = ws.GetThreadPool();
-  // Several strips a thread, so that a thread that was held up does not hold up the batch.
-  constexpr int kStripsPerThread = 4;
-  for (const Strip &strip : CutStrips(samples, kStripsPerThread * threads.NumThreads()))
-    threads.AddWork([&, strip](int) { WriteStrip(write_rows, call, samples, strip); }, strip.rows);
-  threads.RunAll();
+  WriteStrips(write_rows, call, samples, ws.GetThreadPool());
 }
 
 #if defined(DALI_MIX_CPU_ONLY)
