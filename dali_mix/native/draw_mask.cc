@@ -7,8 +7,8 @@ namespace dali_mix {
 namespace {
 
 // How many pixels of `length` fall into each of `cells`.
-std::vector<int64_t> CellSizes(int cells, int length) {
-  std::vector<int64_t> sizes(cells);
+std::vector<int> CellSizes(int cells, int length) {
+  std::vector<int> sizes(cells);
   for (int at = 0; at < length; at++) sizes[CellAt(at, cells, length)]++;
   return sizes;
 }
@@ -18,9 +18,12 @@ std::vector<int64_t> CellSizes(int cells, int length) {
 double MeanOfMask(const uint8_t *values, int mask_height, int mask_width, int height, int width) {
   const auto rows = CellSizes(mask_height, height), columns = CellSizes(mask_width, width);
   int64_t sum = 0;
-  for (int y = 0; y < mask_height; y++)
-    for (int x = 0; x < mask_width; x++)
-      sum += rows[y] * columns[x] * values[static_cast<ptrdiff_t>(y) * mask_width + x];
+  for (int y = 0; y < mask_height; y++) {
+    const uint8_t *row = values + static_cast<ptrdiff_t>(y) * mask_width;
+    int along = 0;  // at most 255 * width
+    for (int x = 0; x < mask_width; x++) along += columns[x] * row[x];
+    sum += static_cast<int64_t>(rows[y]) * along;
+  }
   return static_cast<double>(sum) / (255.0 * height * width);
 }
 
@@ -53,10 +56,10 @@ DrawnMask DrawGrid(const Method &method, double lam, int height, int width, Rng 
     return in_hole;
   };
   const auto rows = holes(height), columns = holes(width);
-  DrawnMask mask = {height, width};
-  mask.values.reserve(static_cast<size_t>(height) * width);
+  DrawnMask mask = {height, width, std::vector<uint8_t>(static_cast<size_t>(height) * width, 255)};
   for (int y = 0; y < height; y++)
-    for (int x = 0; x < width; x++) mask.values.push_back(rows[y] && columns[x] ? 0 : 255);
+    for (int x = 0; rows[y] && x < width; x++)
+      if (columns[x]) mask.values[static_cast<size_t>(y) * width + x] = 0;
   return mask;
 }
 
@@ -145,11 +148,11 @@ DrawnMask DrawBell(const Method &method, int height, int width, Rng rng) {
     return values;
   };
   const auto rows = bell(height), columns = bell(width);
-  DrawnMask mask = {height, width};
-  mask.values.reserve(static_cast<size_t>(height) * width);
+  DrawnMask mask = {height, width, std::vector<uint8_t>(static_cast<size_t>(height) * width)};
   for (int y = 0; y < height; y++)
-    for (int x = 0; x < width; x++)
-      mask.values.push_back(static_cast<uint8_t>(std::lround(255 * (1 - rows[y] * columns[x]))));
+    for (int x = 0; x < width; x++)  // rounded: nothing is below 0
+      mask.values[static_cast<size_t>(y) * width + x] =
+          static_cast<uint8_t>(255 * (1 - rows[y] * columns[x]) + 0.5);
   return mask;
 }
 

@@ -134,7 +134,7 @@ void PlanOp::AcquireArguments(const Workspace &ws) {
            classes_.Length(), " values.");
 }
 
-void PlanOp::CheckAlphaAndProb() const {
+void PlanOp::CheckValues() const {
   for (size_t i = 0; i < sizes_.size(); i++) {
     for (size_t m = 0; m < methods_.size(); m++) {
       const float alpha = alpha_[i].data[m], weight = weights_[i].data[m];
@@ -154,6 +154,12 @@ void PlanOp::CheckAlphaAndProb() const {
       const float lam = given_lam_[i].data[0];
       if (!(lam >= 0 && lam <= 1))
         Refuse("lam must be in [0, 1], got ", lam, " for sample ", i, ".");
+    }
+    if (given_box_.Given()) {
+      const int *b = given_box_[i];
+      if (b[0] > b[2] || b[1] > b[3])
+        Refuse("box must be (y0, x0, y1, x1) with y0 <= y1 and x0 <= x1, got (", b[0], ", ", b[1],
+               ", ", b[2], ", ", b[3], ") for sample ", i, ".");
     }
   }
 }

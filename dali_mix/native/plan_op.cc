@@ -51,13 +51,12 @@ void PlanOp::AcquireSizes(const Workspace &ws) {
 bool PlanOp::SetupImpl(std::vector<dali::OutputDesc> &outputs, const Workspace &ws) {
   AcquireSizes(ws);
   AcquireArguments(ws);
-  CheckAlphaAndProb();
+  CheckValues();
   CheckMethods();
   PairUp();
-  const int count = static_cast<int>(sizes_.size());
-  drawn_.assign(count, DrawnSample{});
-  for (int i = 0; i < count; i++) drawn_[i] = Draw(i);
+  DrawAll(ws);
 
+  const int count = static_cast<int>(sizes_.size());
   const auto shaped = [count](dali::TensorShape<> shape, dali::DALIDataType type) {
     return dali::OutputDesc{dali::uniform_list_shape(count, shape), type};
   };
@@ -105,9 +104,6 @@ DrawnSample PlanOp::DrawMethod(int m, int i) const {
   if (alpha == 0 && !given_lam_.HasExplicitValue() && !given_box_.Given()) return {};
   if (given_box_.Given() && method.kind == Kind::kCutMix) {
     const int *b = given_box_[i];
-    if (b[0] > b[2] || b[1] > b[3])
-      Refuse("box must be (y0, x0, y1, x1) with y0 <= y1 and x0 <= x1, got (", b[0], ", ", b[1],
-             ", ", b[2], ", ", b[3], ") for sample ", i, ".");
     return TakeBox({b[0], b[1], b[2], b[3]}, sizes_[i]);
   }
   Rng weight = StreamOf(unit, kMethod + 2 * m);
@@ -134,6 +130,20 @@ DrawnSample PlanOp::Draw(int i) const {
       Choose(weights_[choice_unit].data, static_cast<int>(methods_.size()), Uniform(choice_rng));
   DrawnSample drawn = DrawMethod(m, i);
   return drawn.lam[0] < 1.0f ? std::move(drawn) : DrawnSample{};
+}
+
+void PlanOp::DrawAll(const Workspace &ws) {
+  const int count = static_cast<int>(sizes_.size());
+  drawn_.assign(count, DrawnSample{});
+  const auto draw = [this](int i) { drawn_[i] = Draw(i); };
+  if (!DrawsMasks(methods_)) {
+    for (int i = 0; i < count; i++) draw(i);
+    return;
+  }
+  // Masks are worth the threads. Every sample has random numbers of its own.
+  auto &threads = ws.GetThreadPool();
+  for (int i = 0; i < count; i++) threads.AddWork([draw, i] { draw(i); });
+  threads.RunAll();
 }
 
 // `values(i)`: where those of sample i are.

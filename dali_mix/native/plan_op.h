@@ -25,12 +25,13 @@ class PlanOp : public dali::rng::OperatorWithRng<dali::Operator<CPUBackend>> {
   void CheckGivenLam() const;
   void AcquireSizes(const Workspace &ws);
   void AcquireArguments(const Workspace &ws);
-  void CheckAlphaAndProb() const;
+  void CheckValues() const;
   void PairUp();
   void CheckGivenPartners() const;
   void CheckMethods() const;
   int UnitOf(Per per, int i) const;
   bool IsAlone(int i) const;
+  void DrawAll(const Workspace &ws);
   DrawnSample Draw(int i) const;
   DrawnSample DrawMethod(int m, int i) const;
   Rng StreamOf(int unit, uint64_t stream) const;
