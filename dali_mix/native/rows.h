@@ -3,6 +3,8 @@
 #define DALI_MIX_NATIVE_ROWS_H_
 
 #include <cstddef>
+#include <initializer_list>
+#include <type_traits>
 
 #include "sample.h"
 

@@ -42,9 +42,14 @@ struct V {
     const __m256i control = _mm256_load_si256(reinterpret_cast<const __m256i *>(bytes));
     return _mm256_cvtepi32_ps(_mm256_shuffle_epi8(window, control));
   }
-  MIX_HD static F Widen(const uint8_t *bytes) {
-    const __m128i eight = _mm_loadl_epi64(reinterpret_cast<const __m128i *>(bytes));
-    return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(eight));
+  // Loads are dearer than shuffles: each serves two vectors.
+  MIX_HD static void Widen(const uint8_t *bytes, F (&floats)[4]) {
+    for (int half = 0; half < 2; half++) {
+      const __m128i sixteen = _mm_loadu_si128(reinterpret_cast<const __m128i *>(bytes) + half);
+      const __m256i twice = _mm256_broadcastsi128_si256(sixteen);
+      floats[2 * half] = Pick(twice, kEights.bytes[0]);
+      floats[2 * half + 1] = Pick(twice, kEights.bytes[1]);
+    }
   }
   MIX_HD static F Load(const float *values) { return _mm256_load_ps(values); }
   MIX_HD static F Fma(F a, F b, F c) { return _mm256_fmadd_ps(a, b, c); }
@@ -87,6 +92,17 @@ struct V {
   MIX_HD static void Fence() { _mm_sfence(); }
 
  private:
+  // Shuffle controls: the first eight of sixteen bytes, and the last.
+  struct Eights {
+    alignas(32) uint8_t bytes[2][32];
+  };
+  static constexpr Eights kEights = [] {
+    Eights eights = {};
+    for (int i = 0; i < 64; i++)
+      eights.bytes[i / 32][i % 32] = static_cast<uint8_t>(i % 4 == 0 ? i / 4 : 0x80);
+    return eights;
+  }();
+
   // As RoundInto in pixel.h, but for what the saturating packs do: below, NaN and whatever
   // becomes the least integer turn into `low`. Positive floats order like their bits, and a NaN
   // that arithmetic makes is negative: the comparison of integers leaves it, and runs on any port.

@@ -43,9 +43,11 @@ struct V {
   MIX_HD static F Pick(Window window, const uint8_t *bytes) {
     return _mm512_cvtepi32_ps(_mm512_shuffle_epi8(window, _mm512_load_si512(bytes)));
   }
-  MIX_HD static F Widen(const uint8_t *bytes) {
-    const __m128i sixteen = _mm_loadu_si128(reinterpret_cast<const __m128i *>(bytes));
-    return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(sixteen));
+  MIX_HD static void Widen(const uint8_t *bytes, F (&floats)[4]) {
+    for (int v = 0; v < 4; v++) {
+      const __m128i sixteen = _mm_loadu_si128(reinterpret_cast<const __m128i *>(bytes) + v);
+      floats[v] = _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(sixteen));
+    }
   }
   MIX_HD static F Load(const float *values) { return _mm512_load_ps(values); }
   MIX_HD static F Fma(F a, F b, F c) { return _mm512_fmadd_ps(a, b, c); }

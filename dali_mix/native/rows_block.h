@@ -1,16 +1,6 @@
 // Blocks of pixels: windows to floats to one store run. Included by each rows_*.cc inside its base
 // namespace, after rows_windows.h.
 
-// Calls f(0) … f(count - 1), each argument known at compile time: arrays so indexed stay in
-// registers, whatever the compiler thinks of a loop.
-#define MIX_INLINE __attribute__((always_inline))
-template <int kCount, typename F>
-MIX_HD void Unroll(F &&f) {
-  [&]<int... kIndex>(std::integer_sequence<int, kIndex...>) MIX_INLINE {
-    (f(std::integral_constant<int, kIndex>{}), ...);
-  }(std::make_integer_sequence<int, kCount>{});
-}
-
 // What shows in a block: one image; a blend; or the inset image where bits are 1, and where they
 // are 0 what `base` and `inset` weigh.
 enum class Block { kOne, kBlend, kBits };
@@ -115,15 +105,16 @@ class Blocks {
   MIX_HD static void WriteInterleaved(const Cursor<G> &base, const Cursor<G> &inset, Out *out,
                                       const Weights<kBlock> (&weights)[G::kVectors],
                                       uint64_t bits) {
-    F run[kGroups];
-    Unroll<G::kVectors * kGroups>([&](auto n) MIX_INLINE {
-      constexpr int v = n % G::kVectors, group = n / G::kVectors;
-      F x = {};
-      if constexpr (kBlock != Block::kOne) x = base.template Floats<v>(group);
-      run[n % kGroups] =
-          Value<kBlock, v>(x, inset.template Floats<v>(group), weights[v], bits, group);
-      if constexpr (n % kGroups == kGroups - 1)
-        V::template Store<kStream>(out + (n - n % kGroups) * V::kFloats, run);
+    Unroll<G::kVectors>([&](auto r) MIX_INLINE {
+      constexpr int first = r * kGroups;
+      F x[kGroups] = {}, run[kGroups];
+      if constexpr (kBlock != Block::kOne) base.template Run<first>(x);
+      inset.template Run<first>(run);
+      Unroll<kGroups>([&](auto i) MIX_INLINE {
+        constexpr int v = (first + i) % G::kVectors, group = (first + i) / G::kVectors;
+        run[i] = Value<kBlock, v>(x[i], run[i], weights[v], bits, group);
+      });
+      V::template Store<kStream>(out + first * V::kFloats, run);
     });
   }
 

@@ -1,111 +1,157 @@
-// Any input type, any strides, any number of channels: one value at a time. Included by each
-// rows_*.cc inside its own namespace.
+// Any input type, any strides, any number of channels, any layers. Included by each rows_*.cc
+// inside its own namespace.
+//
+// Pixels that show alike are written in pieces, one channel after the other: the loops over a piece
+// are simple enough for a compiler to make vectors of them.
 
-// One channel of one run of a row. `In` strides are those of the sources; `Out` stride is given.
-template <typename In, typename Out>
-struct Run {
-  const In *own, *partner;  // at column 0 of the row
-  int own_step, partner_step;
-  Out *out;
-  int out_step;
+constexpr int kPiece = 64;  // pixels
+
+// How pixels come about: as an image (its index), as the blend (kBlended), or as a blend by the
+// weights of a soft mask.
+constexpr int kSoft = -2;
+static_assert(kSoft != kBlended);
+
+inline int KindAt(const Layered &sample, int y, int x) {
+  const Shown shown = ShownAt(sample, y, x);
+  return shown.image == kBlended && shown.level < 255 ? kSoft : shown.image;
+}
+
+// Until where, at most, the pixels from x on are of the same kind as x.
+inline int EndOfKind(const Layered &sample, int kind, int y, int x, int end) {
+  if (sample.Masked()) {
+    for (x++; x < end && KindAt(sample, y, x) == kind;) x++;
+    return x;
+  }
+  for (int b = 0; b < sample.Boxes(); b++) {
+    const Box &box = sample.BoxAt(b);
+    if (y < box.y0 || y >= box.y1) continue;
+    for (const int edge : {box.x0, box.x1})
+      if (x < edge && edge < end) end = edge;
+  }
+  return end;
+}
+
+// Calls f with the step, as a constant where it is a common one.
+template <typename F>
+inline void WithStep(ptrdiff_t step, F &&f) {
+  switch (step) {
+    case 1:
+      return f(std::integral_constant<ptrdiff_t, 1>{});
+    case 3:
+      return f(std::integral_constant<ptrdiff_t, 3>{});
+    case -3:
+      return f(std::integral_constant<ptrdiff_t, -3>{});
+    default:
+      return f(step);
+  }
+}
+
+// Pixels of one kind.
+struct Piece {
+  int kind, y, x, count;
 };
 
 template <typename In, typename Out>
-inline void SingleRun(const Run<In, Out> &run, const In *source, int step, Single single, int begin,
-                      int end) {
-  if (step == 1 && run.out_step == 1) {
-    for (int x = begin; x < end; x++) run.out[x] = Narrow<Out>(NormalizePixel(source[x], single));
-  } else {
-    for (int x = begin; x < end; x++)
-      run.out[static_cast<ptrdiff_t>(x) * run.out_step] =
-          Narrow<Out>(NormalizePixel(source[static_cast<ptrdiff_t>(x) * step], single));
+class Pieces {
+ public:
+  Pieces(const Call &call, const CpuSample &sample)
+      : call_(call), sample_(sample), weights_(WeightsOf(call, sample.index)) {}
+
+  void Write(const Piece &piece) const {
+    double own[kPiece];  // weights
+    if (piece.kind == kSoft) SoftWeights(piece, own);
+    for (int c = 0; c < call_.out_channels; c++) {
+      if (c >= call_.channels) {
+        Store(piece, c, [](int) { return Out{}; });
+      } else if constexpr (kIsCopied<In>) {
+        Copy(piece, c);
+      } else {
+        float values[kPiece];
+        Compute(piece, own, c, values);
+        Store(piece, c, [&](int i) { return Narrow<Out>(values[i]); });
+      }
+    }
   }
-}
 
-template <typename In, typename Out>
-inline void BlendRun(const Run<In, Out> &run, Blend blend, float s, int begin, int end) {
-  if (run.own_step == 1 && run.partner_step == 1 && run.out_step == 1) {
-    for (int x = begin; x < end; x++)
-      run.out[x] = Narrow<Out>(BlendPixel(run.own[x], run.partner[x], blend, s));
-  } else {
-    for (int x = begin; x < end; x++)
-      run.out[static_cast<ptrdiff_t>(x) * run.out_step] = Narrow<Out>(
-          BlendPixel(run.own[static_cast<ptrdiff_t>(x) * run.own_step],
-                     run.partner[static_cast<ptrdiff_t>(x) * run.partner_step], blend, s));
+ private:
+  using Values = float[kPiece];
+
+  void SoftWeights(const Piece &piece, double (&own)[kPiece]) const {
+    uint8_t levels[kPiece];
+    for (int i = 0; i < piece.count; i++) levels[i] = MaskAt(sample_, piece.y, piece.x + i);
+    const float blend = sample_.more->blend;
+    for (int i = 0; i < piece.count; i++) own[i] = SoftWeight(blend, levels[i]);
   }
-}
 
-template <typename In, typename Out>
-inline void OutsideRun(const Run<In, Out> &run, Shows shows, Single single, Blend blend, int begin,
-                       int end) {
-  switch (shows) {
-    case Shows::kOwn:
-      return SingleRun(run, run.own, run.own_step, single, begin, end);
-    case Shows::kPartner:
-      return SingleRun(run, run.partner, run.partner_step, single, begin, end);
-    case Shows::kBlend:
-      return BlendRun(run, blend, single.s, begin, end);
+  void Compute(const Piece &piece, const double (&own)[kPiece], int c, Values &values) const {
+    const Single single = call_.singles[c];
+    Values image;
+    if (piece.kind >= 0) {
+      Load(piece, piece.kind, c, image);
+      for (int i = 0; i < piece.count; i++) values[i] = NormalizePixel(image[i], single);
+    } else if (piece.kind == kSoft) {
+      Values other;
+      Load(piece, 0, c, image);
+      Load(piece, 1, c, other);
+      const double factor = call_.factors[c];
+      for (int i = 0; i < piece.count; i++)
+        values[i] = BlendPixel(image[i], other[i], BlendOf(factor, own[i]), single.s);
+    } else {
+      for (int i = 0; i < piece.count; i++) values[i] = single.s;
+      for (int k = sample_.Images() - 1; k >= 0; k--) {
+        const float weight = weights_[c * call_.images + k];
+        if (weight == 0) continue;  // the image may not even be there
+        Load(piece, k, c, image);
+        for (int i = 0; i < piece.count; i++) values[i] = Fma(image[i], weight, values[i]);
+      }
+    }
   }
-}
 
-// Where a row of the output lies.
-template <typename Out>
-struct OutRow {
-  Out *row;
-  ptrdiff_t step, channel;  // from one pixel, one channel to the next
+  void Copy(const Piece &piece, int c) const {
+    const Source source = sample_.Image(piece.kind < 0 ? sample_.more->copied : piece.kind);
+    const In *at = PixelAt<In>(source, piece.y, piece.x, c);
+    Store(piece, c, [&](int i) { return at[static_cast<ptrdiff_t>(i) * source.column]; });
+  }
 
-  OutRow(const Call &call, const Layered &sample, int y)
-      : row(static_cast<Out *>(sample.out) +
-            static_cast<ptrdiff_t>(y) * sample.width * (call.planar ? 1 : call.out_channels)),
-        step(call.planar ? 1 : call.out_channels),
-        channel(call.planar ? sample.plane : 1) {}
-  Out *At(int x, int c) const { return row + x * step + c * channel; }
+  void Load(const Piece &piece, int k, int c, Values &values) const {
+    const Source source = sample_.Image(k);
+    const In *at = PixelAt<In>(source, piece.y, piece.x, c);
+    WithStep(source.column, [&](auto step) {
+      for (int i = 0; i < piece.count; i++) values[i] = Widen(at[i * step]);
+    });
+  }
+
+  template <typename ValueOf>
+  void Store(const Piece &piece, int c, ValueOf &&value) const {
+    const ptrdiff_t step = call_.planar ? 1 : call_.out_channels;
+    const ptrdiff_t pixel = static_cast<ptrdiff_t>(piece.y) * sample_.width + piece.x;
+    const ptrdiff_t channel = call_.planar ? sample_.plane : 1;
+    Out *at = static_cast<Out *>(sample_.out) + pixel * step + c * channel;
+    WithStep(step, [&](auto constant) {
+      for (int i = 0; i < piece.count; i++) at[i * constant] = value(i);
+    });
+  }
+
+  const Call &call_;
+  const CpuSample &sample_;
+  const float *weights_;
 };
 
-// Columns [begin, end) of a row by the definition, pixel by pixel.
+// Columns [begin, end) of a row.
 template <typename In, typename Out>
 inline void WritePixels(const Call &call, const CpuSample &sample, int y, int begin, int end) {
-  const OutRow<Out> out(call, sample, y);
-  const float *weights = WeightsOf(call, sample.index);
-  for (int x = begin; x < end; x++) {
-    const Shown shown = ShownAt(sample, y, x);
-    for (int c = 0; c < call.out_channels; c++)
-      *out.At(x, c) =
-          c < call.channels ? MixPixel<In, Out>(call, sample, weights, shown, y, x, c) : Out{};
+  const Pieces<In, Out> pieces(call, sample);
+  for (int x = begin; x < end;) {
+    const int kind = KindAt(sample, y, x);
+    const int edge = EndOfKind(sample, kind, y, x, x + kPiece < end ? x + kPiece : end);
+    pieces.Write({kind, y, x, edge - x});
+    x = edge;
   }
-}
-
-// Copied values, and samples with layers.
-template <typename In, typename Out>
-void PixelRows(const Call &call, const CpuSample &sample, int y_begin, int y_end) {
-  for (int y = y_begin; y < y_end; y++) WritePixels<In, Out>(call, sample, y, 0, sample.width);
 }
 
 template <typename In, typename Out>
 void GenericRows(const Call &call, const CpuSample &sample, int y_begin, int y_end) {
-  if (sample.more) return PixelRows<In, Out>(call, sample, y_begin, y_end);
-  const float *weights = WeightsOf(call, sample.index);
-  for (int y = y_begin; y < y_end; y++) {
-    const OutRow<Out> out(call, sample, y);
-    const Cut cut = CutOfRow(sample, y);
-    for (int c = 0; c < call.out_channels; c++) {
-      if (c >= call.channels) {
-        for (int x = 0; x < sample.width; x++) *out.At(x, c) = Out{};
-        continue;
-      }
-      const Run<In, Out> run = {PixelAt<In>(sample.own, y, 0, c),
-                                PixelAt<In>(sample.partner, y, 0, c),
-                                sample.own.column,
-                                sample.partner.column,
-                                out.At(0, c),
-                                static_cast<int>(out.step)};
-      const Single single = call.singles[c];
-      const Blend blend = {weights[c * call.images], weights[c * call.images + 1]};
-      OutsideRun(run, sample.outside, single, blend, 0, cut.begin);
-      SingleRun(run, run.partner, run.partner_step, single, cut.begin, cut.end);
-      OutsideRun(run, sample.outside, single, blend, cut.end, sample.width);
-    }
-  }
+  for (int y = y_begin; y < y_end; y++) WritePixels<In, Out>(call, sample, y, 0, sample.width);
 }
 
 template <typename In>
@@ -134,13 +180,13 @@ inline RowsFn SelectGeneric(const RowsKey &key) {
     case InType::kHalf:
       return SelectGeneric<Half>(key.out);
     case InType::kCopied1:
-      return PixelRows<Copied<uint8_t>, Copied<uint8_t>>;
+      return GenericRows<Copied<uint8_t>, Copied<uint8_t>>;
     case InType::kCopied2:
-      return PixelRows<Copied<uint16_t>, Copied<uint16_t>>;
+      return GenericRows<Copied<uint16_t>, Copied<uint16_t>>;
     case InType::kCopied4:
-      return PixelRows<Copied<uint32_t>, Copied<uint32_t>>;
+      return GenericRows<Copied<uint32_t>, Copied<uint32_t>>;
     case InType::kCopied8:
-      return PixelRows<Copied<uint64_t>, Copied<uint64_t>>;
+      return GenericRows<Copied<uint64_t>, Copied<uint64_t>>;
   }
   return nullptr;
 }

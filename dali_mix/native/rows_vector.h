@@ -25,7 +25,7 @@ class VectorRows {
     const bool masked = sample.Masked();
     const bool spread = masked && sample.more->mask.width != sample.width;
     if (spread && sample.width > kWidestMask)
-      return PixelRows<uint8_t, Out>(call, sample, y_begin, y_end);
+      return GenericRows<uint8_t, Out>(call, sample, y_begin, y_end);
     auto *buffer = static_cast<uint8_t *>(__builtin_alloca(spread ? sample.width : 1));
     // Planes are images of one channel, one after the other.
     const int passes = kIn == 1 ? call.channels : 1;
@@ -76,9 +76,27 @@ class VectorRows {
     int filled = -1;
     for (int y = y_begin; y < y_end; y++) {
       const uint8_t *mask = MaskRow(sample, y, buffer, filled);
-      for (int x = 0; x < sample.width; x++)
-        if (mask[x] != 0 && mask[x] != 255) WritePixels<uint8_t, Out>(call, sample, y, x, x + 1);
+      for (int x = 0; x < sample.width;) {
+        const int begin = EndOfHard(mask, x, sample.width);
+        for (x = begin; x < sample.width && mask[x] != 0 && mask[x] != 255;) x++;
+        WritePixels<uint8_t, Out>(call, sample, y, begin, x);
+      }
     }
+  }
+
+  // The first of columns x, …, width - 1 where the mask is soft, else `width`.
+  static int EndOfHard(const uint8_t *mask, int x, int width) {
+    while (x < width) {
+      uint64_t eight = 1;  // most often all are alike
+      if (x + 8 <= width) __builtin_memcpy(&eight, mask + x, 8);
+      if (eight == 0 || eight == ~uint64_t{0})
+        x += 8;
+      else if (mask[x] == 0 || mask[x] == 255)
+        x++;
+      else
+        break;
+    }
+    return x;
   }
 
   static void FillLanes(Lanes &lanes, const Call &call, const CpuSample &sample, int pass) {

@@ -5,6 +5,16 @@
 // consecutive values (interleaved). Consecutive bytes are widened as they are loaded. Others are
 // picked from a window, 16 bytes for each 128-bit lane, by a shuffle that widens too.
 
+// Calls f(0) … f(count - 1), each argument known at compile time: arrays so indexed stay in
+// registers, whatever the compiler thinks of a loop.
+#define MIX_INLINE __attribute__((always_inline))
+template <int kCount, typename F>
+MIX_HD void Unroll(F &&f) {
+  [&]<int... kIndex>(std::integer_sequence<int, kIndex...>) MIX_INLINE {
+    (f(std::integral_constant<int, kIndex>{}), ...);
+  }(std::make_integer_sequence<int, kCount>{});
+}
+
 template <int kIn, int kOut, bool kPlanar>
 struct Geometry {
   static constexpr int kVectors = kOut;  // per group, in both layouts
@@ -113,11 +123,13 @@ struct Cursor {
     return V::template Load<G::template kStarts<false, kVector>>(at + ahead);
   }
 
-  // Vector `kVector` of a group ahead.
-  template <int kVector>
-  MIX_HD typename V::F Floats(int group) const {
-    if constexpr (G::kConsecutive)
-      if (!mirrored) return V::Widen(at + group * G::kGroupBytes + kVector * V::kFloats);
-    return V::Pick(Window<kVector>(group), picks->bytes[kVector]);
+  // The vectors of a store run, of which `kFirst` is the first of its block.
+  template <int kFirst>
+  MIX_HD void Run(typename V::F (&floats)[V::kGroups]) const {
+    if (G::kConsecutive && !mirrored) return V::Widen(at + kFirst * V::kFloats, floats);
+    Unroll<V::kGroups>([&](auto i) MIX_INLINE {
+      constexpr int v = (kFirst + i) % G::kVectors, group = (kFirst + i) / G::kVectors;
+      floats[i] = V::Pick(Window<v>(group), picks->bytes[v]);
+    });
   }
 };
