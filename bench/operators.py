@@ -2,8 +2,8 @@
 
     floor                 no arithmetic: read both images, write as many bytes, same threads; on a
                           GPU a device copy of as many bytes
-    feed                  external_source alone, its output the shapes: what every DALI row below
-                          contains
+    feed                  external_source, its output the shapes, and the mirror flags: what every
+                          DALI row below contains
     cmn                   DALI's crop_mirror_normalize, NOT mixing: the baseline
     dali_mix …            mixup, cutmix, and apply without a plan, with mirror flags as cmn has
     DALI stock …          mixup of permute_batch and arithmetic, before or after cmn; CutMix of

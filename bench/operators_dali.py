@@ -24,8 +24,8 @@ Output = dict[str, Any]
 def contestants(case: Case) -> Contestants:
     found = {
         "feed": Contestant(runner(case, _feed), images_read=0),
-        "cmn": Contestant(runner(case, _cmn_told), partial(_read, cut=False), images_read=1),
-        "dali_mix unmixed": Contestant(runner(case, _ours_unmixed), _read, images_read=1),
+        "cmn": Contestant(runner(case, _cmn), _read_unmixed, images_read=1),
+        "dali_mix unmixed": Contestant(runner(case, _ours_unmixed), _read_unmixed, images_read=1),
     }
     found |= {
         name: Contestant(runner(case, graph), partial(_read, cut=cut))
@@ -75,34 +75,33 @@ def runner(case: Case, graph: Callable[..., Any]) -> Callable[[], Any]:
     return lambda: built.run(torch.cuda.current_stream())
 
 
+def _columns(outputs: Any) -> list[np.ndarray]:
+    x, *told = (np.stack([np.asarray(x) for x in column.as_cpu()]) for column in outputs)
+    return [x, *(column.reshape(len(x)) for column in told)]
+
+
 def _read(outputs: Any, cut: bool = False) -> Mixed:
-    columns = (np.stack([np.asarray(x) for x in column.as_cpu()]) for column in outputs)
-    x, *told = columns
-    partner, lam, mirror, *partner_mirror = (column.reshape(len(x)) for column in told)
+    x, partner, lam, mirror, *partner_mirror = _columns(outputs)
     return Mixed(x, partner, lam, cut, mirror, *partner_mirror)
+
+
+def _read_unmixed(outputs: Any) -> Mixed:
+    x, mirror = _columns(outputs)
+    return Mixed(x, np.arange(len(x)), np.ones(len(x)), mirror=mirror)
 
 
 def _feed(images: Any, mirror: Any, output: Output) -> Any:
     # The images themselves, as an output, would be copied, which they are in no other row.
-    return images.shape()
+    return images.shape(), mirror
 
 
 def _cmn(images: Any, mirror: Any, output: Output) -> Any:
-    return fn.crop_mirror_normalize(images, mirror=mirror, **output)
-
-
-def _unmixed(x: Any, mirror: Any) -> tuple[Any, ...]:
-    """With lam 1 the partner does not count."""
-    return x, types.Constant(0, dtype=types.INT32), types.Constant(1.0), mirror
-
-
-def _cmn_told(images: Any, mirror: Any, output: Output) -> Any:
-    return _unmixed(_cmn(images, mirror, output), mirror)
+    return fn.crop_mirror_normalize(images, mirror=mirror, **output), mirror
 
 
 def _ours_unmixed(images: Any, mirror: Any, output: Output) -> Any:
     plan = dali_mix.Plan(None, None, None, None, None)
-    return _unmixed(dmix.apply(images, plan, mirror=mirror, **output), mirror)
+    return dmix.apply(images, plan, mirror=mirror, **output), mirror
 
 
 def _ours(method: Any) -> Callable[..., Any]:
@@ -140,7 +139,8 @@ def _stock_cutmix(case: Case, images: Any, mirror: Any, output: Output) -> Any:
     )
     area = fn.cast((bottom - top) * (right - left), dtype=types.FLOAT)
     lam = 1 - area / float(case.height * case.width)
-    return _cmn(x, mirror, output), partner, lam, mirror, mirror
+    x, mirror = _cmn(x, mirror, output)
+    return x, partner, lam, mirror, mirror
 
 
 def _clipped_span(side: Any, length: int) -> tuple[Any, Any]:

@@ -11,7 +11,8 @@ from bench.report_parts import FLOOR, OURS, UNMIXED, median, row, spread, svg
 ROWS = (
     "Decoded uint8 images to a normalised tensor. A DALI row is one whole `pipeline.run()`, fed "
     "without a copy. `cmn` is DALI's `crop_mirror_normalize`, which does not mix. `feed` is the "
-    "part of every DALI row that hands in the images, without looking at them. "
+    "part of every DALI row that hands in the images, without looking at them, and draws the "
+    "mirror flags. "
 )
 PEERS = (
     "Those who mix in PyTorch start from images that are one tensor already, and mirror nothing; "
