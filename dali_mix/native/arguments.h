@@ -70,7 +70,7 @@ class Column {
              tensors.num_samples(), ".");
     samples_.clear();
     for (int i = 0; i < batch_size; i++) {
-      const int length = static_cast<int>(tensors.shape()[i].num_elements());
+      const int length = static_cast<int>(tensors.shape().tensor_size(i));
       if (i > 0 && length != length_)
         Refuse(name_, " must have equally many values for each sample, got ", length_,
                " for sample 0 and ", length, " for sample ", i, ".");

@@ -38,12 +38,14 @@ void PlanOp::AcquireSizes(const Workspace &ws) {
   if (!crop_size_.Given() && !has_input)
     Refuse("plan needs images or a size: pass one of the two.");
   const dali::TensorLayout layout = has_input ? ws.GetInputLayout(0) : dali::TensorLayout();
+  const dali::TensorListShape<> shapes =
+      has_input ? ws.GetInputShape(0) : dali::TensorListShape<>();
   const int axis = std::max(layout.find('F'), layout.find('D'));
   sequences_ = axis >= 0;
   for (int i = 0; i < count; i++) {
-    const Extent image = crop_size_.Given() ? Extent{} : ExtentOf(ws.GetInputShape(0)[i], layout);
+    const Extent image = crop_size_.Given() ? Extent{} : ExtentOf(shapes[i], layout);
     const auto [height, width] = crop_size_(i, image);
-    const int frames = sequences_ ? static_cast<int>(ws.GetInputShape(0)[i][axis]) : 1;
+    const int frames = sequences_ ? static_cast<int>(shapes[i][axis]) : 1;
     sizes_[i] = {frames, height, width};
   }
 }
@@ -124,10 +126,16 @@ DrawnSample PlanOp::DrawMethod(int m, int i) const {
 DrawnSample PlanOp::Draw(int i) const {
   if (IsAlone(i)) return {};  // mixed with itself is itself
   const int prob_unit = UnitOf(prob_per_, i), choice_unit = UnitOf(choose_per_, i);
-  Rng prob_rng = StreamOf(prob_unit, kProb), choice_rng = StreamOf(choice_unit, kChoice);
-  if (!(Uniform(prob_rng) < prob_[prob_unit].data[0])) return {};
-  const int m =
-      Choose(weights_[choice_unit].data, static_cast<int>(methods_.size()), Uniform(choice_rng));
+  // Nothing is drawn where there is nothing to decide: seeking to a stream takes a while.
+  if (const float prob = prob_[prob_unit].data[0]; prob < 1) {
+    Rng rng = StreamOf(prob_unit, kProb);
+    if (!(Uniform(rng) < prob)) return {};
+  }
+  int m = 0;
+  if (methods_.size() > 1) {
+    Rng rng = StreamOf(choice_unit, kChoice);
+    m = Choose(weights_[choice_unit].data, static_cast<int>(methods_.size()), Uniform(rng));
+  }
   DrawnSample drawn = DrawMethod(m, i);
   return drawn.lam[0] < 1.0f ? std::move(drawn) : DrawnSample{};
 }
@@ -151,7 +159,7 @@ template <typename T, typename Values>
 void PlanOp::Write(Workspace &ws, int output, Values &&values) const {
   auto &tensors = ws.Output<CPUBackend>(output);
   for (int i = 0; i < tensors.num_samples(); i++)
-    std::copy_n(values(i), tensors.shape()[i].num_elements(), tensors.mutable_tensor<T>(i));
+    std::copy_n(values(i), tensors.shape().tensor_size(i), tensors.mutable_tensor<T>(i));
 }
 
 void PlanOp::RunImpl(Workspace &ws) {
