@@ -8,14 +8,33 @@ from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 
+import nvidia.dali
 from nvidia.dali.pipeline import Pipeline
 
+import dali_mix
 from dali_mix import schedule
+from dali_mix._epochs import Share
 from dali_mix._graph import described, difference
 
 FORMAT = 1
 
 State = dict[str, Any]
+
+
+def identity_of(pipelines: Sequence[Pipeline], shares: Sequence[Share], last_batch: str) -> State:
+    """What a loader that loads a state must share with the one that saved it."""
+    first = shares[0]
+    return {
+        "format": FORMAT,
+        "dali_mix": dali_mix.__version__,
+        "DALI": nvidia.dali.__version__,
+        "images": first.images,
+        "batch_size": first.batch_size,
+        "num_shards": first.num_shards,
+        "shard_id": [share.shard_id for share in shares],
+        "seed": [pipeline.seed for pipeline in pipelines],
+        "last_batch": last_batch,
+    }
 
 
 def pack(
@@ -25,8 +44,8 @@ def pack(
     pipelines: Sequence[Pipeline],
     substituted: Sequence[Any],
 ) -> State:
-    """The state: strings, integers, lists and dicts. `identity` is what a later loader must agree
-    with, as it must with the operators of the pipelines."""
+    """The state: strings, integers, lists and dicts. A later loader must agree with `identity`, and
+    with the operators of the pipelines."""
     for pipeline in pipelines:
         _check_enabled(pipeline)
     state = {

@@ -12,7 +12,7 @@ import torch
 from dali_mix import recipes  # before DALI, because it says in a sentence if DALI is missing
 from dali_mix._distributed import Shard, spread_seed
 from dali_mix._epochs import share_of_reader
-from dali_mix._image_list import chosen, listed
+from dali_mix._image_list import checked_root, chosen, listed
 from dali_mix._substitute import StandIns
 from dali_mix._tail import PATTERNS, KeptPartners
 
@@ -105,7 +105,7 @@ def folder_pipeline(
         # DALI adds the number of the epoch to it, and takes 32 bits.
         recipe.setdefault("shuffle_seed", spread_seed(shuffle_seed) % 2**30)
     recipe |= {"shard_id": shard.shard_id, "num_shards": shard.num_shards}
-    root, stand_ins = recipes.checked_root(root), None
+    root, stand_ins = checked_root(root), None
     if recipe.get("files") is not None:
         recipe["files"] = chosen(recipe["files"], root)
     if on_bad_file == "substitute":

@@ -184,3 +184,32 @@ def _lines(path: str | os.PathLike[str]) -> Iterator[tuple[int, str]]:
 
 def _quoted(name: str) -> str:
     return json.dumps(name, ensure_ascii=False) if needs_quotes(name) else name
+
+
+def checked_root(root: str | os.PathLike[str]) -> str:
+    """`root` for DALI, which would say "No files found" whatever is wrong."""
+    path, name = Path(root), shown(root)
+    try:
+        os.fspath(path).encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"root must be a path in UTF-8, as DALI takes no other, got {name}; rename the folder, "
+            "or name a link to it. What lies in it may have any name."
+        ) from error
+    if not path.is_dir():
+        what = "is not a folder" if path.exists() else "does not exist"
+        raise ValueError(f"root must be a folder with one folder per class; {name} {what}.")
+    classes = class_names(path)
+    if not classes:
+        found = "images but no class folders" if image_files(path) else "neither folders nor images"
+        raise ValueError(
+            f"root must hold one folder per class, but {name} holds {found}; "
+            "put the images of each class in a folder named after it."
+        )
+    if not any(image_files(path / label) for label in classes):
+        raise ValueError(
+            f"root must hold images in its class folders, but there are none in {name}/*, such "
+            f"as {shown(path / classes[0])}; if the classes lie deeper, name the folder directly "
+            "above them."
+        )
+    return os.fspath(path)

@@ -11,30 +11,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
-import dali_mix
 from dali_mix._folder import folder_pipeline  # before DALI; says in a sentence if it is missing
 
 # isort: split
-import nvidia.dali
-from nvidia.dali.pipeline import Pipeline
-
 from dali_mix import _checkpoint, _distributed, _substitute, schedule
 from dali_mix._batches import Batch, mixes, to_batch
-from dali_mix._culprit import explained
 from dali_mix._distributed import Shard
 from dali_mix._epochs import check_together, length
-from dali_mix._sources import (
-    PADDED_TAIL,
-    Source,
-    check_last_batch,
-    check_seeds,
-    counting_reader,
-    has_run,
-    opened,
-    outputs_of,
-    root_of,
-    share_of,
-)
+from dali_mix._running import Running
+from dali_mix._sources import PADDED_TAIL, Source, check_last_batch, check_seeds, share_of
 from dali_mix._substitute import Substituted
 
 __all__ = ["MixLoader"]
@@ -89,24 +74,20 @@ class MixLoader:
         on_bad_file: str = "raise",
     ) -> None:
         self._single = not isinstance(pipelines, Sequence)
-        self._sources = list(pipelines) if isinstance(pipelines, Sequence) else [pipelines]
-        if not self._sources:
-            raise ValueError("pipelines must hold at least one pipeline, got none.")
-        self._pipelines = [opened(source) for source in self._sources]
-        self._reader = counting_reader(self._pipelines[0], reader_name, size)
-        self._shares = [share_of(pipeline, self._reader, size) for pipeline in self._pipelines]
+        sources = list(pipelines) if isinstance(pipelines, Sequence) else [pipelines]
+        self._running = running = Running(sources, reader_name, size)
+        self._shares = [share_of(pipeline, running.reader, size) for pipeline in running.pipelines]
         check_together(self._shares)
-        _substitute.check_on_bad_file(on_bad_file, self._sources)
-        self._mixed = mixes(self._pipelines[0].num_outputs, mixed)
+        _substitute.check_on_bad_file(on_bad_file, sources)
+        self._mixed = mixes(running.pipelines[0].num_outputs, mixed)
         if self._mixed and not same_draws:
-            check_seeds(self._pipelines)
+            check_seeds(running.pipelines)
         self._last_batch = last_batch or ("drop" if self._mixed else "partial")
         self._epoch = 0
         self._made = 0  # batches of this epoch that the pipelines have put out
         self._continues = True  # the next iter() goes on in this epoch
         self._newest: object = None  # iteration; the older ones are overtaken
-        self._failure: str | None = None
-        check_last_batch(self._last_batch, self._shares, self._mixed, self._reader, self._sources)
+        check_last_batch(self._last_batch, self._shares, self._mixed, running.reader, sources)
 
     @classmethod
     def from_imagefolder(
@@ -169,7 +150,7 @@ class MixLoader:
 
     def __iter__(self) -> Iterator[Any]:
         """One epoch; after load_state_dict(), the rest of the one that the state belongs to."""
-        self._check_usable()
+        self._running.check()
         self._newest = token = object()
         return self._iterate(token)
 
@@ -195,7 +176,7 @@ class MixLoader:
     def substituted(self) -> list[Substituted]:
         """(path, reason, substitute) of each bad file that another one has taken the place of, by
         this process; with on_bad_file="substitute"."""
-        return _substitute.found(self._sources)
+        return _substitute.found(self._running.sources)
 
     def set(self, **values: float) -> None:
         """Change `Scheduled` numbers of the pipelines by name, without making them anew.
@@ -206,8 +187,8 @@ class MixLoader:
 
         A ValueError or TypeError names what cannot be set; then nothing is changed.
         """
-        self._check_usable()
-        schedule.change(self._pipelines, values)
+        self._running.check()
+        schedule.change(self._running.pipelines, values)
 
     def state_dict(self) -> dict[str, Any]:
         """Where the loader stands, as plain data, fit for JSON and torch.save.
@@ -216,10 +197,10 @@ class MixLoader:
         follow, bit for bit, whatever DALI has computed in advance. Each rank saves and loads its
         own. Needs pipelines made with enable_checkpointing=True.
         """
-        self._check_usable()
-        substituted = _substitute.states(self._sources)
+        self._running.check()
+        substituted = _substitute.states(self._running.sources)
         return _checkpoint.pack(
-            self._identity(), self._epoch, self._made, self._pipelines, substituted
+            self._identity(), self._epoch, self._made, self._running.pipelines, substituted
         )
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -231,28 +212,22 @@ class MixLoader:
         prefetching and the place of the files may differ. Pipelines that were given as objects can
         do this before their first batch only; functions that make them are called again.
         """
-        self._check_open()
-        epoch, made, checkpoints = _checkpoint.unpack(state, self._identity(), self._pipelines)
-        other_files = _substitute.load_states(self._sources, state["substituted"])
+        running = self._running
+        running.check_open()
+        epoch, made, checkpoints = _checkpoint.unpack(state, self._identity(), running.pipelines)
+        other_files = _substitute.load_states(running.sources, state["substituted"])
         self._newest = None
-        if other_files or self._failure is not None or any(has_run(p) for p in self._pipelines):
-            if any(isinstance(source, Pipeline) for source in self._sources):
-                raise RuntimeError(
-                    "load_state_dict() must come before the first batch of a pipeline given as an "
-                    "object; give MixLoader a function that makes the pipeline instead."
-                )
-            self._pipelines = [opened(source) for source in self._sources]
-        schedule.load(self._pipelines, state["schedules"])
-        for pipeline, checkpoint in zip(self._pipelines, checkpoints, strict=True):
+        running.renew(always=other_files)
+        schedule.load(running.pipelines, state["schedules"])
+        for pipeline, checkpoint in zip(running.pipelines, checkpoints, strict=True):
             _checkpoint.restore(pipeline, checkpoint)
         self._epoch, self._made = epoch, made
-        self._continues, self._failure = True, None
+        self._continues, running.failure = True, None
 
     def close(self) -> None:
         """Let go of the pipelines, and with them of their threads; batches handed out stay."""
         self._newest = None
-        self._pipelines = []
-        self._sources = []
+        self._running.close()
 
     def __enter__(self) -> MixLoader:
         return self
@@ -286,11 +261,12 @@ class MixLoader:
                 f"but size={self._shares[0].images} needs {len(self)}; correct one of the two."
             ) from None
         batches = []
-        for pipeline, share, output in zip(self._pipelines, self._shares, outputs, strict=True):
+        pipelines = self._running.pipelines
+        for pipeline, share, output in zip(pipelines, self._shares, outputs, strict=True):
             kept = share.batch_size
             if self._last_batch == "partial":
                 kept = share.kept(self._epoch, number)
-            if self._mixed and self._reader is None and len(output[0]) > kept:
+            if self._mixed and self._running.reader is None and len(output[0]) > kept:
                 raise ValueError(PADDED_TAIL.format(f"{kept} of {len(output[0])} samples"))
             batches.append(to_batch(output, self._mixed, kept, copy=not pipeline.exec_dynamic))
         return batches
@@ -305,59 +281,15 @@ class MixLoader:
         self._epoch, self._made = self._epoch + 1, 0
 
     def _run(self) -> list[Any]:
-        """The outputs of each pipeline."""
-        try:
-            outputs = [self._outputs(place) for place in range(len(self._pipelines))]
-        except StopIteration:
-            raise
-        except Exception as error:  # of a bad file, or of a Python source
-            self._failure = str(error).strip().partition("\n")[0]
-            raise
+        outputs = self._running.outputs(restart=self._made == 0)
         self._made += 1
         return outputs
 
-    def _outputs(self, place: int) -> Any:
-        """The outputs of one pipeline, which is made anew if it dies of files to substitute."""
-        source = self._sources[place]
-        while True:
-            pipeline = self._pipelines[place]
-            try:
-                return outputs_of(pipeline, restart=self._made == 0)
-            except RuntimeError as error:
-                renewed = _substitute.renewed(source, pipeline, self._reader)
-                if renewed is None:
-                    raise explained(pipeline, self._reader, root_of(source), error) from error
-            self._pipelines[place] = renewed
-
     def _identity(self) -> dict[str, Any]:
-        """What the loader that loads a state must share with the one that saved it."""
-        first = self._shares[0]
-        return {
-            "format": _checkpoint.FORMAT,
-            "dali_mix": dali_mix.__version__,
-            "DALI": nvidia.dali.__version__,
-            "images": first.images,
-            "batch_size": first.batch_size,
-            "num_shards": first.num_shards,
-            "shard_id": [share.shard_id for share in self._shares],
-            "seed": [pipeline.seed for pipeline in self._pipelines],
-            "last_batch": self._last_batch,
-        }
-
-    def _check_open(self) -> None:
-        if not self._sources:
-            raise RuntimeError("the loader is closed; make a new one.")
-
-    def _check_usable(self) -> None:
-        self._check_open()
-        if self._failure is not None:
-            raise RuntimeError(
-                f"the loader has failed and cannot go on: {self._failure.rstrip('.')}. Make a new "
-                "one, or load a state."
-            )
+        return _checkpoint.identity_of(self._running.pipelines, self._shares, self._last_batch)
 
     def _check_newest(self, token: object) -> None:
-        self._check_usable()
+        self._running.check()
         if self._newest is not token:
             raise RuntimeError(
                 "this iteration was overtaken by a newer iter() or load_state_dict() of its loader;"

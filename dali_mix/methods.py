@@ -12,38 +12,20 @@ import numbers
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from dali_mix._method import (
+    Method,
+    check_alpha,
+    check_interval,
+    check_whole,
+    check_word,
+    is_whole,
+)
+
 PLACES = ("center", "inside", "uniform")
 EXTENTS = ("space", "time", "space-time")
 SHAPES = ("box", "patches")
 MOST_IMAGES = MOST_BOXES = 8
 MOST_PIXELS = 2**20
-
-
-@dataclass(frozen=True)
-class Method:
-    """What all methods share."""
-
-    name: ClassVar[str]
-    # Not annotated, so that they are no fields here but may be in a method.
-    alpha = 1.0
-    fold = False
-    images = 2
-    draws: ClassVar[tuple[str, ...]] = ()
-    """Columns of the plan that only some methods need: offset, fit, frames, mask."""
-
-    def options(self) -> dict[str, Any]:
-        """What the plan operator is told besides alpha and fold."""
-        return {}
-
-    @property
-    def text(self) -> str:
-        """The method as the plan operator reads it."""
-        words = [f"{name}={_text(value)}" for name, value in self.options().items()]
-        return " ".join([self.name, *words])
-
-    def columns(self) -> tuple[str, ...]:
-        """Columns of the plan that this very object needs."""
-        return self.draws
 
 
 @dataclass(frozen=True)
@@ -61,7 +43,7 @@ class MixUp(Method):
     name: ClassVar[str] = "mixup"
 
     def __post_init__(self) -> None:
-        _check_alpha(self)
+        check_alpha(self)
 
 
 @dataclass(frozen=True)
@@ -98,13 +80,13 @@ class CutMix(Method):
     name: ClassVar[str] = "cutmix"
 
     def __post_init__(self) -> None:
-        _check_alpha(self)
-        _check_word(self, "place", PLACES)
-        _check_word(self, "extent", EXTENTS)
-        _check_whole(self, "boxes", 1, MOST_BOXES)
-        _check_interval(self, "aspect", 0, math.inf, above=True)
+        check_alpha(self)
+        check_word(self, "place", PLACES)
+        check_word(self, "extent", EXTENTS)
+        check_whole(self, "boxes", 1, MOST_BOXES)
+        check_interval(self, "aspect", 0, math.inf, above=True)
         if self.minmax is not None:
-            _check_interval(self, "minmax", 0, 1, above=True)
+            check_interval(self, "minmax", 0, 1, above=True)
             if self.boxes > 1:
                 raise ValueError(f"boxes of CutMix must be 1 with minmax, got {self.boxes}.")
 
@@ -131,7 +113,7 @@ class ResizeMix(Method):
     draws: ClassVar[tuple[str, ...]] = ("fit",)
 
     def __post_init__(self) -> None:
-        _check_interval(self, "scope", 0, 1)
+        check_interval(self, "scope", 0, 1)
 
     def options(self) -> dict[str, Any]:
         return {"scope": self.scope}
@@ -158,11 +140,11 @@ class PatchMix(Method):
     name: ClassVar[str] = "patchmix"
 
     def __post_init__(self) -> None:
-        _check_alpha(self)
-        _check_word(self, "shape", SHAPES)
-        _check_word(self, "place", PLACES)
+        check_alpha(self)
+        check_word(self, "shape", SHAPES)
+        check_word(self, "place", PLACES)
         sides = self.patch if isinstance(self.patch, tuple) else (self.patch, self.patch)
-        if len(sides) != 2 or not all(_is_whole(s) and 1 <= s <= MOST_PIXELS for s in sides):
+        if len(sides) != 2 or not all(is_whole(s) and 1 <= s <= MOST_PIXELS for s in sides):
             raise ValueError(
                 f"patch of PatchMix must be whole pixels, one number or (height, width), got "
                 f"{self.patch!r}."
@@ -193,8 +175,8 @@ class GridMix(Method):
     draws: ClassVar[tuple[str, ...]] = ("mask",)
 
     def __post_init__(self) -> None:
-        _check_alpha(self)
-        _check_interval(self, "holes", 1, 1000, whole=True)
+        check_alpha(self)
+        check_interval(self, "holes", 1, 1000, whole=True)
 
     def options(self) -> dict[str, Any]:
         return {"holes": self.holes}
@@ -217,7 +199,7 @@ class FMix(Method):
     draws: ClassVar[tuple[str, ...]] = ("mask",)
 
     def __post_init__(self) -> None:
-        _check_alpha(self)
+        check_alpha(self)
         if not (isinstance(self.decay, numbers.Real) and 1.5 <= float(self.decay) <= 20):
             raise ValueError(f"decay of FMix must be in [1.5, 20], got {self.decay!r}.")
 
@@ -240,7 +222,7 @@ class SmoothMix(Method):
     draws: ClassVar[tuple[str, ...]] = ("mask",)
 
     def __post_init__(self) -> None:
-        _check_interval(self, "sigma", 0, math.inf, above=True)
+        check_interval(self, "sigma", 0, math.inf, above=True)
 
     def options(self) -> dict[str, Any]:
         return {"sigma": self.sigma}
@@ -261,8 +243,8 @@ class MultiMix(Method):
     name: ClassVar[str] = "multimix"
 
     def __post_init__(self) -> None:
-        _check_alpha(self)
-        _check_whole(self, "images", 2, MOST_IMAGES)
+        check_alpha(self)
+        check_whole(self, "images", 2, MOST_IMAGES)
 
     def options(self) -> dict[str, Any]:
         return {"images": self.images}
@@ -285,7 +267,7 @@ class RICAP(Method):
     draws: ClassVar[tuple[str, ...]] = ("offset",)
 
     def __post_init__(self) -> None:
-        _check_alpha(self)
+        check_alpha(self)
 
 
 METHODS: tuple[type[Method], ...] = (
@@ -299,68 +281,3 @@ METHODS: tuple[type[Method], ...] = (
     MultiMix,
     RICAP,
 )
-
-
-def _text(value: Any) -> str:
-    """Numbers as Python writes its own, whatever their type."""
-    if isinstance(value, (tuple, list)):
-        return ",".join(map(_text, value))
-    if isinstance(value, str):
-        return value
-    return str(int(value)) if isinstance(value, numbers.Integral) else repr(float(value))
-
-
-def _check_alpha(method: Method) -> None:
-    alpha = method.alpha
-    if alpha is None or isinstance(alpha, (str, list, tuple)):
-        raise TypeError(
-            f"alpha of {type(method).__name__} must be a number, or a DALI tensor with one value "
-            f"for each sample, got {alpha!r}."
-        )
-    if isinstance(alpha, numbers.Real) and not 0 <= float(alpha) < math.inf:
-        raise ValueError(
-            f"alpha of {type(method).__name__} must be finite and not negative (0 switches it "
-            f"off), got {alpha}."
-        )
-
-
-def _check_word(method: Method, name: str, words: tuple[str, ...]) -> None:
-    if getattr(method, name) not in words:
-        raise ValueError(
-            f"{name} of {type(method).__name__} must be one of {', '.join(map(repr, words))}, got "
-            f"{getattr(method, name)!r}."
-        )
-
-
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
-
-
-def _check_whole(method: Method, name: str, low: int, high: int) -> None:
-    value = getattr(method, name)
-    if not (_is_whole(value) and low <= value <= high):
-        raise ValueError(
-            f"{name} of {type(method).__name__} must be a whole number from {low} to {high}, got "
-            f"{value!r}."
-        )
-
-
-def _check_interval(
-    method: Method, name: str, low: float, high: float, *, above: bool = False, whole: bool = False
-) -> None:
-    """`above`: `low` itself is not allowed."""
-    value = getattr(method, name)
-    kind = numbers.Integral if whole else numbers.Real
-    right = (
-        isinstance(value, (tuple, list))
-        and len(value) == 2
-        and all(isinstance(v, kind) and math.isfinite(v) for v in value)
-        and (low < value[0] if above else low <= value[0])
-        and value[0] <= value[1] <= high
-    )
-    if not right:
-        rule = f"{'above' if above else 'at least'} {low}"
-        rule += "" if high == math.inf else f" and at most {high}"
-        raise ValueError(
-            f"{name} of {type(method).__name__} must be (low, high), {rule}, got {value!r}."
-        )

@@ -301,7 +301,7 @@ def test_two_of_one_name_must_be_one(photos):
         numbered.loader(photos, 2, methods=MixUp(alpha), shard=dali_mix.Shard(i, 2, i))
         for i, alpha in enumerate((ALPHA, other))
     ]
-    together = MixLoader([loader._sources[0] for loader in shards])
+    together = MixLoader([loader._running.sources[0] for loader in shards])
     with pytest.raises(ValueError, match="the pipelines have different Scheduled named 'alpha'"):
         together.set(alpha=0.1)
 
