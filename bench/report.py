@@ -53,8 +53,10 @@ def generate(runs: dict[str, Any]) -> dict[str, str]:
     sections = {
         "operators": operators,
         "operators sweep": sweep,
+        "operators methods": operators,
         "operators gpu": operators_gpu,
         "operators gpu sweep": sweep,
+        "operators gpu methods": operators_gpu,
         "pipeline": pipeline,
         "train_step": train_step,
         "kernel": kernel,

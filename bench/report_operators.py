@@ -24,10 +24,10 @@ PEERS = (
 
 def operators(name: str, run: dict[str, Any]) -> tuple[str, dict[str, str]]:
     text = (
-        f"{ROWS}`net` takes it off both sides. `floor` reads both images and writes as many "
-        f"bytes, without arithmetic. {PEERS}"
+        f"{ROWS}`net` takes it off. `floor` reads both images and writes as many "
+        f"bytes, without arithmetic. {others(run)}"
     )
-    lines = ["## The operator on a CPU", "", text]
+    lines = [f"## {subject(run)} on a CPU", "", text]
     for case in run["cases"]:
         lines += ["", f"**{title(case)}**", "", *cpu_table(case)]
     chart = f"{name}.svg"
@@ -41,14 +41,24 @@ def operators_gpu(name: str, run: dict[str, Any]) -> tuple[str, dict[str, str]]:
         "read, the result written; GB/s count these bytes, for what does not mix those of one "
         "image. The images lie on the GPU. Times are between events of the GPU, with the host's "
         "work where the GPU waits for it; kernels and copies, and the time in them, are those of "
-        f"one batch, as CUPTI records them. {PEERS}"
+        f"one batch, as CUPTI records them. {others(run)}"
     )
-    lines = ["## The operator on a GPU", "", text]
+    lines = [f"## {subject(run)} on a GPU", "", text]
     for case in run["cases"]:
         lines += ["", f"**{title(case)}**", "", *gpu_table(case)]
     chart = f"{name}.svg"
     lines += ["", f"![Time relative to crop_mirror_normalize]({chart})"]
     return "\n".join(lines) + "\n", {chart: bars(run, "device")}
+
+
+def subject(run: dict[str, Any]) -> str:
+    return "Every method" if "methods" in run["benchmark"].split() else "The operator"
+
+
+def others(run: dict[str, Any]) -> str:
+    """On those who are not DALI, where there are any."""
+    peers = any("torch eager" in {*case["results"], *case["missing"]} for case in run["cases"])
+    return PEERS if peers else ""
 
 
 def title(case: dict[str, Any]) -> str:
@@ -57,7 +67,7 @@ def title(case: dict[str, Any]) -> str:
 
 
 def cpu_table(case: dict[str, Any]) -> list[str]:
-    columns = ["ms", "x cmn's speed", "net of the feed", "x floor's time"]
+    columns = ["ms", "x cmn's speed", "net of the feed", "x floor's time", "net of the feed"]
     seconds = {name: result["wall"]["seconds"] for name, result in case["results"].items()}
     lines = head(columns)
     for name, result in case["results"].items():
@@ -66,11 +76,13 @@ def cpu_table(case: dict[str, Any]) -> list[str]:
         )
         speed = median(cmn / own for cmn, _, _, own in rounds)
         over_floor = median(own / floor for _, _, floor, own in rounds)
-        net = "-"
+        net = net_over_floor = "-"
         if "dali" in name.lower() or name == "cmn":
             net = f"{median((cmn - feed) / (own - feed) for cmn, feed, _, own in rounds):.2f}"
+            net_over_floor = f"{median((own - feed) / floor for _, feed, floor, own in rounds):.2f}"
         milliseconds = spread(result["wall"]["summary"], 1e3)
-        lines.append(row([name, milliseconds, f"{speed:.2f}", net, f"{over_floor:.2f}"]))
+        cells = [name, milliseconds, f"{speed:.2f}", net, f"{over_floor:.2f}", net_over_floor]
+        lines.append(row(cells))
     return lines + missing(case, len(columns))
 
 

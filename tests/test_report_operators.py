@@ -64,6 +64,11 @@ def test_the_report_shows_the_run(record):
     assert set(charts) == {"here.svg"}
 
 
+def test_a_run_of_all_methods_says_so(record):
+    text, _ = report.operators("here", record | {"benchmark": "operators methods"})
+    assert text.startswith("## Every method on a CPU\n") and "kornia" not in text
+
+
 def clocked(seconds, clock):
     result = {"seconds": [seconds] * 3, "summary": dict.fromkeys(("median", "q1", "q3"), seconds)}
     return {clock: result | {"ratio": dict.fromkeys(("median", "q1", "q3"), seconds / 4)}}
@@ -75,6 +80,14 @@ def synthetic(seconds, clock="wall", **key):
     times = {"floor": 0.5, "feed": 0.1, "cmn": 4.0} | seconds
     results = {name: clocked(value, clock) for name, value in times.items()}
     return key | {"results": results, "missing": {}}
+
+
+def test_the_feed_is_taken_off_what_contains_it():
+    run = {"benchmark": "operators", "cases": [synthetic({"dali_mix mixup": 2.0, "timm": 2.0})]}
+    text, _ = report.operators("here", run)
+    rows = {row.split(" | ")[0]: row.split(" | ")[2:] for row in text.splitlines()}
+    assert rows["| dali_mix mixup"] == ["2.00", "2.05", "4.00", "3.80 |"]
+    assert rows["| timm"] == ["2.00", "-", "4.00", "- |"]
 
 
 def swept(gpu=None):
