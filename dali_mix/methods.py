@@ -21,6 +21,20 @@ from dali_mix._method import (
     is_whole,
 )
 
+__all__ = [
+    "METHODS",
+    "RICAP",
+    "CutMix",
+    "FMix",
+    "GridMix",
+    "Method",
+    "MixUp",
+    "MultiMix",
+    "PatchMix",
+    "ResizeMix",
+    "SmoothMix",
+]
+
 PLACES = ("center", "inside", "uniform")
 EXTENTS = ("space", "time", "space-time")
 SHAPES = ("box", "patches")
