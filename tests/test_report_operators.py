@@ -123,7 +123,7 @@ def test_a_run_on_a_gpu_shows_kernels_and_rates_or_why_not():
         result |= {"bytes": 4 * 10**9, "kernels": {"missing": "unseen"}}
     seen = {"kernels": 1, "copies": 2, "seconds": 1e-3}
     measured["results"]["dali_mix mixup"]["kernels"] = seen
-    text, charts = report.operators_gpu("gpu", {"cases": [measured]})
+    text, charts = report.operators_gpu("gpu", {"benchmark": "operators gpu", "cases": [measured]})
     assert (
         "| dali_mix mixup | 2.000 (2.000-2.000) | 2000.00 | 2000 | 1 | 2 | 1.000 | 4000 |" in text
     )
