@@ -227,6 +227,7 @@ def test_one_schedule_may_serve_several_methods(photos):
 
 
 def test_it_lets_go_of_a_pipeline(photos):
+    gc.collect()  # what earlier tests have left
     loader = loader_of(photos)
     held = len(schedule._sources)
     loader.close()
