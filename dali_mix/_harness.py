@@ -201,11 +201,20 @@ def _version(package: str) -> str | None:
 
 
 def write(path: Path, record: Mapping[str, Any]) -> None:
-    """One JSON file per run; an existing file is an error, never overwritten."""
+    """One JSON file per run; an existing file is an error, never overwritten. Numbers have seven
+    digits, more than any clock here gives."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("x") as file:
-        json.dump(record, file, indent=1)
+        json.dump(_shortened(record), file, separators=(",", ":"))
         file.write("\n")
+
+
+def _shortened(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _shortened(one) for name, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_shortened(one) for one in value]
+    return float(f"{value:.7g}") if isinstance(value, float) else value
 
 
 class Parser(argparse.ArgumentParser):
