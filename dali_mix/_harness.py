@@ -205,15 +205,16 @@ def write(path: Path, record: Mapping[str, Any]) -> None:
     digits, more than any clock here gives."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("x") as file:
-        json.dump(_shortened(record), file, separators=(",", ":"))
+        json.dump(shortened(record), file, separators=(",", ":"))
         file.write("\n")
 
 
-def _shortened(value: Any) -> Any:
+def shortened(value: Any) -> Any:
+    """As a results file has it."""
     if isinstance(value, Mapping):
-        return {name: _shortened(one) for name, one in value.items()}
+        return {name: shortened(one) for name, one in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_shortened(one) for one in value]
+        return [shortened(one) for one in value]
     return float(f"{value:.7g}") if isinstance(value, float) else value
 
 

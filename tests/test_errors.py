@@ -74,6 +74,10 @@ PLAN_VALUES = [
         {"box": (3, 0, 1, 4)},
     ),
     (r"box must be .* got \(0, 5, 1, 4\) for sample 0\.", {"box": (0, 5, 1, 4)}),
+    (  # also where nothing would be cut
+        r"box must be .* got \(0, 5, 1, 3\) for sample 0\.",
+        {"box": (0, 5, 1, 3), "prob": 0.0},
+    ),
     (r"crop must be at least 1 x 1 pixels, got 0 x 3 for sample 0\.", {"size": (0, 3)}),
     (r"crop must be at least 1 x 1 pixels, got 3 x -?nan for sample 0\.", {"crop": (3, NAN)}),
     (r"crop must be at least 1 x 1 pixels, got -2 x 3 for sample 0\.", {"crop_h": -2, "crop_w": 3}),
