@@ -91,6 +91,14 @@ def _loader(path: Path, task: Task, workers: int, *, count: int, mixes: bool) ->
 
 
 def _endless(loader: Any, folder: Any) -> Iterator[Any]:
-    """`folder` holds the file of the loader, and goes with it."""
+    """`folder` holds the file of the loader, and goes with it.
+
+    FFCV's thread is stopped with the generator: while Python ends, it would abort the process.
+    """
     while True:
-        yield from loader
+        epoch = iter(loader)
+        try:
+            yield from epoch
+        finally:
+            epoch.terminate_event.set()
+            epoch.join()
