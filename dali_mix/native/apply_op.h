@@ -49,7 +49,7 @@ struct Mix {
 
 // A batch ready for the pixel code; all that it points to.
 struct Batch {
-  std::vector<Sample> samples;  // frame by frame
+  std::vector<Sample> samples;  // in an order of their own, each frame by frame
   std::vector<Layers> layers;
   std::vector<Bytes> bytes;    // [samples][images]
   std::vector<float> weights;  // [samples][channels][images]
@@ -122,6 +122,9 @@ class ApplyArguments {
   std::string NameOf(int index) const;
   const ImageShape &ShapeOf(int index) const;
   const Window &WindowOf(int index) const;
+  // The samples, each followed by its first partner where it can be: what was just read as a
+  // partner is read as the own image while the cache still holds it.
+  std::vector<int> AlongPartners() const;
   Source MakeSource(const Mix &mix, int i, int image, int frame, const Buffers &buffers) const;
   Sample MakeSample(const Mix &mix, int i, int frame, const Buffers &buffers) const;
   Layers MakeLayers(const Mix &mix, int i, int frame, const Buffers &buffers) const;

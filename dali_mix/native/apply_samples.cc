@@ -68,13 +68,26 @@ Layers ApplyArguments::MakeLayers(const Mix &mix, int i, int frame, const Buffer
   return layers;
 }
 
+std::vector<int> ApplyArguments::AlongPartners() const {
+  std::vector<int> order;
+  std::vector<bool> taken(mixes_.size());
+  order.reserve(mixes_.size());
+  for (int i = 0; i < BatchSize(); i++) {
+    for (int k = i; k < BatchSize() && !taken[k]; k = mixes_[k].index[1]) {
+      order.push_back(k);
+      taken[k] = true;
+    }
+  }
+  return order;
+}
+
 Batch ApplyArguments::MakeBatch(const Buffers &buffers) const {
   Batch batch;
   const size_t count = mixes_.size();
   batch.samples.reserve(count);
   batch.bytes.reserve(count * images_);
   batch.weights.reserve(count * channels_ * images_);
-  for (int i = 0; i < BatchSize(); i++) {
+  for (const int i : AlongPartners()) {
     const Mix &mix = mixes_[i];
     for (int frame = 0; frame < inputs_[0].shapes[i].frames; frame++) {
       Sample sample = MakeSample(mix, i, frame, buffers);

@@ -38,18 +38,33 @@ struct V {
     if constexpr (kStarts[0] == kStarts[1]) return _mm256_broadcastsi128_si256(half(kStarts[0]));
     return _mm256_inserti128_si256(_mm256_castsi128_si256(half(kStarts[0])), half(kStarts[1]), 1);
   }
-  MIX_HD static F Pick(Window window, const uint8_t *bytes) {
-    const __m256i control = _mm256_load_si256(reinterpret_cast<const __m256i *>(bytes));
-    return _mm256_cvtepi32_ps(_mm256_shuffle_epi8(window, control));
+  MIX_HD static Window LoadBytes(const uint8_t *bytes) {
+    return _mm256_loadu_si256(reinterpret_cast<const __m256i *>(bytes));
+  }
+  MIX_HD static Window PickBytes(Window window, const uint8_t *control) {
+    const auto *at = reinterpret_cast<const __m256i *>(control);
+    return _mm256_shuffle_epi8(window, _mm256_load_si256(at));
+  }
+  MIX_HD static Window Or(Window a, Window b) { return _mm256_or_si256(a, b); }
+  MIX_HD static F Pick(Window window, const uint8_t *control) {
+    return _mm256_cvtepi32_ps(PickBytes(window, control));
   }
   // Loads are dearer than shuffles: each serves two vectors.
   MIX_HD static void Widen(const uint8_t *bytes, F (&floats)[4]) {
     for (int half = 0; half < 2; half++) {
       const __m128i sixteen = _mm_loadu_si128(reinterpret_cast<const __m128i *>(bytes) + half);
       const __m256i twice = _mm256_broadcastsi128_si256(sixteen);
-      floats[2 * half] = Pick(twice, kEights.bytes[0]);
-      floats[2 * half + 1] = Pick(twice, kEights.bytes[1]);
+      floats[2 * half] = Pick(twice, kControls.eights[0]);
+      floats[2 * half + 1] = Pick(twice, kControls.eights[1]);
     }
+  }
+  // Every fourth byte, from each of the first four on. Two are shuffled and two are not, for a
+  // balance of ports.
+  MIX_HD static void Split(Window bytes, F (&floats)[4]) {
+    floats[0] = _mm256_cvtepi32_ps(_mm256_and_si256(bytes, _mm256_set1_epi32(0xff)));
+    floats[1] = Pick(bytes, kControls.fourths[0]);
+    floats[2] = Pick(bytes, kControls.fourths[1]);
+    floats[3] = _mm256_cvtepi32_ps(_mm256_srli_epi32(bytes, 24));
   }
   MIX_HD static F Load(const float *values) { return _mm256_load_ps(values); }
   MIX_HD static F Fma(F a, F b, F c) { return _mm256_fmadd_ps(a, b, c); }
@@ -77,43 +92,46 @@ struct V {
       kStream ? _mm_stream_si128(at, halves) : _mm_storeu_si128(at, halves);
     }
   }
-  template <bool kStream>
-  MIX_HD static void Store(uint8_t *out, const F (&values)[4]) {
-    const __m256i low = _mm256_packs_epi32(Round(values[0], 255), Round(values[1], 255));
-    const __m256i high = _mm256_packs_epi32(Round(values[2], 255), Round(values[3], 255));
-    StoreInts<kStream>(out, Unweave(_mm256_packus_epi16(low, high)));
+  template <bool kStream, typename Byte>
+  MIX_HD static void Store(Byte *out, const F (&values)[4]) {
+    const __m256i pieces = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+    StoreInts<kStream>(out, _mm256_permutevar8x32_epi32(Pack<Byte>(values), pieces));
   }
-  template <bool kStream>
-  MIX_HD static void Store(int8_t *out, const F (&values)[4]) {
-    const __m256i low = _mm256_packs_epi32(Round(values[0], 127), Round(values[1], 127));
-    const __m256i high = _mm256_packs_epi32(Round(values[2], 127), Round(values[3], 127));
-    StoreInts<kStream>(out, Unweave(_mm256_packs_epi16(low, high)));
+  // Of vectors that hold every fourth value.
+  template <bool kStream, typename Byte>
+  MIX_HD static void StoreFours(Byte *out, const F (&values)[4]) {
+    StoreInts<kStream>(out, PickBytes(Pack<Byte>(values), kControls.transposed));
   }
   MIX_HD static void Fence() { _mm_sfence(); }
 
  private:
-  // Shuffle controls: the first eight of sixteen bytes, and the last.
-  struct Eights {
-    alignas(32) uint8_t bytes[2][32];
+  struct Controls {
+    // The first eight of sixteen bytes and the last, widened; the second and the third of every
+    // four bytes, widened; four by four bytes, transposed.
+    alignas(32) uint8_t eights[2][32], fourths[2][32], transposed[32];
   };
-  static constexpr Eights kEights = [] {
-    Eights eights = {};
-    for (int i = 0; i < 64; i++)
-      eights.bytes[i / 32][i % 32] = static_cast<uint8_t>(i % 4 == 0 ? i / 4 : 0x80);
-    return eights;
+  static constexpr Controls kControls = [] {
+    Controls controls = {};
+    for (int i = 0; i < 32; i++) {
+      for (int part = 0; part < 2; part++) {
+        controls.eights[part][i] = static_cast<uint8_t>(i % 4 == 0 ? 8 * part + i / 4 : 0x80);
+        controls.fourths[part][i] = static_cast<uint8_t>(i % 4 == 0 ? i % 16 + 1 + part : 0x80);
+      }
+      controls.transposed[i] = static_cast<uint8_t>(i % 4 * 4 + i / 4 % 4);
+    }
+    return controls;
   }();
 
-  // As RoundInto in pixel.h, but for what the saturating packs do: below, NaN and whatever
-  // becomes the least integer turn into `low`. Positive floats order like their bits, and a NaN
-  // that arithmetic makes is negative: the comparison of integers leaves it, and runs on any port.
-  MIX_HD static __m256i Round(F value, float high) {
-    const __m256i bits = _mm256_castps_si256(value);
-    const __m256i most = _mm256_castps_si256(_mm256_set1_ps(high));
-    return _mm256_cvtps_epi32(_mm256_castsi256_ps(_mm256_min_epi32(bits, most)));
-  }
-  // Packing works within lanes: puts the 4-byte pieces back in order.
-  MIX_HD static __m256i Unweave(__m256i packed) {
-    return _mm256_permutevar8x32_epi32(packed, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+  // As RoundInto in pixel.h, for values that fit a 32-bit integer: the packs saturate. They work
+  // within lanes.
+  template <typename Byte>
+  MIX_HD static __m256i Pack(const F (&values)[4]) {
+    const auto two = [&values](int first) {
+      return _mm256_packs_epi32(_mm256_cvtps_epi32(values[first]),
+                                _mm256_cvtps_epi32(values[first + 1]));
+    };
+    if constexpr (std::is_signed_v<Byte>) return _mm256_packs_epi16(two(0), two(2));
+    return _mm256_packus_epi16(two(0), two(2));
   }
   template <bool kStream, typename Out>
   MIX_HD static void StoreInts(Out *out, __m256i value) {

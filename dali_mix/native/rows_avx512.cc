@@ -40,14 +40,27 @@ struct V {
     alignas(64) static constexpr auto kFours = IndicesOfFours(kStarts, kLow);
     return _mm512_permutexvar_epi32(_mm512_load_si512(kFours.data()), fours);
   }
-  MIX_HD static F Pick(Window window, const uint8_t *bytes) {
-    return _mm512_cvtepi32_ps(_mm512_shuffle_epi8(window, _mm512_load_si512(bytes)));
+  MIX_HD static Window LoadBytes(const uint8_t *bytes) { return _mm512_loadu_si512(bytes); }
+  MIX_HD static Window PickBytes(Window window, const uint8_t *control) {
+    return _mm512_shuffle_epi8(window, _mm512_load_si512(control));
+  }
+  MIX_HD static Window Or(Window a, Window b) { return _mm512_or_si512(a, b); }
+  MIX_HD static F Pick(Window window, const uint8_t *control) {
+    return _mm512_cvtepi32_ps(PickBytes(window, control));
   }
   MIX_HD static void Widen(const uint8_t *bytes, F (&floats)[4]) {
     for (int v = 0; v < 4; v++) {
       const __m128i sixteen = _mm_loadu_si128(reinterpret_cast<const __m128i *>(bytes) + v);
       floats[v] = _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(sixteen));
     }
+  }
+  // Every fourth byte, from each of the first four on. Two are shuffled and two are not, for a
+  // balance of ports.
+  MIX_HD static void Split(Window bytes, F (&floats)[4]) {
+    floats[0] = _mm512_cvtepi32_ps(_mm512_and_si512(bytes, _mm512_set1_epi32(0xff)));
+    floats[1] = Pick(bytes, kControls.fourths[0]);
+    floats[2] = Pick(bytes, kControls.fourths[1]);
+    floats[3] = _mm512_cvtepi32_ps(_mm512_srli_epi32(bytes, 24));
   }
   MIX_HD static F Load(const float *values) { return _mm512_load_ps(values); }
   MIX_HD static F Fma(F a, F b, F c) { return _mm512_fmadd_ps(a, b, c); }
@@ -73,17 +86,15 @@ struct V {
       StoreInts<kStream>(out + 16 * g, _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1));
     }
   }
-  template <bool kStream>
-  MIX_HD static void Store(uint8_t *out, const F (&values)[4]) {
-    const __m512i low = _mm512_packs_epi32(Round(values[0], 255), Round(values[1], 255));
-    const __m512i high = _mm512_packs_epi32(Round(values[2], 255), Round(values[3], 255));
-    StoreInts<kStream>(out, Unweave(_mm512_packus_epi16(low, high)));
+  template <bool kStream, typename Byte>
+  MIX_HD static void Store(Byte *out, const F (&values)[4]) {
+    const __m512i pieces = _mm512_load_si512(kControls.pieces);
+    StoreInts<kStream>(out, _mm512_permutexvar_epi32(pieces, Pack<Byte>(values)));
   }
-  template <bool kStream>
-  MIX_HD static void Store(int8_t *out, const F (&values)[4]) {
-    const __m512i low = _mm512_packs_epi32(Round(values[0], 127), Round(values[1], 127));
-    const __m512i high = _mm512_packs_epi32(Round(values[2], 127), Round(values[3], 127));
-    StoreInts<kStream>(out, Unweave(_mm512_packs_epi16(low, high)));
+  // Of vectors that hold every fourth value.
+  template <bool kStream, typename Byte>
+  MIX_HD static void StoreFours(Byte *out, const F (&values)[4]) {
+    StoreInts<kStream>(out, PickBytes(Pack<Byte>(values), kControls.transposed));
   }
   MIX_HD static void Fence() { _mm_sfence(); }
 
@@ -100,16 +111,33 @@ struct V {
     return fours;
   }
 
-  // As RoundInto in pixel.h, but for what the saturating packs do: below, NaN, which the minimum
-  // leaves as its second operand, and whatever becomes the least integer turn into `low`.
-  MIX_HD static __m512i Round(F value, float high) {
-    return _mm512_cvtps_epi32(_mm512_min_ps(_mm512_set1_ps(high), value));
-  }
-  // Packing works within lanes: puts the 4-byte pieces back in order.
-  MIX_HD static __m512i Unweave(__m512i packed) {
-    alignas(64) static constexpr int kPieces[] = {0, 4, 8,  12, 1, 5, 9,  13,
-                                                  2, 6, 10, 14, 3, 7, 11, 15};
-    return _mm512_permutexvar_epi32(_mm512_load_si512(kPieces), packed);
+  struct Controls {
+    // The second and the third of every four bytes, widened; four by four bytes, transposed; 4-byte
+    // pieces that packs have put out of order, put back.
+    alignas(64) uint8_t fourths[2][64], transposed[64];
+    alignas(64) int pieces[16];
+  };
+  static constexpr Controls kControls = [] {
+    Controls controls = {};
+    for (int i = 0; i < 64; i++) {
+      for (int part = 0; part < 2; part++)
+        controls.fourths[part][i] = static_cast<uint8_t>(i % 4 == 0 ? i % 16 + 1 + part : 0x80);
+      controls.transposed[i] = static_cast<uint8_t>(i % 4 * 4 + i / 4 % 4);
+    }
+    for (int i = 0; i < 16; i++) controls.pieces[i] = i % 4 * 4 + i / 4;
+    return controls;
+  }();
+
+  // As RoundInto in pixel.h, for values that fit a 32-bit integer: the packs saturate. They work
+  // within lanes.
+  template <typename Byte>
+  MIX_HD static __m512i Pack(const F (&values)[4]) {
+    const auto two = [&values](int first) {
+      return _mm512_packs_epi32(_mm512_cvtps_epi32(values[first]),
+                                _mm512_cvtps_epi32(values[first + 1]));
+    };
+    if constexpr (std::is_signed_v<Byte>) return _mm512_packs_epi16(two(0), two(2));
+    return _mm512_packus_epi16(two(0), two(2));
   }
   template <bool kStream, typename Out>
   MIX_HD static void StoreInts(Out *out, __m512i value) {

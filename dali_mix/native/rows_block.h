@@ -5,27 +5,27 @@
 // are 0 what `base` and `inset` weigh.
 enum class Block { kOne, kBlend, kBits };
 
-// Coefficients laid out like the floats of a group.
-template <int kVectors>
+// Coefficients laid out like the floats of each pattern.
+template <int kPatterns>
 struct Coefficients {
   struct Lanes {
-    alignas(64) float of[kVectors][V::kFloats];
+    alignas(64) float of[kPatterns][V::kFloats];
   };
   // `k`, `s`: one image shows. `base`, `inset`: weights of both where bits are 0.
   Lanes k, s, base, inset;
 };
 
-// Those of one vector, in registers.
+// Those of one pattern, in registers.
 template <Block kBlock>
 struct Weights {
   typename V::F k, s, base, inset;
 
   template <class Lanes>
-  MIX_HD Weights(const Lanes &lanes, int v) : s(V::Load(lanes.s.of[v])) {
-    if constexpr (kBlock != Block::kBlend) k = V::Load(lanes.k.of[v]);
+  MIX_HD Weights(const Lanes &lanes, int pattern) : s(V::Load(lanes.s.of[pattern])) {
+    if constexpr (kBlock != Block::kBlend) k = V::Load(lanes.k.of[pattern]);
     if constexpr (kBlock != Block::kOne) {
-      base = V::Load(lanes.base.of[v]);
-      inset = V::Load(lanes.inset.of[v]);
+      base = V::Load(lanes.base.of[pattern]);
+      inset = V::Load(lanes.inset.of[pattern]);
     }
   }
   Weights() = default;
@@ -34,9 +34,11 @@ struct Weights {
 template <typename Out, int kIn, int kOut, bool kPlanar>
 class Blocks {
  public:
-  using G = Geometry<kIn, kOut, kPlanar>;
-  using Lanes = Coefficients<G::kVectors>;
-  static constexpr int kGroups = V::kGroups;            // per block
+  static constexpr Order kOrder =
+      kPlanar ? Order::kPlanar : (sizeof(Out) == 1 ? Order::kFours : Order::kInterleaved);
+  using G = Geometry<kIn, kOut, kOrder>;
+  using Lanes = Coefficients<G::kPatterns>;
+  static constexpr int kGroups = V::kGroups;            // vectors of a store run
   static constexpr int kPixels = kGroups * V::kFloats;  // per block
 
   // Where blocks go.
@@ -51,12 +53,12 @@ class Blocks {
   MIX_HD static void Write(Cursor<G> base, Cursor<G> inset, Target out, const Lanes &lanes,
                            uint64_t bits, int rows, int count) {
     // Interleaved: the compiler could not know that the stores leave the coefficients alone.
-    Weights<kBlock> weights[kShares ? 1 : G::kVectors];
+    Weights<kBlock> weights[kShares ? 1 : G::kPatterns];
     if constexpr (!kShares)
-      Unroll<G::kVectors>([&](auto v) MIX_INLINE { weights[v] = Weights<kBlock>(lanes, v); });
+      Unroll<G::kPatterns>([&](auto p) MIX_INLINE { weights[p] = Weights<kBlock>(lanes, p); });
     for (; rows > 0; rows--) {
-      if constexpr (kBlock != Block::kOne) base.PrefetchNextRow(count * kGroups);
-      inset.PrefetchNextRow(count * kGroups);
+      if constexpr (kBlock != Block::kOne) base.PrefetchNextRow(count * kPixels);
+      inset.PrefetchNextRow(count * kPixels);
       Cursor<G> a = base, b = inset;
       Out *at = out.at;
       for (int block = 0; block < count; block++) {
@@ -64,8 +66,8 @@ class Blocks {
           WritePlanar<kBlock, kStream>(a, b, at, out.plane, lanes, bits);
         else
           WriteInterleaved<kBlock, kStream>(a, b, at, weights, bits);
-        a.SkipGroups(kGroups);
-        b.SkipGroups(kGroups);
+        a.Skip(kPixels);
+        b.Skip(kPixels);
         at += kPixels * (kPlanar ? 1 : kOut);
       }
       base.SkipRow();
@@ -80,50 +82,55 @@ class Blocks {
   // interleaved values are.
   static constexpr bool kShares = kPlanar && !G::kConsecutive;
 
-  // The windows of all groups stay in registers while one channel after the other is picked.
+  // The windows of all vectors stay in registers while one channel after the other is picked.
   template <Block kBlock, bool kStream>
   MIX_HD static void WritePlanar(const Cursor<G> &base, const Cursor<G> &inset, Out *out,
                                  ptrdiff_t plane, const Lanes &lanes, uint64_t bits) {
     typename V::Window a[kGroups] = {}, b[kGroups];
-    Unroll<kGroups>([&](auto g) MIX_INLINE {
-      if constexpr (kBlock != Block::kOne) a[g] = base.template Window<0>(g);
-      b[g] = inset.template Window<0>(g);
+    Unroll<kGroups>([&](auto i) MIX_INLINE {
+      if constexpr (kBlock != Block::kOne) a[i] = base.template Window<0>(i * V::kFloats);
+      b[i] = inset.template Window<0>(i * V::kFloats);
     });
-    Unroll<G::kVectors>([&](auto v) MIX_INLINE {
-      const Weights<kBlock> weights(lanes, v);
+    Unroll<kOut>([&](auto c) MIX_INLINE {
+      const Weights<kBlock> weights(lanes, c);
       F run[kGroups];
-      Unroll<kGroups>([&](auto g) MIX_INLINE {
+      Unroll<kGroups>([&](auto i) MIX_INLINE {
         F x = {};
-        if constexpr (kBlock != Block::kOne) x = V::Pick(a[g], base.picks->bytes[v]);
-        run[g] = Value<kBlock, v>(x, V::Pick(b[g], inset.picks->bytes[v]), weights, bits, g);
+        if constexpr (kBlock != Block::kOne) x = V::Pick(a[i], base.picks->bytes[c][0]);
+        const F y = V::Pick(b[i], inset.picks->bytes[c][0]);
+        run[i] = Value<kBlock, c>(x, y, weights, bits >> i * V::kFloats);
       });
-      V::template Store<kStream>(out + v * plane, run);
+      V::template Store<kStream>(out + c * plane, run);
     });
   }
 
   template <Block kBlock, bool kStream>
   MIX_HD static void WriteInterleaved(const Cursor<G> &base, const Cursor<G> &inset, Out *out,
-                                      const Weights<kBlock> (&weights)[G::kVectors],
+                                      const Weights<kBlock> (&weights)[G::kPatterns],
                                       uint64_t bits) {
-    Unroll<G::kVectors>([&](auto r) MIX_INLINE {
-      constexpr int first = r * kGroups;
+    Unroll<kOut>([&](auto r) MIX_INLINE {
       F x[kGroups] = {}, run[kGroups];
-      if constexpr (kBlock != Block::kOne) base.template Run<first>(x);
-      inset.template Run<first>(run);
+      if constexpr (kBlock != Block::kOne) base.template Run<r>(x);
+      inset.template Run<r>(run);
       Unroll<kGroups>([&](auto i) MIX_INLINE {
-        constexpr int v = (first + i) % G::kVectors, group = (first + i) / G::kVectors;
-        run[i] = Value<kBlock, v>(x[i], run[i], weights[v], bits, group);
+        constexpr int first = G::First(r * kGroups + i), p = first % kOut;
+        run[i] = Value<kBlock, p>(x[i], run[i], weights[p], bits >> first / kOut);
       });
-      V::template Store<kStream>(out + first * V::kFloats, run);
+      Out *at = out + r * kGroups * V::kFloats;
+      if constexpr (G::kFours)
+        V::template StoreFours<kStream>(at, run);
+      else
+        V::template Store<kStream>(at, run);
     });
   }
 
-  template <Block kBlock, int kVector>
-  MIX_HD static F Value(F base, F inset, const Weights<kBlock> &weights, uint64_t bits, int group) {
+  // `bits`: those from the pixel of the first float on.
+  template <Block kBlock, int kPattern>
+  MIX_HD static F Value(F base, F inset, const Weights<kBlock> &weights, uint64_t bits) {
     if constexpr (kBlock == Block::kOne) return V::Fma(inset, weights.k, weights.s);
     const F both = V::Fma(base, weights.base, V::Fma(inset, weights.inset, weights.s));
     if constexpr (kBlock == Block::kBlend) return both;
-    return V::Select(G::kPixels.index[kVector], static_cast<uint32_t>(bits >> group * V::kFloats),
+    return V::Select(G::kPixels.index[kPattern], static_cast<uint32_t>(bits),
                      V::Fma(inset, weights.k, weights.s), both);
   }
 };

@@ -22,6 +22,8 @@ class VectorRows {
 
   template <bool kStream>
   static void RowsOf(const Call &call, const CpuSample &sample, int y_begin, int y_end) {
+    if (std::is_integral_v<Out> && !FitInts(call, sample))
+      return GenericRows<uint8_t, Out>(call, sample, y_begin, y_end);
     const bool masked = sample.Masked();
     const bool spread = masked && sample.more->mask.width != sample.width;
     if (spread && sample.width > kWidestMask)
@@ -99,22 +101,35 @@ class VectorRows {
     return x;
   }
 
+  // Whether all values can be converted to 32-bit integers, which saturating packs take to 8 bits.
+  // False for NaN.
+  static bool FitInts(const Call &call, const CpuSample &sample) {
+    constexpr float kMost = 1 << 30;
+    const float *weights = WeightsOf(call, sample.index);
+    for (int c = 0; c < call.channels; c++) {
+      float sum = std::abs(call.singles[c].k);
+      for (int i = 0; i < 2; i++) sum += std::abs(weights[c * call.images + i]);
+      if (!(255 * sum + std::abs(call.singles[c].s) < kMost)) return false;
+    }
+    return true;
+  }
+
   static void FillLanes(Lanes &lanes, const Call &call, const CpuSample &sample, int pass) {
     const float *weights = WeightsOf(call, sample.index) + pass * call.images;
     const bool blended = sample.outside == Shows::kBlend;
-    for (int v = 0; v < G::kVectors; v++) {
+    for (int p = 0; p < G::kPatterns; p++) {
       for (int i = 0; i < V::kFloats; i++) {
-        const int channel = kPlanar ? v : (v * V::kFloats + i) % kOut;
+        const int channel = G::Channel(p, G::kStride * i);
         const bool padding = channel >= kIn;
         const Single single = padding ? Single{0, 0} : call.singles[pass + channel];
         // The bytes are finite, so a weight of 0 leaves the other image's value to the bit.
         Blend blend = {single.k, 0};
         if (blended && !padding)
           blend = {weights[channel * call.images], weights[channel * call.images + 1]};
-        lanes.k.of[v][i] = single.k;
-        lanes.s.of[v][i] = single.s;
-        lanes.base.of[v][i] = blend.own;
-        lanes.inset.of[v][i] = blend.partner;
+        lanes.k.of[p][i] = single.k;
+        lanes.s.of[p][i] = single.s;
+        lanes.base.of[p][i] = blend.own;
+        lanes.inset.of[p][i] = blend.partner;
       }
     }
   }

@@ -139,19 +139,11 @@ inline __m512i _mm512_set1_epi32(int32_t value) {
   for (int i = 0; i < 16; i++) std::memcpy(result.bytes + 4 * i, &value, 4);
   return result;
 }
-inline __m512 _mm512_set1_ps(float value) {
-  return emulated::Map([=](int) { return value; });
-}
 inline __m512 _mm512_cvtepi32_ps(__m512i v) {
   return emulated::Map([&](int i) { return static_cast<float>(emulated::Int(v, i)); });
 }
 inline __m512 _mm512_fmadd_ps(__m512 a, __m512 b, __m512 c) {
   return emulated::Map([&](int i) { return std::fma(a.floats[i], b.floats[i], c.floats[i]); });
-}
-// The second operand where either is NaN.
-inline __m512 _mm512_min_ps(__m512 a, __m512 b) {
-  return emulated::Map(
-      [&](int i) { return a.floats[i] < b.floats[i] ? a.floats[i] : b.floats[i]; });
 }
 inline __m512i _mm512_cvtps_epi32(__m512 v) {
   __m512i result;
@@ -178,6 +170,17 @@ inline __m256i _mm512_cvtps_ph(__m512 v, int) {
   __m256i result;
   for (int i = 0; i < 16; i++) result.words[i] = dali_mix::FloatToHalfSoft(v.floats[i]).bits;
   return result;
+}
+inline __m512i _mm512_and_si512(__m512i a, __m512i b) {
+  return emulated::MapInts([&](int i) { return emulated::Int(a, i) & emulated::Int(b, i); });
+}
+inline __m512i _mm512_or_si512(__m512i a, __m512i b) {
+  return emulated::MapInts([&](int i) { return emulated::Int(a, i) | emulated::Int(b, i); });
+}
+inline __m512i _mm512_srli_epi32(__m512i a, unsigned count) {
+  return emulated::MapInts([&](int i) {
+    return static_cast<int32_t>(static_cast<uint32_t>(emulated::Int(a, i)) >> count);
+  });
 }
 inline __m512i _mm512_sllv_epi32(__m512i a, __m512i count) {
   return emulated::MapInts([&](int i) {
