@@ -1,5 +1,5 @@
-"""Batches for the native pixel code, called through ctypes without DALI: structures as in sample.h,
-images between pages that nobody may touch, and a definition of what comes out, in NumPy."""
+"""Batches for the native pixel code, called through ctypes without DALI: images between pages that
+nobody may touch, and a definition of what comes out, in NumPy."""
 
 import ctypes
 import mmap
@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from kernel_structures import Box, Layers, Mask, Sample, Source, WalkCall
 
 HERE = Path(__file__).resolve().parent / "native"
 NATIVE = HERE.parent.parent / "dali_mix/native"
@@ -18,46 +19,6 @@ OUT_TYPES = (np.float32, np.float16, np.uint8, np.int8)
 COPIED = len(IN_TYPES)  # copied values of 1, 2, 4 and 8 bytes come after the types
 PAGE = mmap.PAGESIZE
 NO_ACCESS = 0
-
-
-def structure(*fields, pack=0):
-    return type("Structure", (ctypes.Structure,), {"_pack_": pack, "_fields_": fields})
-
-
-def numbers(names, ctype=ctypes.c_int32):
-    return tuple((name, ctype) for name in names.split())
-
-
-Box = ctypes.c_int32 * 4
-Source = structure(("origin", ctypes.c_void_p), *numbers("row column channel"), pack=4)
-Mask = structure(("values", ctypes.c_void_p), *numbers("height width"))
-Layers = structure(
-    ("images", Source * 6),
-    *numbers("image_count"),
-    ("boxes", Box * 7),
-    *numbers("box_count"),
-    ("shows", ctypes.c_int32 * 8),
-    ("mask", Mask),
-    ("blend", ctypes.c_float),
-    *numbers("copied"),
-)
-Sample = structure(
-    ("out", ctypes.c_void_p),
-    ("own", Source),
-    ("partner", Source),
-    *numbers("height width plane"),
-    ("box", Box),
-    *numbers("outside layers"),
-)
-WalkCall = structure(
-    *numbers("in_type out_type key_channels key_out_channels"),
-    *numbers("interleaved key_planar stream", ctypes.c_bool),
-    *numbers("singles factors weights layers call_bytes", ctypes.c_void_p),
-    *numbers("channels out_channels images"),
-    ("planar", ctypes.c_bool),
-    *numbers("samples bytes out_bytes", ctypes.c_void_p),
-    *numbers("count"),
-)
 
 
 def build(folder):

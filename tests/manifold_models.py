@@ -26,6 +26,11 @@ def mixed(h, target):
     return torch.stack(rows)
 
 
+def hooks(model):
+    """The modules of the model that have any."""
+    return [m for m in model.modules() if m._forward_hooks or m._forward_pre_hooks]
+
+
 class Tower(nn.Module):
     """Three layers in a row; `outputs` holds what each handed on."""
 

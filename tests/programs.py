@@ -10,7 +10,10 @@ import sys
 from pathlib import Path
 from unittest import mock
 
+from PIL import Image
+
 FOLDER = Path(__file__).parent.parent / "pipelines"
+SMALL = ["--size", "16", "--threads", "1", "--device", "cpu"]
 ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1"}
 
 
@@ -32,3 +35,10 @@ def run_here(name: str, *arguments: object) -> tuple[int, str, str]:
         except SystemExit as end:
             status = end.code or 0
     return status, out.getvalue(), err.getvalue()
+
+
+def jpeg(colour: tuple[int, int, int] = (200, 30, 90), size: tuple[int, int] = (24, 20)) -> bytes:
+    """The file of an image of one colour."""
+    file = io.BytesIO()
+    Image.new("RGB", size, colour).save(file, "JPEG")
+    return file.getvalue()
