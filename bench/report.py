@@ -1,4 +1,5 @@
-"""Writes bench/README.md and its charts from bench/results/*.json, and nothing else into them.
+"""Writes bench/README.md and its charts from bench/results/*.json, and nothing else into them; and
+the section on speed of the README.
 
     python bench/report.py
 
@@ -23,6 +24,7 @@ from bench.report_kernel import kernel
 from bench.report_operators import operators, operators_gpu
 from bench.report_parts import row, spread
 from bench.report_pipeline import pipeline, train_step
+from bench.report_speed import in_readme
 from bench.report_sweep import sweep
 from bench.report_training import training
 
@@ -39,8 +41,11 @@ machines are shared, and absolute times move between runs.
 
 
 def main() -> None:
-    for name, text in generate(load(HERE / "results")).items():
+    runs = load(HERE / "results")
+    for name, text in generate(runs).items():
         (HERE / name).write_text(text)
+    readme = HERE.parent / "README.md"
+    readme.write_text(in_readme(readme.read_text(), runs))
 
 
 def load(folder: Path) -> dict[str, Any]:

@@ -19,6 +19,11 @@ def test_the_committed_report_is_the_generated_one():
         assert (BENCH / name).read_text() == text, f"run `python bench/report.py`: {name} is stale"
 
 
+def test_the_readme_tells_the_newest_runs():
+    runs, text = report.load(BENCH / "results"), (BENCH.parent / "README.md").read_text()
+    assert report.in_readme(text, runs) == text, "run `python bench/report.py`: README.md is stale"
+
+
 def test_no_chart_is_left_over():
     generated = report.generate(report.load(BENCH / "results"))
     assert {path.name for path in BENCH.glob("*.svg")} == {n for n in generated if n != "README.md"}
