@@ -20,7 +20,7 @@ briefly (GOMP_SPINCOUNT, 1000 unless set), which is the best for those who mix i
 Results are checked before they are timed; what cannot run has a row that says why. "net" takes the
 feed off: the speed of the operator relative to cmn without it.
 
---methods takes all methods of dali_mix in the place of peers.
+--methods takes all methods of dali_mix in the place of peers; --parts takes mixup apart.
 
 --sweep takes lines of batch sizes and of image sizes, in all types and layouts, with 7 rounds.
 """
@@ -43,7 +43,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from bench import operators_dali, operators_methods
+from bench import operators_dali, operators_methods, operators_parts
 from bench.operators_case import (
     DTYPES,
     Case,
@@ -103,9 +103,11 @@ def measure(case: Case, where: Device, options: Any) -> dict[str, Any]:
     found = operators_dali.contestants(case)
     if options.methods:
         found |= operators_methods.contestants(case)
+    if options.parts:
+        found |= operators_parts.contestants(case)
     for contestant in found.values():
         contestant.run()
-    others, missing = peers(case) if options.peers and not options.methods else ({}, {})
+    others, missing = peers(case) if options.peers else ({}, {})
     found = found | others
     floor = Contestant(where.floor(case))
     results = harness.compare(
@@ -191,7 +193,7 @@ def main() -> None:
 
 def record(cases: list[dict[str, Any]], where: Device, options: Any) -> dict[str, Any]:
     words = ["operators", "gpu" if where.gpu else "", "sweep" if options.sweep else ""]
-    words += ["methods"] if options.methods else []
+    words += [word for word in ("methods", "parts") if getattr(options, word)]
     return {
         "benchmark": " ".join(filter(None, words)),
         "provenance": harness.provenance(*PEERS, threads=options.threads, gpu=where.gpu),
@@ -217,10 +219,12 @@ def arguments() -> tuple[Any, Device]:
     parser.add_argument("--device", choices=["cpu", "gpu"], default="cpu", help="default cpu")
     parser.add_argument("--sweep", action="store_true", help="many batch sizes and image sizes")
     parser.add_argument("--methods", action="store_true", help="all methods, and no peers")
+    parser.add_argument("--parts", action="store_true", help="mixup in parts, and no peers")
     parser.add_argument("--no-peers", dest="peers", action="store_false", help="DALI rows only")
     options = parser.parse_args()
     if options.sweep and (options.batch or options.size):
         parser.error("--sweep chooses batches and sizes itself, give no --batch and no --size")
+    options.peers = options.peers and not options.methods and not options.parts
     options.batch, options.size = options.batch or [128], options.size or [224]
     options.rounds = options.rounds or (7 if options.sweep else 20)
     try:

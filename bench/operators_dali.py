@@ -28,7 +28,7 @@ def contestants(case: Case) -> Contestants:
         "dali_mix unmixed": Contestant(runner(case, _ours_unmixed), _read_unmixed, images_read=1),
     }
     found |= {
-        name: Contestant(runner(case, graph), partial(_read, cut=cut))
+        name: Contestant(runner(case, graph), partial(read, cut=cut))
         for name, (graph, cut) in {
             "dali_mix mixup": (_ours(dali_mix.MixUp(alpha=1.0, fold=False)), False),
             "dali_mix cutmix": (_ours(dali_mix.CutMix(alpha=1.0)), True),
@@ -80,7 +80,8 @@ def _columns(outputs: Any) -> list[np.ndarray]:
     return [x, *(column.reshape(len(x)) for column in told)]
 
 
-def _read(outputs: Any, cut: bool = False) -> Mixed:
+def read(outputs: Any, cut: bool = False) -> Mixed:
+    """Of a graph that returns x, partner, lam, the mirror flags, and those of the partners."""
     x, partner, lam, mirror, *partner_mirror = _columns(outputs)
     return Mixed(x, partner, lam, cut, mirror, *partner_mirror)
 

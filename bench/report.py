@@ -24,6 +24,7 @@ from bench.report_kernel import kernel
 from bench.report_operators import operators, operators_gpu
 from bench.report_parts import row, spread
 from bench.report_pipeline import pipeline, train_step
+from bench.report_profile import profile
 from bench.report_speed import in_readme
 from bench.report_sweep import sweep
 from bench.report_training import training
@@ -59,6 +60,7 @@ def generate(runs: dict[str, Any]) -> dict[str, str]:
         "operators": operators,
         "operators sweep": sweep,
         "operators methods": operators,
+        "operators parts": profile,
         "operators gpu": operators_gpu,
         "operators gpu sweep": sweep,
         "operators gpu methods": operators_gpu,

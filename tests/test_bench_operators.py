@@ -17,6 +17,7 @@ from bench import (  # noqa: E402
     operators,
     operators_dali,
     operators_methods,
+    operators_parts,
     torch_peers,
 )
 from bench.floor import floor  # noqa: E402
@@ -68,6 +69,18 @@ def verified(made, contestants):
 def test_every_graph_mixes_as_it_says(dtype, layout, count):
     made = case(dtype, layout, count)
     assert verified(made, operators_dali.contestants(made)) == {"feed", "cmn"} | OURS | STOCK
+
+
+@pytest.mark.parametrize(("dtype", "layout"), FORMATS)
+def test_every_part_that_mixes_does_so_as_it_says(dtype, layout):
+    made = case(dtype, layout)
+    parts = operators_parts.contestants(made)
+    verified(made, parts)
+    assert [name for name, part in parts.items() if part.read] == [
+        "dali_mix unmixed, not mirrored",
+        "dali_mix mixup, not mirrored",
+    ]
+    assert np.asarray(parts["dali_mix one pixel"].run()[0].as_cpu()[0]).size == 3
 
 
 @pytest.mark.parametrize(("dtype", "layout"), FORMATS)
@@ -247,15 +260,18 @@ def test_a_sweep_takes_lines_of_batches_and_of_sizes():
     assert len({tuple(key.values()) for key in found}) == len(found)
 
 
-def test_all_methods_are_measured_in_the_place_of_peers(monkeypatch, capsys, tmp_path):
-    words = "--methods --batch 4 --size 32 --dtype uint8 --layout HWC --rounds 1 --out".split()
+@pytest.mark.parametrize(("word", "count"), [("methods", 8), ("parts", 6)])
+def test_methods_or_parts_are_measured_in_the_place_of_peers(
+    monkeypatch, capsys, tmp_path, word, count
+):
+    words = f"--{word} --batch 4 --size 32 --dtype uint8 --layout HWC --rounds 1 --out".split()
     monkeypatch.setattr(sys, "argv", ["operators.py", *words, str(tmp_path / "run.json")])
     monkeypatch.setattr(operators.harness, "keep_freed_memory", lambda: None)
     operators.main()
     run = json.loads((tmp_path / "run.json").read_text())
-    assert run["benchmark"] == "operators methods" and not run["cases"][0]["missing"]
+    assert run["benchmark"] == f"operators {word}" and not run["cases"][0]["missing"]
     rows = [name for name in run["cases"][0]["results"] if name.startswith("dali_mix")]
-    assert len(rows) == 3 + 8
+    assert len(rows) == 3 + count
     printed = capsys.readouterr().out
     assert all(f"\n{name} " in printed for name in rows)
 

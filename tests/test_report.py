@@ -11,7 +11,7 @@ pytest.importorskip("matplotlib")
 BENCH = Path(__file__).resolve().parent.parent / "bench"
 sys.path.insert(0, str(BENCH.parent))
 
-from bench import report  # noqa: E402
+from bench import report, report_speed  # noqa: E402
 
 
 def test_the_committed_report_is_the_generated_one():
@@ -42,3 +42,17 @@ def test_a_changed_figure_changes_the_report():
 def report_summary(seconds):
     ordered = sorted(seconds)
     return {"median": ordered[len(ordered) // 2], "q1": ordered[0], "q3": ordered[-1]}
+
+
+def test_the_readme_takes_the_newest_run_and_nothing_around_it():
+    runs = report.load(BENCH / "results")
+    name = next(name for name, run in runs.items() if run["benchmark"] == "pipeline")
+    newer, older = (json.loads(json.dumps(runs[name])) for _ in range(2))
+    for run, year, ratio in ((newer, "2999", 1.75), (older, "1999", 1.25)):
+        run["provenance"]["date"] = f"{year}-01-01T00:00:00+00:00"
+        for compared in run["comparisons"]:
+            compared["speed"]["ratio"] = ratio
+    text = f"before\n{report_speed.BEGIN}old\n{report_speed.END}after\n"
+    made = report.in_readme(text, runs | {"newer": newer, "older": older})
+    assert made.startswith("before\n") and made.endswith("after\n") and "old\n" not in made
+    assert made.count("1.75 (") == 3 and "1.25 (" not in made
