@@ -25,6 +25,7 @@ def contestants(case: Case) -> Contestants:
             runner(case, _mixup(mirrored=False, prob=0.0)), _read_not_mirrored
         ),
         "mixup, not mirrored": Contestant(runner(case, _mixup(mirrored=False)), _read_not_mirrored),
+        "one pixel, cached": Contestant(runner(cached, _mixup(mirrored=True, crop=(1, 1)))),
         "mixup, cached, not mirrored": Contestant(runner(cached, _mixup(mirrored=False))),
         "mixup, cached": Contestant(runner(cached, _mixup(mirrored=True))),
     }

@@ -24,7 +24,10 @@ PARTS = {
     "partner": ("dali_mix mixup, not mirrored", "dali_mix unmixed, not mirrored"),
     "mirror": ("dali_mix mixup", "dali_mix mixup, not mirrored"),
     "whole": ("dali_mix mixup", None),
-    "cached own + partner": ("dali_mix mixup, cached, not mirrored", "dali_mix one pixel"),
+    "cached own + partner": (
+        "dali_mix mixup, cached, not mirrored",
+        "dali_mix one pixel, cached",
+    ),
     "cached mirror": ("dali_mix mixup, cached", "dali_mix mixup, cached, not mirrored"),
     "floor": ("floor", None),
 }

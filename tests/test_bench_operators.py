@@ -260,7 +260,7 @@ def test_a_sweep_takes_lines_of_batches_and_of_sizes():
     assert len({tuple(key.values()) for key in found}) == len(found)
 
 
-@pytest.mark.parametrize(("word", "count"), [("methods", 8), ("parts", 6)])
+@pytest.mark.parametrize(("word", "count"), [("methods", 8), ("parts", 7)])
 def test_methods_or_parts_are_measured_in_the_place_of_peers(
     monkeypatch, capsys, tmp_path, word, count
 ):
