@@ -224,6 +224,8 @@ def arguments() -> tuple[Any, Device]:
     options = parser.parse_args()
     if options.sweep and (options.batch or options.size):
         parser.error("--sweep chooses batches and sizes itself, give no --batch and no --size")
+    if options.parts and options.device != "cpu":
+        parser.error("--parts takes the CPU's time apart, give no --device")
     options.peers = options.peers and not options.methods and not options.parts
     options.batch, options.size = options.batch or [128], options.size or [224]
     options.rounds = options.rounds or (7 if options.sweep else 20)
