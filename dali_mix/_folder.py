@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from dali_mix import recipes  # before DALI, because it says in a sentence if DALI is missing
+from dali_mix._arguments import as_methods, images_of
 from dali_mix._distributed import Shard, spread_seed
 from dali_mix._epochs import share_of_reader
 from dali_mix._image_list import checked_root, chosen, listed
@@ -57,7 +58,9 @@ class FolderPipeline:
         pipeline = Pipeline(**self.options)
         partners = None
         if self._mixes and self.keeps_tail:
-            partners = KeptPartners(self.options["seed"], _pattern(self.recipe))
+            partners = KeptPartners(
+                self.options["seed"], _pattern(self.recipe), _images(self.recipe)
+            )
         function: Any = recipes.imagefolder_train if self.training else recipes.imagefolder_val
         with pipeline:
             given = dict(self.recipe)
@@ -65,7 +68,10 @@ class FolderPipeline:
                 given["files"] = self.stand_ins.images()
             if partners is not None:
                 given["partner"] = fn.external_source(
-                    source=partners, name=f"partner-{partners.pattern}", dtype=types.INT32, ndim=0
+                    source=partners,
+                    name=f"partner-{partners.pattern}",
+                    dtype=types.INT32,
+                    ndim=0 if partners.images == 2 else 1,
                 )
             pipeline.set_outputs(*function(self.root, **given))
         meta = pipeline.reader_meta(_READER)
@@ -138,6 +144,12 @@ def _checked_recipe(training: bool, recipe: dict[str, Any]) -> dict[str, Any]:
             )
         return recipe | {"dtype": _DTYPES[dtype]}
     return dict(recipe)
+
+
+def _images(recipe: dict[str, Any]) -> int:
+    """How many one sample mixes, at most."""
+    methods = recipe.get("methods")
+    return 2 if methods is None else images_of(as_methods(methods))
 
 
 def _pattern(recipe: dict[str, Any]) -> str:

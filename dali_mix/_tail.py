@@ -22,18 +22,23 @@ class KeptPartners:
     seed: int
     pattern: str
     """One of the plan operator's, or "match": random disjoint pairs."""
+    images: int = 2
+    """How many one sample mixes: K."""
     share: Share | None = None
     """Known when the pipeline is built, and needed when it runs."""
 
     def __call__(self, iteration: int) -> np.ndarray:
-        """(batch_size,) int32, of the batch `iteration`, counted through all epochs."""
+        """(batch_size,) int32, or (batch_size, K-1) of more than two images, of the batch
+        `iteration`, counted through all epochs."""
         assert self.share is not None
         epoch, batch = divmod(iteration, self.share.batches)
-        partner = np.arange(self.share.batch_size, dtype=np.int32)
+        own = np.arange(self.share.batch_size, dtype=np.int32)
+        partners = np.tile(own, (self.images - 1, 1))
         kept = self.share.kept(epoch, batch)
         rng = np.random.default_rng([self.seed, iteration])
-        partner[:kept] = _draw(self.pattern, kept, rng)
-        return partner
+        for partner in partners:
+            partner[:kept] = _draw(self.pattern, kept, rng)
+        return partners[0] if self.images == 2 else partners.T.copy()
 
 
 def _draw(pattern: str, count: int, rng: np.random.Generator) -> np.ndarray:

@@ -67,7 +67,7 @@ def imagefolder_train(
     layout: str = "CHW",
     device: str | None = None,
     **draw: Unpack[Draw],
-) -> tuple[Any, Any, Any, Any]:
+) -> tuple[Any, ...]:
     """Training batches: random resized crop and horizontal flip, as torchvision's, then mixing.
 
     root:         folder with one folder of images for each class; grey and CMYK become RGB
@@ -87,8 +87,9 @@ def imagefolder_train(
     layout:       "CHW" or "HWC"
     device:       "cpu" or "gpu"; default: the GPU of the pipeline, if it has one
     draw:         per, prob, partner … as in `dali_mix.fn.plan`
-    returns:      (x, y1, y2, lam) as `dali_mix.fn.mix`, on `device`; labels are places in
-                  `class_names(root)`, int32 of shape (1,)
+    returns:      (x, y1, y2, lam), or (x, ys, weights) of methods that mix more than two images, as
+                  `dali_mix.fn.mix`, on `device`; labels are places in `class_names(root)`, int32 of
+                  shape (1,)
 
     The reader is named "Reader" and shuffles all files anew for every epoch. It pads each shard
     with its last file, so that all shards have the same number of batches: iterate with
@@ -109,7 +110,7 @@ def imagefolder_train(
         random_aspect_ratio=list(aspect),
     )
     images = fn.resize(images, size=(height, width), interp_type=types.INTERP_LINEAR)
-    x, y1, y2, lam = dmix.mix(
+    return dmix.mix(
         images if augment is None else augment(images),
         labels,
         MixUp(alpha=0) if methods is None else methods,
@@ -121,7 +122,6 @@ def imagefolder_train(
         output_layout=layout,
         **draw,
     )
-    return x, y1, y2, lam
 
 
 def imagefolder_val(

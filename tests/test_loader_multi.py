@@ -132,3 +132,37 @@ def test_three_outputs_without_mixing_are_two_labels():
 def test_outputs_that_do_not_fit_are_named(several, sentence):
     with pytest.raises((TypeError, ValueError), match=sentence):
         next(iter(loader_of(several, mixed=True)))
+
+
+@pytest.mark.parametrize("last_batch", ["drop", "partial", "fill"])
+@pytest.mark.parametrize(
+    "methods",
+    [dali_mix.RICAP(1.0), [dali_mix.MultiMix(1.0), dali_mix.CutMix()]],
+    ids=["four images", "three or two"],
+)
+def test_an_image_folder_mixes_several_images(tmp_path, methods, last_batch):
+    options = {"methods": methods, "mirror": 0, "last_batch": last_batch, "dtype": torch.float32}
+    loader = numbered.loader(numbered.write(tmp_path, 11), **options)
+    for _ in range(2):
+        batches = list(loader)
+        sizes = {"drop": [4, 4], "partial": [4, 4, 3], "fill": [4, 4, 4]}[last_batch]
+        assert [len(x) for x, _ in batches] == sizes
+        for x, (ys, weights) in batches:
+            shown = (weights * ys * numbered.STEP).sum(1)
+            torch.testing.assert_close(x.mean((1, 2, 3)), shown, rtol=1e-4, atol=0.01)
+            assert set(ys.flatten().tolist()) <= set(ys[:, 0].tolist())
+            assert ((weights > 0).sum(1) > 1).any()
+        if last_batch == "fill":
+            (_, (ys, weights)) = batches[-1]
+            assert ys[3].unique().numel() == 1 and weights[3, 0] == 1
+
+
+def test_an_image_folder_of_several_images_goes_on_where_it_was_saved(tmp_path):
+    root = numbered.write(tmp_path, 11)
+    options = {"methods": dali_mix.MultiMix(1.0), "last_batch": "partial"}
+    loader = numbered.loader(root, **options)
+    iterator = iter(loader)
+    next(iterator)
+    resumed = numbered.loader(root, **options)
+    resumed.load_state_dict(numbered.through_json(loader.state_dict()))
+    numbered.assert_same(resumed, iterator)

@@ -23,15 +23,16 @@ def test_halves_are_rounded_to_even_and_integers_saturate(device):
 @pytest.mark.parametrize("dtype", [np.uint8, np.int8])
 @pytest.mark.parametrize(
     ("scale", "std"),
-    [(1e8, 1.0), (-1e8, 1.0), (3e38, 1.0), (-3e38, 1e-30), (3e38, 1e-30)],
-    ids=["beyond int32", "below int32", "infinite sums", "minus infinity", "infinity"],
+    [(1e6, 1.0), (-1e6, 1.0), (1e8, 1.0), (-1e8, 1.0), (3e38, 1.0), (-3e38, 1e-30), (3e38, 1e-30)],
+    ids=["large", "small", "beyond int32", "below int32", "infinite sums", "-infinity", "infinity"],
 )
-def test_integers_saturate_however_large_the_values(monkeypatch, scale, std, dtype, path):
+@pytest.mark.parametrize("layout", ["CHW", "HWC"])
+def test_integers_saturate_however_large_the_values(monkeypatch, layout, scale, std, dtype, path):
     """A coefficient beyond float32 is infinite, and becomes the least value where the byte is 0."""
     monkeypatch.setenv("DALI_MIX_CPU", path)
     images = random_images(np.random.default_rng(0), [(5, 67, 3)] * 2)
     plan = Plan(np.int32([1, 0]), np.float32([1, 0.5]), np.zeros((2, 4), np.int32), None, None)
-    out = apply(images, plan, dtype=dtype, scale=scale, mean=0.0, std=std, output_layout="HWC")
+    out = apply(images, plan, dtype=dtype, scale=scale, mean=0.0, std=std, output_layout=layout)
     own, partner = (image.astype(np.float32) for image in images)
     with np.errstate(over="ignore", invalid="ignore"):
         k = np.float32(np.float64(np.float32(scale)) / np.float32(std))
@@ -40,6 +41,8 @@ def test_integers_saturate_however_large_the_values(monkeypatch, scale, std, dty
     low, high = np.iinfo(dtype).min, np.iinfo(dtype).max
     for actual, value in zip(out, values, strict=True):
         expected = np.where(np.isnan(value), low, np.clip(value, low, high))
+        if layout == "CHW":
+            expected = expected.transpose(2, 0, 1)
         assert np.array_equal(actual, expected.astype(dtype))
 
 

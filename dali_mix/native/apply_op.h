@@ -49,7 +49,7 @@ struct Mix {
 
 // A batch ready for the pixel code; all that it points to.
 struct Batch {
-  std::vector<Sample> samples;  // in an order of their own, each frame by frame
+  std::vector<Sample> samples;  // in the order of AlongPartners, frame by frame
   std::vector<Layers> layers;
   std::vector<Bytes> bytes;    // [samples][images]
   std::vector<float> weights;  // [samples][channels][images]

@@ -20,7 +20,7 @@ enum class OutType { kFloat, kHalf, kUint8, kInt8, kCopied };
 
 struct CpuSample : Layered {
   const Bytes *bytes;  // [images]
-  int index;           // in the batch: the row of Call::weights
+  int index;           // among the samples of the call: the row of Call::weights
 };
 
 // Writes rows [y_begin, y_end) of one output image.

@@ -17,7 +17,7 @@ struct V {
   using F = __m256;
   using Window = __m256i;
 
-  static constexpr int kGroups = 4;  // vectors that one store run takes
+  static constexpr int kRun = 4;  // vectors that one store run takes
 
   // From a pixel to the windows of the two lanes.
   using Starts = std::array<int, kLanes>;
@@ -99,7 +99,7 @@ struct V {
   }
   // Of vectors that hold every fourth value.
   template <bool kStream, typename Byte>
-  MIX_HD static void StoreFours(Byte *out, const F (&values)[4]) {
+  MIX_HD static void StoreFourths(Byte *out, const F (&values)[4]) {
     StoreInts<kStream>(out, PickBytes(Pack<Byte>(values), kControls.transposed));
   }
   MIX_HD static void Fence() { _mm_sfence(); }

@@ -23,22 +23,23 @@ struct V {
   using F = __m512;
   using Window = __m512i;
 
-  static constexpr int kGroups = 4;  // vectors that one store run takes
+  static constexpr int kRun = 4;  // vectors that one store run takes
 
-  // From a pixel to the windows of the four lanes: all the same, or whole fours apart.
+  // From a pixel to the windows of the four lanes: all the same, or whole words apart.
   using Starts = std::array<int, kLanes>;
   static constexpr Starts Place(Starts starts) { return starts; }
   template <Starts kStarts>
   MIX_HD static Window Load(const uint8_t *pixel) {
     constexpr int kLow = *std::min_element(kStarts.begin(), kStarts.end());
     constexpr int kSpan = *std::max_element(kStarts.begin(), kStarts.end()) + 16 - kLow;
+    static_assert(kSpan <= 64);
     const uint8_t *low = pixel + kLow;
     if constexpr (kSpan == 16)
       return _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i *>(low)));
-    const __m512i fours = FoursOf<kSpan>(low);
-    if constexpr (kStarts == Starts{kLow, kLow + 16, kLow + 32, kLow + 48}) return fours;
-    alignas(64) static constexpr auto kFours = IndicesOfFours(kStarts, kLow);
-    return _mm512_permutexvar_epi32(_mm512_load_si512(kFours.data()), fours);
+    const __m512i words = WordsOf<kSpan>(low);
+    if constexpr (kStarts == Starts{kLow, kLow + 16, kLow + 32, kLow + 48}) return words;
+    alignas(64) static constexpr auto kWords = IndicesOfWords(kStarts, kLow);
+    return _mm512_permutexvar_epi32(_mm512_load_si512(kWords.data()), words);
   }
   MIX_HD static Window LoadBytes(const uint8_t *bytes) { return _mm512_loadu_si512(bytes); }
   MIX_HD static Window PickBytes(Window window, const uint8_t *control) {
@@ -93,22 +94,22 @@ struct V {
   }
   // Of vectors that hold every fourth value.
   template <bool kStream, typename Byte>
-  MIX_HD static void StoreFours(Byte *out, const F (&values)[4]) {
+  MIX_HD static void StoreFourths(Byte *out, const F (&values)[4]) {
     StoreInts<kStream>(out, PickBytes(Pack<Byte>(values), kControls.transposed));
   }
   MIX_HD static void Fence() { _mm_sfence(); }
 
  private:
   template <int kSpan>
-  MIX_HD static __m512i FoursOf(const uint8_t *low) {
+  MIX_HD static __m512i WordsOf(const uint8_t *low) {
     if constexpr (kSpan <= 32)
       return _mm512_castsi256_si512(_mm256_loadu_si256(reinterpret_cast<const __m256i *>(low)));
     return _mm512_loadu_si512(low);
   }
-  static constexpr std::array<int, 16> IndicesOfFours(Starts starts, int low) {
-    std::array<int, 16> fours = {};
-    for (int i = 0; i < 16; i++) fours[i] = (starts[i / 4] - low) / 4 + i % 4;
-    return fours;
+  static constexpr std::array<int, 16> IndicesOfWords(Starts starts, int low) {
+    std::array<int, 16> words = {};
+    for (int i = 0; i < 16; i++) words[i] = (starts[i / 4] - low) / 4 + i % 4;
+    return words;
   }
 
   struct Controls {

@@ -35,11 +35,11 @@ template <typename Out, int kIn, int kOut, bool kPlanar>
 class Blocks {
  public:
   static constexpr Order kOrder =
-      kPlanar ? Order::kPlanar : (sizeof(Out) == 1 ? Order::kFours : Order::kInterleaved);
+      kPlanar ? Order::kPlanar : (sizeof(Out) == 1 ? Order::kFourths : Order::kInterleaved);
   using G = Geometry<kIn, kOut, kOrder>;
   using Lanes = Coefficients<G::kPatterns>;
-  static constexpr int kGroups = V::kGroups;            // vectors of a store run
-  static constexpr int kPixels = kGroups * V::kFloats;  // per block
+  static constexpr int kRun = V::kRun;            // vectors of a store run
+  static constexpr int kPixels = kRun * V::kFloats;  // per block
 
   // Where blocks go.
   struct Target {
@@ -78,7 +78,7 @@ class Blocks {
 
  private:
   using F = typename V::F;
-  // Whether the channels of a group are picked from the same windows. A single plane is read as
+  // Whether the channels of a block are picked from the same windows. A single plane is read as
   // interleaved values are.
   static constexpr bool kShares = kPlanar && !G::kConsecutive;
 
@@ -86,15 +86,15 @@ class Blocks {
   template <Block kBlock, bool kStream>
   MIX_HD static void WritePlanar(const Cursor<G> &base, const Cursor<G> &inset, Out *out,
                                  ptrdiff_t plane, const Lanes &lanes, uint64_t bits) {
-    typename V::Window a[kGroups] = {}, b[kGroups];
-    Unroll<kGroups>([&](auto i) MIX_INLINE {
+    typename V::Window a[kRun] = {}, b[kRun];
+    Unroll<kRun>([&](auto i) MIX_INLINE {
       if constexpr (kBlock != Block::kOne) a[i] = base.template Window<0>(i * V::kFloats);
       b[i] = inset.template Window<0>(i * V::kFloats);
     });
     Unroll<kOut>([&](auto c) MIX_INLINE {
       const Weights<kBlock> weights(lanes, c);
-      F run[kGroups];
-      Unroll<kGroups>([&](auto i) MIX_INLINE {
+      F run[kRun];
+      Unroll<kRun>([&](auto i) MIX_INLINE {
         F x = {};
         if constexpr (kBlock != Block::kOne) x = V::Pick(a[i], base.picks->bytes[c][0]);
         const F y = V::Pick(b[i], inset.picks->bytes[c][0]);
@@ -109,16 +109,16 @@ class Blocks {
                                       const Weights<kBlock> (&weights)[G::kPatterns],
                                       uint64_t bits) {
     Unroll<kOut>([&](auto r) MIX_INLINE {
-      F x[kGroups] = {}, run[kGroups];
+      F x[kRun] = {}, run[kRun];
       if constexpr (kBlock != Block::kOne) base.template Run<r>(x);
       inset.template Run<r>(run);
-      Unroll<kGroups>([&](auto i) MIX_INLINE {
-        constexpr int first = G::First(r * kGroups + i), p = first % kOut;
+      Unroll<kRun>([&](auto i) MIX_INLINE {
+        constexpr int first = G::First(r * kRun + i), p = first % kOut;
         run[i] = Value<kBlock, p>(x[i], run[i], weights[p], bits >> first / kOut);
       });
-      Out *at = out + r * kGroups * V::kFloats;
-      if constexpr (G::kFours)
-        V::template StoreFours<kStream>(at, run);
+      Out *at = out + r * kRun * V::kFloats;
+      if constexpr (G::kFourths)
+        V::template StoreFourths<kStream>(at, run);
       else
         V::template Store<kStream>(at, run);
     });

@@ -101,15 +101,15 @@ class VectorRows {
     return x;
   }
 
-  // Whether all values can be converted to 32-bit integers, which saturating packs take to 8 bits.
-  // False for NaN.
+  // Whether all values can be converted to 32-bit integers, which saturating packs take to 8 bits:
+  // half of what fits leaves room for rounding. False for NaN.
   static bool FitInts(const Call &call, const CpuSample &sample) {
     constexpr float kMost = 1 << 30;
     const float *weights = WeightsOf(call, sample.index);
     for (int c = 0; c < call.channels; c++) {
-      float sum = std::abs(call.singles[c].k);
-      for (int i = 0; i < 2; i++) sum += std::abs(weights[c * call.images + i]);
-      if (!(255 * sum + std::abs(call.singles[c].s) < kMost)) return false;
+      float sum = __builtin_fabsf(call.singles[c].k);
+      for (int i = 0; i < 2; i++) sum += __builtin_fabsf(weights[c * call.images + i]);
+      if (!(255 * sum + __builtin_fabsf(call.singles[c].s) < kMost)) return false;
     }
     return true;
   }

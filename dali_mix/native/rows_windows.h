@@ -17,20 +17,21 @@ MIX_HD void Unroll(F &&f) {
 
 // What the floats of a vector are: one channel of consecutive pixels; consecutive values; or every
 // fourth value, so that four vectors are narrowed to consecutive bytes without crossing lanes.
-enum class Order { kPlanar, kInterleaved, kFours };
+enum class Order { kPlanar, kInterleaved, kFourths };
 
 template <int kIn, int kOut, Order kOrder>
 struct Geometry {
-  static constexpr bool kPlanar = kOrder == Order::kPlanar, kFours = kOrder == Order::kFours;
+  static_assert(V::kRun == 4);  // as many as an integer has bytes
+  static constexpr bool kPlanar = kOrder == Order::kPlanar, kFourths = kOrder == Order::kFourths;
   static constexpr int kPixelBytes = kIn;
   // Whether the values of an image that is not mirrored are consecutive bytes.
   static constexpr bool kConsecutive = kIn == kOut && (!kPlanar || kIn == 1);
 
   // Values of an interleaved block: the first of vector `w`, and from there to the next float.
   static constexpr int First(int w) {
-    return kFours ? w / 4 * 4 * V::kFloats + w % 4 : w * V::kFloats;
+    return kFourths ? w / 4 * 4 * V::kFloats + w % 4 : w * V::kFloats;
   }
-  static constexpr int kStride = kFours ? 4 : 1;
+  static constexpr int kStride = kFourths ? 4 : 1;
 
   // Vectors whose first floats are of the same channel are of one pattern. Of the n-th value from
   // there on: the pixel, counted from that of the first float, and the channel.
@@ -49,8 +50,8 @@ struct Geometry {
     return (mirrored ? -1 : 1) * Pixel(pattern, n) * kIn + Channel(pattern, n);
   }
 
-  // What one load serves: a vector or, of fours, all of them.
-  static constexpr int kValues = (kFours ? 4 : 1) * V::kFloats, kOfLane = kValues / V::kLanes;
+  // What one load serves: a vector or, of fourths, all four of a run.
+  static constexpr int kValues = (kFourths ? 4 : 1) * V::kFloats, kOfLane = kValues / V::kLanes;
 
   // From the first pixel to the window of each lane. Planar: all channels share the windows.
   static constexpr V::Starts StartsOf(bool mirrored, int pattern) {
@@ -68,7 +69,7 @@ struct Geometry {
         }
       }
     }
-    // One window for all lanes, or windows whole fours apart, as a shuffle of integers takes them.
+    // One window for all lanes, or windows whole words apart, as a shuffle of integers takes them.
     for (int &start : starts) start = high - low < 16 ? low : low + (start - low) / 4 * 4;
     return V::Place(starts);
   }
@@ -80,16 +81,17 @@ struct Geometry {
     return Offset(mirrored, pattern, n) - StartsOf(mirrored, pattern)[n / kOfLane];
   }
 
-  // Windows that a lane takes, one behind the other: sixteen values may span more than one.
-  static constexpr int kMostParts = kFours ? 2 : 1;
+  // Windows that a lane takes, one behind the other: sixteen values may span two.
+  static constexpr int kMostParts = kFourths ? 2 : 1;
   static constexpr int Parts(int pattern) {
-    for (int n = 0; n < kValues; n++)
-      if (InWindow(true, pattern, n) >= 16) return 2;
+    for (const bool mirrored : {false, true})
+      for (int n = 0; n < kValues; n++)
+        if (Channel(pattern, n) < kIn && InWindow(mirrored, pattern, n) >= 16) return 2;
     return 1;
   }
 
-  // Shuffle controls, for each part: byte 4*j of a lane is the window byte behind its j-th float
-  // or, of fours, byte j that behind its j-th value; 0x80 gives 0.
+  // Shuffle controls, for each part: byte 4*j of a lane (of fourths: byte j) names the window byte
+  // behind its j-th value; 0x80 gives 0.
   struct Picks {
     alignas(64) uint8_t bytes[kPatterns][kMostParts][4 * V::kFloats];
   };
@@ -101,6 +103,7 @@ struct Geometry {
       for (int n = 0; n < kValues; n++) {
         if (Channel(p, n) >= kIn) continue;
         const int at = InWindow(mirrored, p, n);
+        if (at < 0) __builtin_trap();  // nor would it compile
         picks.bytes[p][at / 16][n * (16 / kOfLane)] = static_cast<uint8_t>(at % 16);
       }
     }
@@ -146,7 +149,7 @@ struct Cursor {
       __builtin_prefetch(line);
   }
 
-  // The window of a pattern that begins `pixels` ahead.
+  // The window of a pattern that begins `pixels` ahead; part 1 is the one behind it.
   template <int kPattern, int kPart = 0>
   MIX_HD typename V::Window Window(int pixels) const {
     const uint8_t *part = at + 16 * kPart;
@@ -156,21 +159,24 @@ struct Cursor {
   }
 
   // The vectors of a store run of an interleaved block.
-  template <int kRun>
-  MIX_HD void Run(typename V::F (&floats)[V::kGroups]) const {
-    constexpr int start = kRun * V::kGroups * V::kFloats;  // values
-    if constexpr (G::kFours) return V::Split(Bytes<start>(), floats);
-    if (G::kConsecutive && !mirrored) return V::Widen(at + start, floats);
-    Unroll<V::kGroups>([&](auto i) MIX_INLINE {
-      constexpr int first = G::First(kRun * V::kGroups + i), p = first % G::kPatterns;
-      floats[i] = V::Pick(Window<p>(first / G::kPatterns), picks->bytes[p][0]);
-    });
+  template <int kIndex>
+  MIX_HD void Run(typename V::F (&floats)[V::kRun]) const {
+    constexpr int start = kIndex * V::kRun * V::kFloats;  // values
+    if constexpr (G::kFourths) {
+      V::Split(Ordered<start>(), floats);
+    } else {
+      if (G::kConsecutive && !mirrored) return V::Widen(at + start, floats);
+      Unroll<V::kRun>([&](auto i) MIX_INLINE {
+        constexpr int first = G::First(kIndex * V::kRun + i), p = first % G::kPatterns;
+        floats[i] = V::Pick(Window<p>(first / G::kPatterns), picks->bytes[p][0]);
+      });
+    }
   }
 
  private:
   // As many bytes as a vector has, in the order of the output, from value `kFirst` of a block on.
   template <int kFirst>
-  MIX_HD typename V::Window Bytes() const {
+  MIX_HD typename V::Window Ordered() const {
     constexpr int p = kFirst % G::kPatterns, pixels = kFirst / G::kPatterns;
     if (G::kConsecutive && !mirrored) return V::LoadBytes(at + kFirst);
     auto bytes = V::PickBytes(Window<p>(pixels), picks->bytes[p][0]);

@@ -49,7 +49,8 @@ partner, and K shares, the own first. Then follow, if a method draws them, in th
 * ``mask`` (uint8, (H, W)): own weight in 1/255, for pixels or cells; (0, 0): none.
 
 The plan is a pure function of the random state, the batch size, the sizes and the arguments: the
-same on every machine and for every number of threads. A batch of one is left unmixed.
+same on every machine and for every number of threads. A batch of one is left unmixed,
+unless its partners come from another batch.
 
 What the methods draw is said by the classes of these names in ``dali_mix``.)")
     .NumInput(0, 1)
