@@ -73,7 +73,8 @@ class Mixing(Pixels, Labels, Travel):
                        cutmix; clipped to the image. Not with `lam`
           seed:        of the operator; default: the pipeline's. In dynamic mode `rng`, a DALI RNG
 
-        A batch of one is left unmixed, but by "others". An unmixed sample has lam 1 and is its own partner.
+        A batch of one is left unmixed, but by "others". An unmixed sample has lam 1 and is its own
+        partner.
 
         ValueError: an argument out of its range, when the pipeline is built or run.
         """

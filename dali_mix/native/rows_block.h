@@ -38,7 +38,7 @@ class Blocks {
       kPlanar ? Order::kPlanar : (sizeof(Out) == 1 ? Order::kFourths : Order::kInterleaved);
   using G = Geometry<kIn, kOut, kOrder>;
   using Lanes = Coefficients<G::kPatterns>;
-  static constexpr int kRun = V::kRun;            // vectors of a store run
+  static constexpr int kRun = V::kRun;               // vectors of a store run
   static constexpr int kPixels = kRun * V::kFloats;  // per block
 
   // Where blocks go.
