@@ -33,18 +33,28 @@ def in_readme(text: str, runs: dict[str, Any]) -> str:
 
 def speed(runs: dict[str, Any]) -> str:
     """A table of the operators' times, and a sentence on the pipeline."""
-    operators, pipeline = newest(runs, "operators", measured), newest(runs, "pipeline")
+    operators, pipeline = newest(runs, "operators", measured), newest(runs, "pipeline", compared)
     return "\n".join([*operators_table(operators), "", pipeline_sentence(pipeline)]) + "\n"
 
 
-def newest(runs: dict[str, Any], kind: str, fits: Any = lambda run: True) -> dict[str, Any]:
-    """The last measured of the runs of one benchmark."""
+def newest(runs: dict[str, Any], kind: str, fits: Any) -> dict[str, Any]:
+    """The last measured of the runs of one benchmark that have what is told."""
     found = [run for run in runs.values() if run["benchmark"] == kind and fits(run)]
     return max(found, key=lambda run: run["provenance"]["date"])
 
 
 def measured(run: dict[str, Any]) -> bool:
     return all(case_of(run, *case) for case in CASES)
+
+
+def compared(run: dict[str, Any]) -> bool:
+    return set(AGAINST) <= set(mixup_against(run))
+
+
+def mixup_against(run: dict[str, Any]) -> dict[str, Any]:
+    """What mixup was compared with in a run of the pipeline."""
+    pairs = [pair for pair in run["comparisons"] if pair["contestant"] == "dali_mix mixup"]
+    return {pair["against"]: pair for pair in pairs}
 
 
 def case_of(run: dict[str, Any], dtype: str, layout: str) -> dict[str, Any]:
@@ -72,18 +82,14 @@ def operators_table(run: dict[str, Any]) -> list[str]:
 
 
 def pipeline_sentence(run: dict[str, Any]) -> str:
-    compared = {
-        pair["against"]: pair
-        for pair in run["comparisons"]
-        if pair["contestant"] == "dali_mix mixup"
-    }
-    speeds = [interval(compared[name]["speed"]) for name in AGAINST]
+    against = mixup_against(run)
+    speeds = [interval(against[name]["speed"]) for name in AGAINST]
     first, *others = (
         f"{ratio} {words}" for ratio, words in zip(speeds, AGAINST.values(), strict=True)
     )
     return (
         f"From JPEG files to mixed tensors, mixup gives {first}, for "
-        f"{interval(compared['DALI unmixed']['cpu'])} times its CPU time; {', and '.join(others)}. "
+        f"{interval(against['DALI unmixed']['cpu'])} times its CPU time; {', and '.join(others)}. "
         "In brackets: 95 % intervals."
     )
 
