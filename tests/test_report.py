@@ -14,29 +14,38 @@ sys.path.insert(0, str(BENCH.parent))
 from bench import report, report_speed  # noqa: E402
 
 
-def test_the_committed_report_is_the_generated_one():
-    for name, text in report.generate(report.load(BENCH / "results")).items():
+@pytest.fixture(scope="module")
+def runs():
+    return report.load(BENCH / "results")
+
+
+@pytest.fixture(scope="module")
+def generated(runs):
+    return report.generate(runs)
+
+
+def test_the_committed_report_is_the_generated_one(generated):
+    for name, text in generated.items():
         assert (BENCH / name).read_text() == text, f"run `python bench/report.py`: {name} is stale"
 
 
-def test_the_readme_tells_the_newest_runs():
-    runs, text = report.load(BENCH / "results"), (BENCH.parent / "README.md").read_text()
+def test_the_readme_tells_the_newest_runs(runs):
+    text = (BENCH.parent / "README.md").read_text()
     assert report.in_readme(text, runs) == text, "run `python bench/report.py`: README.md is stale"
 
 
-def test_no_chart_is_left_over():
-    generated = report.generate(report.load(BENCH / "results"))
+def test_no_chart_is_left_over(generated):
     assert {path.name for path in BENCH.glob("*.svg")} == {n for n in generated if n != "README.md"}
 
 
-def test_a_changed_figure_changes_the_report():
-    runs = report.load(BENCH / "results")
-    changed = json.loads(json.dumps(runs))
+def test_a_changed_figure_changes_the_report(runs):
     name = next(name for name, run in runs.items() if run["benchmark"] == "operators")
+    before = {name: runs[name]}
+    changed = json.loads(json.dumps(before))
     for result in changed[name]["cases"][0]["results"].values():
         result["wall"]["seconds"] = [9 * second for second in result["wall"]["seconds"]]
         result["wall"]["summary"] = report_summary(result["wall"]["seconds"])
-    assert report.generate(runs)["README.md"] != report.generate(changed)["README.md"]
+    assert report.generate(before)["README.md"] != report.generate(changed)["README.md"]
 
 
 def report_summary(seconds):
@@ -44,8 +53,7 @@ def report_summary(seconds):
     return {"median": ordered[len(ordered) // 2], "q1": ordered[0], "q3": ordered[-1]}
 
 
-def test_the_readme_takes_the_newest_run_and_nothing_around_it():
-    runs = report.load(BENCH / "results")
+def test_the_readme_takes_the_newest_run_and_nothing_around_it(runs):
     shown = report_speed.newest(runs, "pipeline", report_speed.compared)
     newer, older = (json.loads(json.dumps(shown)) for _ in range(2))
     for run, year, ratio in ((newer, "2999", 1.75), (older, "1999", 1.25)):
