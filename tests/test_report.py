@@ -54,7 +54,12 @@ def report_summary(seconds):
 
 
 def test_the_readme_takes_the_newest_run_and_nothing_around_it(runs):
-    shown = report_speed.newest(runs, "pipeline", report_speed.compared)
+    everything = set(report_speed.AGAINST)
+    shown = next(
+        run
+        for run in runs.values()
+        if run["benchmark"] == "pipeline" and everything <= set(report_speed.mixup_against(run))
+    )
     newer, older = (json.loads(json.dumps(shown)) for _ in range(2))
     for run, year, ratio in ((newer, "2999", 1.75), (older, "1999", 1.25)):
         run["provenance"]["date"] = f"{year}-01-01T00:00:00+00:00"
