@@ -77,16 +77,18 @@ struct Geometry {
   static constexpr V::Starts kStarts = StartsOf(kMirrored, kPattern);
 
   // From the window of its lane to the byte behind a value.
-  static constexpr int InWindow(bool mirrored, int pattern, int n) {
-    return Offset(mirrored, pattern, n) - StartsOf(mirrored, pattern)[n / kOfLane];
+  static constexpr int InWindow(const V::Starts &starts, bool mirrored, int pattern, int n) {
+    return Offset(mirrored, pattern, n) - starts[n / kOfLane];
   }
 
   // Windows that a lane takes, one behind the other: sixteen values may span two.
   static constexpr int kMostParts = kFourths ? 2 : 1;
   static constexpr int Parts(int pattern) {
-    for (const bool mirrored : {false, true})
+    for (const bool mirrored : {false, true}) {
+      const V::Starts starts = StartsOf(mirrored, pattern);
       for (int n = 0; n < kValues; n++)
-        if (Channel(pattern, n) < kIn && InWindow(mirrored, pattern, n) >= 16) return 2;
+        if (Channel(pattern, n) < kIn && InWindow(starts, mirrored, pattern, n) >= 16) return 2;
+    }
     return 1;
   }
 
@@ -98,11 +100,12 @@ struct Geometry {
   static constexpr Picks MakePicks(bool mirrored) {
     Picks picks = {};
     for (int p = 0; p < kPatterns; p++) {
+      const V::Starts starts = StartsOf(mirrored, p);
       for (auto &part : picks.bytes[p])
         for (uint8_t &byte : part) byte = 0x80;
       for (int n = 0; n < kValues; n++) {
         if (Channel(p, n) >= kIn) continue;
-        const int at = InWindow(mirrored, p, n);
+        const int at = InWindow(starts, mirrored, p, n);
         if (at < 0) __builtin_trap();  // nor would it compile
         picks.bytes[p][at / 16][n * (16 / kOfLane)] = static_cast<uint8_t>(at % 16);
       }
