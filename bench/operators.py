@@ -217,9 +217,10 @@ def arguments() -> tuple[Any, Device]:
     parser.add_argument("--layout", choices=["CHW", "HWC"], nargs="+", help="default both")
     parser.add_argument("--threads", type=harness.positive, default=2, help="default 2")
     parser.add_argument("--device", choices=["cpu", "gpu"], default="cpu", help="default cpu")
-    parser.add_argument("--sweep", action="store_true", help="many batch sizes and image sizes")
-    parser.add_argument("--methods", action="store_true", help="all methods, and no peers")
-    parser.add_argument("--parts", action="store_true", help="mixup in parts, and no peers")
+    rows = parser.add_mutually_exclusive_group()
+    rows.add_argument("--sweep", action="store_true", help="many batch sizes and image sizes")
+    rows.add_argument("--methods", action="store_true", help="all methods, and no peers")
+    rows.add_argument("--parts", action="store_true", help="mixup in parts, and no peers")
     parser.add_argument("--no-peers", dest="peers", action="store_false", help="DALI rows only")
     options = parser.parse_args()
     if options.sweep and (options.batch or options.size):

@@ -283,6 +283,7 @@ def test_methods_or_parts_are_measured_in_the_place_of_peers(
         (["--device", "gpu"], "--device gpu needs a GPU that torch can use, and there is none"),
         (["--sweep", "--size", "32"], "--sweep chooses batches and sizes itself, give no --batch "
                                       "and no --size"),
+        (["--parts", "--methods"], "argument --methods: not allowed with argument --parts"),
         (["--parts", "--device", "gpu"], "--parts takes the CPU's time apart, give no --device"),
     ],
 )  # fmt: skip
