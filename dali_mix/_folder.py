@@ -157,7 +157,14 @@ def _pattern(recipe: dict[str, Any]) -> str:
     pattern = recipe.get("partner", "derange")
     if pattern not in PATTERNS[:4]:
         raise ValueError(f"partner must be one of {', '.join(PATTERNS[:4])}, got {pattern!r}.")
-    return "match" if recipe.get("per") == "pair" and pattern == "derange" else pattern
+    if recipe.get("per") != "pair":
+        return pattern
+    if pattern not in ("derange", "reverse"):
+        raise ValueError(
+            f'per="pair" needs partners that pair up, got {pattern!r}. Use "derange" (a random '
+            'matching) or "reverse".'
+        )
+    return "match" if pattern == "derange" else pattern
 
 
 def _device_id(device: str | None, device_id: int | None) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from dali_mix._mode import Mode
@@ -21,9 +22,11 @@ class Labels:
         labels:  batch of any kind; second: that of the other batch, where the plan points into it
         images:  K, how many images one sample mixes
         returns: (y1, y2), or K batches, each of the shape and type of `labels`, on its device
+
+        A ValueError, when the pipeline runs, if the plan mixes another number of images.
         """
-        gather = self._mode.gather
-        return (labels, *(gather(labels, second, plan.partner, k) for k in range(images - 1)))
+        of = functools.partial(self._mode.gather, labels, second, plan.partner, images=images)
+        return (labels, *(of(k) for k in range(images - 1)))
 
     def blend_labels(self, labels: Any, plan: Plan, *, second: Any = None, images: int = 2) -> Any:
         """lam * y1 + (1 - lam) * y2, for label vectors and numbers; or the sum over K labels.

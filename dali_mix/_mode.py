@@ -60,10 +60,10 @@ class Mode(ABC):
         value = value.node() if isinstance(value, Scheduled) else value
         return self.ops.cast(value, dtype=self.dtypes[dtype])
 
-    def gather(self, batch: Any, others: Any, partner: Any, which: int) -> Any:
+    def gather(self, batch: Any, others: Any, partner: Any, which: int, images: int = 0) -> Any:
         """For each sample what belongs to its partner, in the batch or in the one behind it."""
         batches = (batch,) if others is None else (batch, others)
-        return self.ops.dali_mix.gather(*batches, partner=partner, which=which)
+        return self.ops.dali_mix.gather(*batches, partner=partner, which=which, images=images)
 
     def element(self, vectors: Any, k: int) -> Any:
         """Of each sample's vector the k-th value."""

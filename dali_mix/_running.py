@@ -9,6 +9,7 @@ from nvidia.dali.pipeline import Pipeline
 from dali_mix import _substitute
 from dali_mix._culprit import explained
 from dali_mix._sources import Source, counting_reader, has_run, opened, outputs_of, root_of
+from dali_mix._substitute import Substituted
 
 
 class Running:
@@ -23,6 +24,7 @@ class Running:
         self.sources = sources
         self.pipelines = [opened(source) for source in sources]
         self.reader = counting_reader(self.pipelines[0], reader_name, size)
+        self._found: list[Substituted] = []
         self.failure: str | None = None
         """Why they cannot go on."""
 
@@ -58,7 +60,11 @@ class Running:
                 )
             self.pipelines = [opened(source) for source in self.sources]
 
+    def substituted(self) -> list[Substituted]:
+        return [*self._found, *_substitute.found(self.sources)]
+
     def close(self) -> None:
+        self._found = self.substituted()  # which outlives its sources
         self.pipelines = []
         self.sources = []
 

@@ -90,6 +90,7 @@ class StandIns:
         return [
             Substituted(self._path(place), reason, self._path(self._substitute[place]))
             for place, reason in self._bad.items()
+            if place in self._substitute  # none is, of those found when all are bad
         ]
 
     def state(self) -> list[list[str]]:

@@ -36,8 +36,10 @@ class KeptPartners:
         partners = np.tile(own, (self.images - 1, 1))
         kept = self.share.kept(epoch, batch)
         rng = np.random.default_rng([self.seed, iteration])
-        for partner in partners:
-            partner[:kept] = _draw(self.pattern, kept, rng)
+        for k, partner in enumerate(partners):
+            # Further ones that followed from the place, too, would all be the same.
+            fixed = k > 0 and self.pattern in ("reverse", "roll")
+            partner[:kept] = _draw("derange" if fixed else self.pattern, kept, rng)
         return partners[0] if self.images == 2 else partners.T.copy()
 
 

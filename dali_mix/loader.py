@@ -175,8 +175,8 @@ class MixLoader:
     @property
     def substituted(self) -> list[Substituted]:
         """(path, reason, substitute) of each bad file that another one has taken the place of, by
-        this process; with on_bad_file="substitute"."""
-        return _substitute.found(self._running.sources)
+        this process; with on_bad_file="substitute". It stays after close()."""
+        return self._running.substituted()
 
     def set(self, **values: float) -> None:
         """Change `Scheduled` numbers of the pipelines by name, without making them anew.

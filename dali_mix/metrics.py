@@ -6,6 +6,7 @@ update, compute, reset, and a call that updates and returns the value of that ba
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -44,11 +45,20 @@ class MixAccuracy(nn.Module):
         self.top_k = top_k
         self.ignore_index = ignore_index
         self.sync = sync
-        self.counts: Tensor
-        self.register_buffer("counts", torch.zeros(2, dtype=torch.float64), persistent=False)
+        # No buffer: DistributedDataParallel would overwrite those of the other ranks with rank 0's.
+        self.counts = torch.zeros(2, dtype=torch.float64)
 
     def extra_repr(self) -> str:
         return f"top_k={self.top_k}"
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> MixAccuracy:
+        """Follow to another device; in half precision counting would stop."""
+        super()._apply(fn, recurse)
+        device = fn(self.counts).device
+        if self.counts.is_meta and device != self.counts.device:  # nothing to copy, by to_empty()
+            self.counts = torch.zeros_like(self.counts, device=device)
+        self.counts = self.counts.to(device)
+        return self
 
     @torch.no_grad()
     def update(

@@ -8,6 +8,8 @@ pixels, in all of them. Where a peer has a flaw that dali_mix has not, its funct
 
 from __future__ import annotations
 
+import math
+import numbers
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -89,6 +91,10 @@ def from_torchvision(
     if not found:
         raise ValueError("mixup_alpha or cutmix_alpha must be given: torchvision's default is 1.0.")
     if p is not None:
+        if not _adds_up(p):
+            raise ValueError(
+                f"p must be numbers that are not negative, and at least one above 0, got {p!r}."
+            )
         if len(p) != len(found):
             raise ValueError(
                 f"p must have one value for each of the {len(found)} transforms, got {len(p)}."
@@ -137,17 +143,22 @@ def from_mmpretrain(
     ValueError: ResizeMix, whose law is its own, correct_lam=False, and types that are not mixing.
     """
     listed = [augments] if isinstance(augments, Mapping) else list(augments)
-    chances = [probs] if isinstance(probs, (int, float)) else probs
+    if not listed:
+        raise ValueError("augments must hold at least one config, got none.")
+    chances: Any = [probs] if isinstance(probs, numbers.Real) else probs
     if chances is None:
-        chances = [1 / max(len(listed), 1)] * len(listed)
-    if not listed or len(chances) != len(listed):
+        chances = [1 / len(listed)] * len(listed)
+    if not _adds_up(chances, most=1 + 1e-6):
+        raise ValueError(
+            "probs must be numbers that are not negative, and add up to more than 0 and at most 1, "
+            f"got {probs!r}."
+        )
+    if len(chances) != len(listed):
         raise ValueError(
             f"probs must have one value for each of the {len(listed)} augments, got {len(chances)}."
         )
-    total = sum(chances)
-    if min(chances) < 0 or not 0 < total <= 1 + 1e-6:
-        raise ValueError(f"probs must not be negative, and add up to at most 1, got {chances}.")
     found = [(_of_mmpretrain(augment), p) for augment, p in zip(listed, chances, strict=True)]
+    total = sum(chances)
     prob = {} if total > 1 - 1e-6 else {"prob": total}
     return _arguments(found, partner="shuffle", **_WHOLE_BATCH, **prob)
 
@@ -179,8 +190,22 @@ def _cutmix(alpha: float, minmax: Sequence[float] | None) -> CutMix:
     """With minmax, sides are drawn in place of the share, and boxes are inside the image."""
     if minmax is None:
         return CutMix(alpha)
-    low, high = minmax
-    return CutMix(1.0, place="inside", minmax=(low, high))
+    try:
+        low, high = minmax
+        return CutMix(1.0, place="inside", minmax=(low, high))
+    except (TypeError, ValueError):  # not two, or not what CutMix takes
+        raise ValueError(
+            f"cutmix_minmax must be (low, high), above 0 and at most 1, got {minmax!r}."
+        ) from None
+
+
+def _adds_up(chances: Any, most: float = math.inf) -> bool:
+    """Whether they are numbers that one can draw by: not negative, and of a sum above 0."""
+    try:
+        drawable = all(0 <= chance < math.inf for chance in chances)
+        return drawable and bool(0 < sum(chances) <= most)
+    except TypeError:  # one number, or words
+        return False
 
 
 def _arguments(found: Sequence[tuple[Method, float]], **draw: Any) -> dict[str, Any]:

@@ -6,6 +6,7 @@ The images are mixed in `dali_mix._preview_batch`; the drawing is in `dali_mix.s
 from __future__ import annotations
 
 import argparse
+import io
 import random
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -172,13 +173,25 @@ def _methods(args: argparse.Namespace) -> list[Method]:
 
 def _check_output(output: Path) -> None:
     """Before the work is done rather than after it."""
-    from PIL import Image
-
     if not output.parent.is_dir():
         raise ValueError(
             f"--output {shown(output)} cannot be written: {shown(output.parent)} is not a folder."
         )
-    if output.suffix.lower() not in Image.registered_extensions():
+    if not _is_written(output.suffix.lower()):
         raise ValueError(
-            f"--output must end in .png, .jpg or the like, got {output.name!r}; take preview.png."
+            "--output must end in .png, .jpg or another ending that Pillow writes in color, got "
+            f"{output.name!r}; take preview.png."
         )
+
+
+def _is_written(suffix: str) -> bool:
+    """Tried on one pixel: of the formats that Pillow lists, some are only read, have a writer that
+    is not installed, or take two colors."""
+    from PIL import Image
+
+    try:
+        kind = Image.registered_extensions()[suffix]
+        Image.new("RGB", (1, 1)).save(io.BytesIO(), format=kind)
+    except (KeyError, OSError, ValueError):
+        return False
+    return True

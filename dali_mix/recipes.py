@@ -11,12 +11,14 @@ turns a pipeline into a loader lives elsewhere.
 from __future__ import annotations
 
 import math
+import numbers
 import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import dali_mix.fn as dmix  # before DALI, because it says in a sentence if DALI is missing
 from dali_mix._image_list import IMAGE_FILES, Names, checked_root, chosen, class_names, is_image
+from dali_mix._method import is_whole
 from dali_mix.methods import CutMix, Method, MixUp
 
 # isort: split
@@ -97,8 +99,9 @@ def imagefolder_train(
     `LastBatchPolicy.DROP`.
     """
     height, width = _checked_size(size)
-    if not 0 <= mirror <= 1:
-        raise ValueError(f"mirror must be a probability in [0, 1], got {mirror}.")
+    _check_probability("mirror", mirror)
+    _check_range("area", area, 1, strict=False)
+    _check_range("aspect", aspect, math.inf, strict=False)
     # A true shuffle of all files, unlike random_shuffle, which only stirs a buffer.
     order = {"shuffle_after_epoch": True, "shuffle_after_epoch_seed": shuffle_seed}
     encoded, labels = _read(root, files, shard_id, num_shards, **order)
@@ -150,10 +153,9 @@ def imagefolder_val(
     """
     height, width = _checked_size(size)
     shorter = round(max(height, width) * 256 / 224) if resize is None else resize
-    if shorter < max(height, width):
-        raise ValueError(
-            f"resize must be at least the size of the crop, {height}x{width} pixels, got {shorter}."
-        )
+    if not (isinstance(shorter, numbers.Real) and max(height, width) <= shorter < math.inf):
+        rule = f"finite and at least the size of the crop, {height}x{width} pixels"
+        raise ValueError(f"resize must be {rule}, got {shorter!r}.")
     decoder = _decoder_device(device)
     encoded, labels = _read(root, files, shard_id, num_shards, stick_to_shard=True)
     images = fn.decoders.image(encoded, device=decoder, output_type=types.RGB)
@@ -192,14 +194,9 @@ def random_erasing(
     The place is drawn uniformly among those inside the image. A side longer than the image is cut
     to it.
     """
-    if not 0 <= prob <= 1:
-        raise ValueError(f"prob must be a probability in [0, 1], got {prob}.")
-    for name, (low, high), most in (("area", area, 1.0), ("aspect", aspect, math.inf)):
-        if not 0 < low < high <= most or math.isinf(high):
-            raise ValueError(
-                f"{name} must be a range of two positive numbers, the smaller one first, at most "
-                f"{most}, got {low} to {high}."
-            )
+    _check_probability("prob", prob)
+    _check_range("area", area, 1, strict=True)
+    _check_range("aspect", aspect, math.inf, strict=True)
     if fill is None:
         mean, std = types.Constant([*IMAGENET_MEAN]), types.Constant([*IMAGENET_STD])
         fill = dali_math.clamp(fn.random.normal(shape=[3]) * std + mean, 0.0, 255.0)
@@ -236,6 +233,10 @@ def _read(
     **order: Any,
 ) -> tuple[Any, Any]:
     """Encoded images and labels of one shard."""
+    if not (is_whole(shard_id) and is_whole(num_shards)):
+        raise ValueError(
+            f"shard_id and num_shards must be whole numbers, got {shard_id!r} and {num_shards!r}."
+        )
     if not 0 <= shard_id < num_shards:
         raise ValueError(
             f"shard_id must lie in [0, num_shards), got {shard_id} with num_shards {num_shards}."
@@ -256,11 +257,35 @@ def _read(
     return header_checked(encoded), labels
 
 
-def _checked_size(size: int | tuple[int, int]) -> tuple[int, int]:
-    height, width = (size, size) if isinstance(size, int) else size
+def _checked_size(size: Any) -> tuple[int, int]:
+    try:
+        height, width = (size, size) if is_whole(size) else size
+        right = is_whole(height) and is_whole(width)
+    except (TypeError, ValueError):  # not two
+        right = False
+    if not right:
+        raise ValueError(f"size must be whole pixels, one number or (height, width), got {size!r}.")
     if height < 1 or width < 1:
         raise ValueError(f"size must be at least one pixel each way, got {size}.")
-    return height, width
+    return int(height), int(width)
+
+
+def _check_range(name: str, ends: Any, most: float, *, strict: bool) -> None:
+    """`strict`: not of 0, and of two different ends."""
+    try:
+        low, high = ends
+        right = 0 < low < high <= most if strict else 0 <= low <= high <= most
+    except (TypeError, ValueError):  # not two, or no numbers
+        right = False
+    if not right or math.isinf(high):
+        sign = "<" if strict else "<="
+        rule = f"0 {sign} low {sign} high {'< inf' if math.isinf(most) else f'<= {most}'}"
+        raise ValueError(f"{name} must be (low, high) with {rule}, got {ends!r}.")
+
+
+def _check_probability(name: str, value: Any) -> None:
+    if not (isinstance(value, numbers.Real) and 0 <= float(value) <= 1):
+        raise ValueError(f"{name} must be a probability in [0, 1], got {value!r}.")
 
 
 def _decoder_device(device: str | None) -> str:

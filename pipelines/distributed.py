@@ -32,7 +32,8 @@ def small_model(classes):
 
 def mean_over_ranks(*values):
     """Of sums that each rank has: the first over the second, of all ranks together."""
-    total = torch.stack([torch.as_tensor(value, dtype=torch.float64) for value in values]).cpu()
+    # Sums may lie on the GPU, counts are plain numbers; stack() takes one device.
+    total = torch.stack([torch.as_tensor(v, dtype=torch.float64, device="cpu") for v in values])
     total = total.to(torch.device("cuda") if dist.get_backend() == "nccl" else "cpu")
     dist.all_reduce(total)
     return (total[0] / total[1]).item()

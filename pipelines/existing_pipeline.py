@@ -72,7 +72,7 @@ def train(args):
         pipeline,
         names,
         reader_name="Reader",
-        last_batch_policy=LastBatchPolicy.DROP,  # padded samples never mix
+        last_batch_policy=LastBatchPolicy.DROP,  # of one shard, no padded sample mixes
         auto_reset=True,
         prepare_first_batch=False,
     )

@@ -61,15 +61,18 @@ class Order:
     """What DALI calls for each item: a new shuffle in each epoch, this process's share of it."""
 
     def __init__(self, dataset, args, shard):
-        self.dataset, self.seed, self.shard = dataset, args.seed, shard
+        self.dataset, self.seed, self.shard, self.epoch = dataset, args.seed, shard, -1
         self.size = len(dataset) // shard.num_shards
         self.batches = self.size // args.batch_size
 
     def __call__(self, info):
         if info.iteration >= self.batches:
             raise StopIteration
-        order = np.random.default_rng([self.seed, info.epoch_idx]).permutation(len(self.dataset))
-        return self.dataset[order[self.shard.shard_id :: self.shard.num_shards][info.idx_in_epoch]]
+        if info.epoch_idx != self.epoch:
+            self.epoch = info.epoch_idx
+            order = np.random.default_rng([self.seed, self.epoch]).permutation(len(self.dataset))
+            self.order = order[self.shard.shard_id :: self.shard.num_shards]
+        return self.dataset[self.order[info.idx_in_epoch]]
 
 
 def by_external_source(args, shard):
@@ -78,10 +81,8 @@ def by_external_source(args, shard):
 
     @pipeline_def
     def pipeline():
-        encoded, labels = fn.external_source(
-            order, num_outputs=2, batch=False, parallel=args.workers > 0
-        )
-        return mixed(encoded, labels, args)
+        items = fn.external_source(order, num_outputs=2, batch=False, parallel=args.workers > 0)
+        return mixed(*items, args)
 
     made = pipeline(**options(args, shard), py_num_workers=args.workers, enable_checkpointing=True)
     with MixLoader(made, size=order.size) as loader:  # and its state_dict()

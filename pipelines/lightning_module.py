@@ -19,6 +19,7 @@ from dali_mix import CutMix, MixAccuracy, MixLoader, MixLoss, MixUp, recipes
 
 try:
     import lightning
+    import torchmetrics
 except ModuleNotFoundError as error:
     if error.name != "lightning":
         raise
@@ -41,6 +42,8 @@ class MixedClassifier(lightning.LightningModule if lightning else nn.Module):
         self.criterion = MixLoss(nn.CrossEntropyLoss(label_smoothing=0.1))
         self.training_accuracy = MixAccuracy()  # modules: Lightning moves their counts along
         self.validation_accuracy = MixAccuracy()
+        # Ranks may differ by a file, and log(sync_dist=True) rounds the mean number of images down.
+        self.validation_loss = torchmetrics.MeanMetric()
 
     def train_dataloader(self):
         return self.loader("train", methods=[MixUp(alpha=0.2), CutMix()], seed=self.args.seed)
@@ -76,7 +79,8 @@ class MixedClassifier(lightning.LightningModule if lightning else nn.Module):
         x, y = batch  # y: (N,) int64
         logits = self.model(x)
         self.validation_accuracy.update(logits, y)
-        self.log("validation loss", self.criterion(logits, y), batch_size=len(y), sync_dist=True)
+        self.validation_loss.update(self.criterion(logits, y), weight=len(y))
+        self.log("validation loss", self.validation_loss)
 
     def on_validation_epoch_end(self):
         self.log("validation accuracy", self.validation_accuracy.compute().float())
@@ -103,8 +107,9 @@ def train(args):
         log_every_n_steps=1,
     )
     trainer.fit(MixedClassifier(args))
-    for name, value in sorted(trainer.callback_metrics.items()):
-        print(f"{name}: {value.item():.4f}")
+    if trainer.is_global_zero:
+        for name, value in sorted(trainer.callback_metrics.items()):
+            print(f"{name}: {value.item():.4f}")
 
 
 def main():

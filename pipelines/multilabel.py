@@ -28,10 +28,15 @@ STD = [0.229 * 255, 0.224 * 255, 0.225 * 255]
 def read_list(path):
     """File names, names of the labels, and one row of 0 and 1 for each file."""
     with open(path, newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+        reader = csv.DictReader(file)
+        rows = [row | {"line": reader.line_num} for row in reader]
     if not rows or not {"file", "labels"} <= rows[0].keys():
         raise ValueError(f"LIST must have columns file and labels and some rows, got {path}.")
-    labels = [row["labels"].split() for row in rows]
+    for row in rows:
+        if not row["file"]:
+            found = f"got {row['file']!r} in line {row['line']} of {path}"
+            raise ValueError(f"rows of LIST must have a file, {found}.")
+    labels = [(row["labels"] or "").split() for row in rows]  # None: the row ends before them
     names = sorted({name for row in labels for name in row})
     table = np.array([[name in row for name in names] for row in labels], np.float32)
     return [row["file"] for row in rows], names, table
@@ -70,15 +75,10 @@ def pipeline(source, args, training):
 
 
 def make_loader(args, files, table, training):
-    built = pipeline(
-        Source(args.folder, files, table, training, args.batch_size),
-        args,
-        training,
-        batch_size=args.batch_size,
-        num_threads=args.threads,
-        device_id=torch.cuda.current_device() if args.device == "gpu" else None,
-        seed=args.seed,
-    )
+    source = Source(args.folder, files, table, training, args.batch_size)
+    options = {"batch_size": args.batch_size, "num_threads": args.threads, "seed": args.seed}
+    device_id = torch.cuda.current_device() if args.device == "gpu" else None
+    built = pipeline(source, args, training, device_id=device_id, **options)
     return dali_mix.MixLoader(built, size=len(files))
 
 

@@ -16,6 +16,7 @@ share of the list is held back for validation, on images that are not mixed.
 """
 
 import argparse
+import contextlib
 import csv
 from pathlib import Path
 
@@ -35,12 +36,17 @@ LOSSES = {"mse": nn.MSELoss, "l1": nn.L1Loss, "huber": nn.HuberLoss}
 def read_list(path):
     """File names, and a row of one number for each."""
     with open(path, newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+        reader = csv.DictReader(file)
+        rows = [row | {"line": reader.line_num} for row in reader]
     if not rows or not {"file", "value"} <= rows[0].keys():
         raise ValueError(f"LIST must have columns file and value and some rows, got {path}.")
-    table = np.array([[row["value"]] for row in rows]).astype(np.float32)
-    if not np.isfinite(table).all():
-        raise ValueError(f"values of LIST must be finite, which not all are in {path}.")
+    table = np.full((len(rows), 1), np.nan, np.float32)
+    for number, row in zip(table, rows, strict=True):
+        with contextlib.suppress(TypeError, ValueError):  # it stays nan
+            number[:] = float(row["value"])
+        if not (row["file"] and np.isfinite(number)):
+            found = f"got {row['file']!r} and {row['value']!r} in line {row['line']} of {path}"
+            raise ValueError(f"rows of LIST must have a file and a finite value, {found}.")
     return [row["file"] for row in rows], table
 
 
@@ -77,15 +83,10 @@ def pipeline(source, args, training):
 
 
 def make_loader(args, files, table, training):
-    built = pipeline(
-        Source(args.folder, files, table, training, args.batch_size),
-        args,
-        training,
-        batch_size=args.batch_size,
-        num_threads=args.threads,
-        device_id=torch.cuda.current_device() if args.device == "gpu" else None,
-        seed=args.seed,
-    )
+    source = Source(args.folder, files, table, training, args.batch_size)
+    options = {"batch_size": args.batch_size, "num_threads": args.threads, "seed": args.seed}
+    device_id = torch.cuda.current_device() if args.device == "gpu" else None
+    built = pipeline(source, args, training, device_id=device_id, **options)
     return dali_mix.MixLoader(built, size=len(files))
 
 

@@ -38,13 +38,14 @@ def pairs(rng, settings, sizes):
 
 
 def masks(rng, size):
-    """Of cells, of pixels, soft, in blocks as wide as a tile, all one."""
+    """Of cells, of pixels, soft, in blocks as wide as a tile, all one, finer than pixels."""
     height, width = size
     yield rng.choice([0, 255], (-(-height // 2), -(-width // 3)))
     yield rng.choice([0, 255], size)
     yield rng.integers(0, 256, size)
     yield np.repeat(rng.choice([0, 77, 255], (height, -(-width // 8))), 8, 1)[:, :width]
     yield np.full((1, 1), 128)
+    yield rng.choice([0, 255], (height * 2 + 1, width * 3 + 2))
 
 
 def layered(rng, settings, size):

@@ -8,7 +8,7 @@ from helpers import PerSample, arrays, build, chi2_accepts, draw, feed, random_i
 from scipy import stats
 
 import dali_mix.fn as dmix
-from dali_mix import CutMix, MixUp
+from dali_mix import RICAP, CutMix, MixUp
 
 FLAT = [(7, 9), (1, 40), (40, 1), (2, 2), (32, 48), (48, 32), (31, 37), (224, 224)]
 
@@ -198,6 +198,23 @@ def test_boxes_of_images_of_different_sizes_lie_in_their_own_image():
         assert size.tolist() == list(shape[:2])
         assert 0 <= box[0] <= box[2] <= shape[0] and 0 <= box[1] <= box[3] <= shape[1]
         assert lam == np.float32(masks([box], shape[:2]).mean())
+
+
+def test_a_given_box_is_cutmixs_alone():
+    """A method beside it with alpha 0 is off, as it is without the box."""
+    boxes = [np.int32([1, 2, 3, 5])] * 64
+
+    def graph():
+        methods = [CutMix(1.0), RICAP(alpha=0.0)]
+        plan = dmix.plan(None, methods=methods, size=(7, 9), box=feed([boxes]))
+        return plan.lam, plan.box
+
+    lam, box = map(arrays, build(graph, batch_size=64).run())
+    cut = [b[0].any() for b in box]
+    assert 0 < sum(cut) < 64
+    for is_cut, share in zip(cut, lam, strict=True):
+        own = 1 - 2 * 3 / (7 * 9) if is_cut else 1
+        np.testing.assert_allclose(share, [own, 1 - own, 0, 0], atol=1e-7)
 
 
 @pytest.mark.parametrize("layout", ["HWC", "CHW"])

@@ -16,8 +16,11 @@ REFUSED = [
     (r"blend must be in \[0, 1\], got -?nan for sample 0\.", {"blend": float("nan")}),
     (r"box must be \(y0, x0, y1, x1\) inside the output of 6 x 8, got .*", {"box": [0, 0, 7, 8]}),
     (r"size must be at least 1 x 1 pixels, got 0 x 8 for sample 0\.", {"size": [0, 8]}),
-    (r"size must hold 2 or 3 values for each sample, got 1\.", {"size": [6]}),
-    (r"box must hold 4 to 32 values for each sample, got 3\.", {"box": [0, 0, 0]}),
+    (r"size must hold 2 values for each sample, or 3 for sequences, got 1\.", {"size": [6]}),
+    (
+        r"box must hold 4 values for each of 1 to 8 boxes for each sample, got 3\.",
+        {"box": [0, 0, 0]},
+    ),
     (
         r"blend must sum to 1, got 0.5 for sample 0\.",
         {"partner": [1, 1], "blend": [0.5, 0.0, 0.0], "box": [NO_BOX] * 2},

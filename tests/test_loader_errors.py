@@ -188,6 +188,10 @@ REFUSED = {
         ),
         r"must have different seeds, or they draw alike, got \[1, 1\]",
     ),
+    "pairs": (
+        lambda root: numbered.loader(root, last_batch="fill", partner="roll", per="pair"),
+        'per="pair" needs partners that pair up, got \'roll\'. Use "derange"',
+    ),
     "partner": (
         lambda root: numbered.loader(root, last_batch="partial", partner="best"),
         "partner must be one of derange, shuffle, reverse, roll, got 'best'",

@@ -157,6 +157,20 @@ def test_an_image_folder_mixes_several_images(tmp_path, methods, last_batch):
             assert ys[3].unique().numel() == 1 and weights[3, 0] == 1
 
 
+@pytest.mark.parametrize("partner", ["reverse", "roll"])
+def test_further_partners_are_drawn_where_the_first_follows_from_the_place(tmp_path, partner):
+    """As the plan operator has it: else all partners of a sample would be one image."""
+    options = {"methods": dali_mix.RICAP(1.0), "partner": partner, "last_batch": "partial"}
+    _, (ys, _) = next(iter(numbered.loader(numbered.write(tmp_path, 23), batch_size=16, **options)))
+    own = ys[:, 0].tolist()
+    first = own[::-1] if partner == "reverse" else [own[-1], *own[:-1]]
+    assert ys[:, 1].tolist() == first
+    for k in (2, 3):
+        assert sorted(ys[:, k].tolist()) == sorted(own) and (ys[:, k] != ys[:, 0]).all()
+        assert ys[:, k].tolist() != first
+    assert ys[:, 2].tolist() != ys[:, 3].tolist()
+
+
 def test_an_image_folder_of_several_images_goes_on_where_it_was_saved(tmp_path):
     root = numbered.write(tmp_path, 11)
     options = {"methods": dali_mix.MultiMix(1.0), "last_batch": "partial"}

@@ -1,8 +1,12 @@
 """Accuracy on mixed batches against counts written out as loops."""
 
+import copy
+import pickle
+
 import pytest
 import torch
 import torch.distributed as dist
+from torch import nn
 
 from dali_mix.manifold_target import ManifoldTarget
 from dali_mix.metrics import DominantAccuracy, MixAccuracy
@@ -147,6 +151,72 @@ def test_it_adds_the_counts_of_all_ranks(tmp_path):
         assert torch.equal(accuracy.compute(), alone)
     finally:
         dist.destroy_process_group()
+
+
+class Counting(nn.Module):
+    """A model with its metric in it, as a LightningModule has."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.layer, self.accuracy = nn.Linear(C, C), MixAccuracy()
+
+    def forward(self, x, target):
+        logits = self.layer(x)
+        self.accuracy.update(logits, target)
+        return logits
+
+
+def batches_of(rank):
+    return [batch(n=N + rank, seed=seed) for seed in range(3 * rank, 3 * rank + 3)]
+
+
+def count_on(rank, folder):
+    dist.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
+    model = Counting()
+    parallel = nn.parallel.DistributedDataParallel(model)
+    for x, target in batches_of(rank):
+        parallel(x, target).sum().backward()
+    torch.save(model.accuracy.compute(), folder / f"{rank}.pt")
+    dist.destroy_process_group()
+
+
+def test_inside_a_parallel_model_each_rank_keeps_its_counts(tmp_path):
+    torch.multiprocessing.spawn(count_on, (tmp_path,), nprocs=2)
+    alone = Counting()
+    for rank in range(2):
+        for x, target in batches_of(rank):
+            alone(x, target)
+    for rank in range(2):
+        found = torch.load(tmp_path / f"{rank}.pt").item()
+        assert found == pytest.approx(alone.accuracy.compute().item())
+
+
+@pytest.mark.parametrize("cast", [nn.Module.half, nn.Module.bfloat16, nn.Module.float])
+def test_the_counts_stay_exact_in_a_model_of_half_precision(cast):
+    model = Counting()
+    for _ in range(300):  # bfloat16 counts to 256
+        model.accuracy.update(torch.eye(C), torch.arange(C))
+    cast(model)
+    model.accuracy.update(torch.eye(C), torch.arange(C).roll(1))
+    assert model.accuracy.counts.tolist() == [300 * C, 301 * C]
+    assert model.accuracy.counts.dtype == torch.float64
+
+
+def test_the_counts_follow_the_model_to_its_device():
+    model = Counting().to("meta", torch.float16)
+    assert model.accuracy.counts.is_meta and model.accuracy.counts.dtype == torch.float64
+    assert model.to_empty(device="cpu").accuracy.counts.tolist() == [0, 0]
+
+
+def test_the_counts_are_copied_and_pickled_but_are_no_weights():
+    accuracy = MixAccuracy()
+    accuracy.update(*batch())
+    for other in (copy.deepcopy(accuracy), pickle.loads(pickle.dumps(accuracy))):
+        assert torch.equal(other.compute(), accuracy.compute())
+        other.reset()
+    assert not accuracy.compute().isnan()
+    assert not accuracy.state_dict()
 
 
 LOGITS, TARGET = batch()

@@ -1,5 +1,6 @@
 """The programs in pipelines/ that show the loader, as someone runs them."""
 
+import copy
 import importlib.util
 import re
 import runpy
@@ -7,8 +8,10 @@ import socket
 import subprocess
 import sys
 from argparse import Namespace
+from unittest import mock
 
 import numbered
+import numpy as np
 import pytest
 import torch
 from programs import FOLDER, ONE_THREAD, command, run_here
@@ -16,6 +19,9 @@ from torch import nn
 
 import dali_mix
 from dali_mix import MixLoss, MixTarget
+
+# isort: split
+from nvidia.dali.types import SampleInfo
 
 SMALL = ["--size", "16", "--batch-size", "4", "--threads", "1"]
 NAMES = ["distributed", "keep_your_dataset", "resume", "swap_dataloader"]
@@ -82,8 +88,8 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def torchrun(*arguments):
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
+def torchrun(*arguments, ranks=2):
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(ranks)]
     place = ["--master-addr", "127.0.0.1", "--master-port", str(free_port())]
     program = command("distributed", *arguments)[3:]
     line = [*launcher, *place, *program]
@@ -140,6 +146,13 @@ def test_distributed_losses_are_those_of_one_process_on_the_union(two_ranks):
     assert re.fullmatch(r"epoch 0: validation accuracy 0\.\d{4}", printed[2])
 
 
+@pytest.mark.gpu
+def test_distributed_trains_on_a_gpu(numbers):
+    printed = torchrun(numbers, *SMALL, "--device", "gpu", "--epochs", 1, ranks=1)
+    sums = r"(batch \d: loss \d\.\d{6}\n){4}epoch 0: validation accuracy 0\.\d{4}\n"
+    assert re.fullmatch(sums, printed)
+
+
 def test_distributed_says_how_it_is_started(numbers, monkeypatch):
     monkeypatch.delenv("RANK", raising=False)
     assert "start it with torchrun" in run("distributed", numbers, fails=True)
@@ -152,6 +165,25 @@ def test_keep_your_dataset_is_reproducible(photos, workers):
     assert re.fullmatch(r"external_source: 24 images, digest [0-9a-f]{8}", first)
     assert first != second  # another order, other draws
     assert run(*arguments, "--workers", 2 - workers).splitlines() == [first, second]
+
+
+def test_keep_your_dataset_shuffles_once_an_epoch():
+    program = runpy.run_path(str(FOLDER / "keep_your_dataset.py"))
+    args = Namespace(seed=3, batch_size=4)
+    fresh = program["Order"](list(range(26)), args, dali_mix.Shard(1, 2, 0))
+
+    def read(order, epoch, places):
+        return [order(SampleInfo(k, k % 4, k // 4, epoch)) for k in places]
+
+    order = copy.copy(fresh)
+    with mock.patch.object(np.random, "default_rng", wraps=np.random.default_rng) as shuffles:
+        epochs = [read(order, epoch, range(12)) for epoch in range(2)]
+    assert shuffles.call_count == 2
+    for epoch, files in enumerate(epochs):
+        assert files == np.random.default_rng([3, epoch]).permutation(26)[1::2][:12].tolist()
+    # A worker, or a run that goes on, may begin anywhere.
+    assert read(copy.copy(fresh), 1, range(5, 12)) == epochs[1][5:]
+    assert read(order, 0, [7]) == [epochs[0][7]]
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")

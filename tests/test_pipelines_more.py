@@ -2,14 +2,17 @@
 
 import csv
 import importlib.util
+import math
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
 
+import numbered
 import numpy as np
 import pytest
-from programs import FOLDER, SMALL, jpeg, run_here
+from programs import FOLDER, ONE_THREAD, SMALL, jpeg, run_here
 
 pytest.importorskip("torch")
 
@@ -123,10 +126,33 @@ def test_regression_has_both_meanings(listed, loss):
     assert printed["losses"] > printed["labels"]
 
 
-def test_regression_refuses_what_is_no_number(listed):
-    (listed / "list.csv").write_text("file,value\n0.jpg,nan\n")
-    status, _, err = run_here("regression", listed / "list.csv", listed)
-    assert status == 2 and "values of LIST must be finite" in err
+@pytest.mark.parametrize(
+    ("program", "row", "sentence"),
+    [
+        ("regression", "1.jpg", "a file and a finite value, got '1.jpg' and None in line 4 of "),
+        ("regression", "1.jpg,", "a file and a finite value, got '1.jpg' and '' in line 4 of "),
+        ("regression", "1.jpg,old", "a file and a finite value, got '1.jpg' and 'old' in line 4"),
+        ("regression", "1.jpg,nan", "a file and a finite value, got '1.jpg' and 'nan' in line 4"),
+        ("regression", "1.jpg,-inf", "a file and a finite value, got '1.jpg' and '-inf' in line 4"),
+        ("regression", ",3", "a file and a finite value, got '' and '3' in line 4 of "),
+        ("multilabel", ",red", "a file, got '' in line 4 of "),
+    ],
+)
+def test_a_row_that_lacks_something_is_named(tmp_path, program, row, sentence):
+    column = {"regression": "value", "multilabel": "labels"}[program]
+    (tmp_path / "list.csv").write_text(f"file,{column}\n0.jpg,1\n\n{row}\n2.jpg,2\n")
+    status, _, err = run_here(program, tmp_path / "list.csv", tmp_path)
+    assert status == 2
+    assert err.startswith(f"{program}.py: rows of LIST must have {sentence}")
+    assert str(tmp_path) in err and err.count("\n") == 1
+
+
+def test_multilabel_takes_a_row_without_labels(tmp_path):
+    read_list = runpy.run_path(str(FOLDER / "multilabel.py"))["read_list"]
+    (tmp_path / "list.csv").write_text("file,labels\n0.jpg,red blue\n1.jpg\n2.jpg,\n3.jpg,red\n")
+    files, names, table = read_list(tmp_path / "list.csv")
+    assert files == [f"{k}.jpg" for k in range(4)] and names == ["blue", "red"]
+    assert table.tolist() == [[1, 1], [0, 0], [0, 0], [0, 1]]
 
 
 def test_manifold_mixes_the_layers_that_are_named(photos):
@@ -139,15 +165,32 @@ def test_manifold_mixes_the_layers_that_are_named(photos):
     assert out.count("validation accuracy") == 5
 
 
-def test_lightning_trains_with_the_loader_the_loss_and_the_metrics(photos):
+def lightning(folder, *arguments):
+    """What it prints, name by name."""
     if importlib.util.find_spec("lightning") is None:
         pytest.skip("lightning is not installed")
-    command = [sys.executable, FOLDER / "lightning_module.py", photos, "--accelerator", "cpu"]
-    options = ["--size", "16", "--threads", "1", "--batch-size", "4", "--epochs", "2"]
-    done = subprocess.run([*command, *options], capture_output=True, text=True)
+    command = [sys.executable, FOLDER / "lightning_module.py", folder, "--accelerator", "cpu"]
+    options = ["--size", "16", "--threads", "1", *arguments]
+    line = [str(argument) for argument in [*command, *options]]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=300, env=ONE_THREAD)
     assert done.returncode == 0, done.stderr
-    metrics = dict(re.findall(r"^(.+): (\d\.\d{4})$", done.stdout, re.MULTILINE))
+    found = re.findall(r"^(.+): (\d+\.\d{4})$", done.stdout, re.MULTILINE)
+    metrics = dict(found)
+    assert len(found) == len(metrics)
     assert metrics.keys() == {"loss", "training accuracy", "validation accuracy", "validation loss"}
+    return {name: float(value) for name, value in metrics.items()}
+
+
+def test_lightning_trains_with_the_loader_the_loss_and_the_metrics(photos):
+    lightning(photos, "--batch-size", 4, "--epochs", 2)
+
+
+def test_lightning_averages_the_validation_loss_over_the_images_of_all_ranks(tmp_path):
+    numbered.write(tmp_path / "train", 17)
+    numbered.write(tmp_path / "val", 5)  # 2 and 3 for two ranks: one batch and two
+    metrics = lightning(tmp_path, "--batch-size", 2, "--epochs", 1, "--lr", 1e-9, "--devices", 2)
+    # A model that has not learnt yet gives each of 17 classes about the same weight.
+    assert metrics["validation loss"] == pytest.approx(math.log(17), rel=0.1)
 
 
 def test_without_lightning_one_sentence_says_how_to_get_it(photos, monkeypatch):

@@ -55,6 +55,13 @@ def test_the_sheet_is_written_and_named(folder, tmp_path, capsys):
         assert image.width > 3 * 160 and image.height > 3 * 160
 
 
+@pytest.mark.parametrize("ending", ["JPG", "webp", "tif", "pdf", "gif", "ico"])
+def test_the_sheet_may_have_any_ending_that_pillow_writes(folder, tmp_path, ending):
+    target = tmp_path / f"sheet.{ending}"
+    assert cli.main(["preview", str(folder), "-o", str(target), "--size", "16"]) == 0
+    assert target.stat().st_size > 0
+
+
 def test_all_methods_are_shown_on_two_images_each(folder, tmp_path, monkeypatch, capsys):
     drawn = []
     ordinary = sheet.contact_sheet
@@ -239,7 +246,15 @@ def test_images_larger_than_the_sheet_shows_are_reduced():
         (["images", "--count", "1"], "--count must be at least 2"),
         (["images", "--size", "0"], "--size must be at least 1 pixel, got 0."),
         (["images", "-o", "none/a.png"], "--output none/a.png cannot be written: none is not"),
-        (["images", "-o", "a.txt"], "--output must end in .png, .jpg or the like, got 'a.txt'"),
+        *(
+            (
+                ["none", "-o", name],  # before the folder is looked at
+                "--output must end in .png, .jpg or another ending that Pillow writes in color, "
+                f"got '{name}'; take preview.png.\n",
+            )
+            # Of no format; of one that Pillow only reads, one without a writer, one in two colors.
+            for name in ("a.txt", "a", "sheet.psd", "a.h5", "a.xbm")
+        ),
         (["images", "-o", "dir.png"], "--output dir.png cannot be written: Is a directory."),
         (["broken"], "broken/red/b.jpg cannot be decoded as an image; mend it or take it out"),
     ],

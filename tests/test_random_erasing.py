@@ -1,5 +1,8 @@
 """recipes.random_erasing: its law, its colour, and what it refuses."""
 
+import math
+import re
+
 import numpy as np
 import pytest
 
@@ -65,12 +68,35 @@ def test_random_erasing_paints_one_colour_drawn_for_each_image():
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ({"prob": 1.5}, r"prob must be a probability in \[0, 1\], got 1.5"),
-        ({"area": (0.5, 0.2)}, "area must be a range of two positive numbers.* got 0.5 to 0.2"),
-        ({"area": (0.5, 2)}, "area must be a range of two positive numbers.* at most 1.0"),
-        ({"aspect": (0, 2)}, "aspect must be a range of two positive numbers.* got 0 to 2"),
+        *(
+            ({"prob": prob}, f"prob must be a probability in [0, 1], got {prob!r}.")
+            for prob in (1.5, "x", None, math.nan)
+        ),
+        *(
+            (
+                {"area": area},
+                f"area must be (low, high) with 0 < low < high <= 1, got {area!r}.",
+            )
+            for area in (
+                (0.5, 0.2),
+                (0.5, 0.5),
+                (0.5, 2),
+                (0, 0.5),
+                0.5,
+                None,
+                (0.5,),
+                (0.1, 0.2, 1),
+            )
+        ),
+        *(
+            (
+                {"aspect": aspect},
+                f"aspect must be (low, high) with 0 < low < high < inf, got {aspect!r}.",
+            )
+            for aspect in ((0, 2), (1, math.inf), (math.nan, 1), 3, ("a", "b"))
+        ),
     ],
 )
 def test_bad_arguments_of_random_erasing(arguments, sentence):
-    with pytest.raises(ValueError, match=sentence):
+    with pytest.raises(ValueError, match=f"^{re.escape(sentence)}$"):
         erased_boxes(1, **arguments)

@@ -63,6 +63,21 @@ def test_training_batches_have_the_asked_shape_and_type(folder, dtype, numpy_dty
     assert (lam.shape, lam.dtype) == ((9,), np.float32)
 
 
+@pytest.mark.parametrize("size", [np.int64(20), np.array([20, 20]), [20, np.uint8(20)]])
+@pytest.mark.parametrize("recipe", [recipes.imagefolder_train, recipes.imagefolder_val])
+def test_whole_numbers_of_numpy_are_a_size(folder, recipe, size):
+    for got, expected in zip(
+        run(recipe, folder, size=size), run(recipe, folder, size=20), strict=True
+    ):
+        np.testing.assert_array_equal(got, expected)
+
+
+def test_ranges_of_the_crop_may_begin_at_0_and_be_points(folder):
+    for area in ((0, 1), (1, 1), [0.5, 0.5], np.array([0.2, 1.0])):
+        x, *_ = run(recipes.imagefolder_train, folder, size=16, area=area, aspect=(1, 1))
+        assert x.shape == (9, 3, 16, 16)
+
+
 def test_mixup_blends_the_colours_of_the_two_labels_by_lam(folder):
     methods = dali_mix.MixUp(alpha=1.0)
     x, y1, y2, lam = run(
@@ -211,7 +226,7 @@ def test_bad_arguments_of_both_recipes(folder, recipe, arguments, sentence):
 def test_bad_arguments_of_one_recipe(folder):
     with pytest.raises(ValueError, match=r"mirror must be a probability in \[0, 1\], got 2"):
         run(recipes.imagefolder_train, folder, mirror=2)
-    with pytest.raises(ValueError, match="resize must be at least the size of the crop"):
+    with pytest.raises(ValueError, match="resize must be finite and at least the size of the crop"):
         run(recipes.imagefolder_val, folder, size=32, resize=31)
 
 

@@ -162,6 +162,57 @@ def test_sizes_below_a_pixel_are_refused():
     )
 
 
+REFUSED = [
+    (r"to must hold 2 values for each sample, height and width, got 1\.", 9, {}),
+    (r"size must be a height and a width above 0, got 8 x -1\.", (9, 9), {"size": [8, -1]}),
+    (r"size must hold 2 values for each sample, or 3 .*, got 1\.", (9, 9), {"size": [8]}),
+    (r"box must be \(y0, x0, y1, x1\) inside .* 8 x 8, got .*", (9, 9), {"box": [0, 0, 4, 40]}),
+    (r"box must be \(y0, x0, y1, x1\) inside .* 8 x 8, got .*", (9, 9), {"box": [0, -9, 4, 8]}),
+    (r"box must be \(y0, x0, y1, x1\) inside .* 8 x 8, got .*", (9, 9), {"box": [0, 5, 4, 3]}),
+    (r"box must hold 4 values for each of 1 to 8 .*, got 5\.", (9, 9), {"box": [0, 0, 4, 4, 1]}),
+    (r"offset must hold 2 values .*, got 4\.", (9, 9), {"offset": [0, 0, 0, 0]}),
+    (r"blend must be in \[0, 1\], got -?nan for sample 0\.", (9, 9), {"blend": math.nan}),
+    (
+        r"frames must be \(begin, end\) inside the 3 .*",
+        (9, 9),
+        {"size": [3, 8, 8], "frames": [1, 4]},
+    ),
+]
+
+
+@pytest.mark.parametrize(("sentence", "to", "columns"), REFUSED)
+def test_hostile_plans_are_refused(sentence, to, columns):
+    good = {"partner": 1, "box": [0, 0, 4, 4], "blend": 1.0, "size": [8, 8]}
+
+    def graph(x):
+        given = {k: node_of(PerSample([v] * 2)) for k, v in (good | columns).items()}
+        plan = Plan(**dict.fromkeys(Plan._fields) | given)
+        return dmix.resized(plan, to).box
+
+    assert_refused(sentence, graph, images=[np.zeros((8, 8, 3), np.uint8)] * 2)
+
+
+@pytest.mark.parametrize("blend", [None, 1.0, 0.25])
+def test_one_blend_for_many_partners(blend):
+    """As `apply` takes it: the first partner has what it leaves."""
+    columns = {
+        "partner": np.int32([[1, 1, 0], [0, 0, 1]]),
+        "box": np.int32([[(0, 0, 2, 3), (0, 3, 2, 5), (4, 0, 7, 5)]] * 2),
+        "size": np.int32([(7, 5)] * 2),
+    }
+    if blend is not None:
+        columns["blend"] = np.float32([blend] * 2)
+
+    def graph():
+        given = Plan(**dict.fromkeys(Plan._fields) | {k: feed([v]) for k, v in columns.items()})
+        return given.partner, dmix.resized(given, (14, 20)).lam
+
+    lam = stacked(build(graph, batch_size=2).run()[1])
+    columns.setdefault("blend", np.ones(2, np.float32))
+    shares = Plan(**dict.fromkeys(Plan._fields) | columns | {"lam": np.zeros((2, 4), np.float32)})
+    np.testing.assert_allclose(lam, shares.resized(14, 20).lam, atol=1e-7)
+
+
 @pytest.mark.parametrize("name", [*NAMES])
 def test_dynamic_mode_resizes_alike(name):
     method = every_method(SIZE)[name]

@@ -230,3 +230,19 @@ def test_pairs_and_blends_of_labels(method, shape):
         expected += lam[:, k].reshape(-1, *[1] * len(shape)) * right
     assert len(ys) == images and blended.shape == labels.shape and blended.dtype == np.float32
     np.testing.assert_allclose(blended, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("method", "images", "sentence"),
+    [
+        (RICAP(2.0), 2, r"images must be 4, as many as one sample of the plan mixes, got 2\."),
+        (MixUp(1.0), 3, r"images must be 2, as many as one sample of the plan mixes, got 3\."),
+    ],
+)
+@pytest.mark.parametrize("by_hand", [dmix.pair_labels, dmix.blend_labels])
+def test_labels_of_another_number_of_images_are_refused(method, images, sentence, by_hand):
+    def graph(x):
+        labels = feed([np.ones((4, 1), np.float32)])
+        return by_hand(labels, dmix.plan(x, None, method), images=images)
+
+    assert_refused(sentence, graph)

@@ -52,13 +52,7 @@ ApplyArguments::ApplyArguments(const OpSpec &spec)
       crop_pos_x_("crop_pos_x", spec),
       crop_pos_y_("crop_pos_y", spec),
       mirror_("mirror", spec),
-      partner_("partner", spec),
-      box_("box", spec),
-      size_("size", spec),
-      fit_("fit", spec),
-      offset_("offset", spec),
-      frames_("frames", spec),
-      blend_("blend", spec),
+      plan_(spec),
       mean_(spec.GetRepeatedArgument<float>("mean")),
       std_(spec.GetRepeatedArgument<float>("std")),
       scale_(spec.GetArgument<float>("scale")),
@@ -177,7 +171,7 @@ Call ApplyArguments::MakeCall() const {
   Call call = {};
   call.channels = channels_;
   call.out_channels = pad_output_ ? PowerOfTwoFrom(channels_) : channels_;
-  call.images = images_;
+  call.images = plan_.Images();
   call.planar = planar_;
   return call;
 }

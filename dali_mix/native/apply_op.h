@@ -8,6 +8,7 @@
 
 #include "arguments.h"
 #include "dali/pipeline/operator/checkpointing/stateless_operator.h"
+#include "plan_values.h"
 #include "rows.h"
 
 namespace dali_mix {
@@ -129,13 +130,11 @@ class ApplyArguments {
   Sample MakeSample(const Mix &mix, int i, int frame, const Buffers &buffers) const;
   Layers MakeLayers(const Mix &mix, int i, int frame, const Buffers &buffers) const;
   bool NeedsLayers(const Mix &mix) const;
-  int64_t ImageBytes(int index) const { return ShapeOf(index).volume * SizeOf(in_type_); }
 
   CropSize crop_size_;
   dali::ArgValue<float> crop_pos_x_, crop_pos_y_;
   dali::ArgValue<int> mirror_;
-  Column<int> partner_, box_, size_, fit_, offset_, frames_;
-  Column<float> blend_;
+  PlanColumns plan_;
   std::vector<float> mean_, std_;
   float scale_, shift_;
   int copied_;
@@ -147,7 +146,7 @@ class ApplyArguments {
   InType in_type_ = InType::kUint8;
   dali::DALIDataType in_dali_type_ = DALI_UINT8;
   bool interleaved_ = true, planar_ = true;
-  int channels_ = 0, images_ = 2;
+  int channels_ = 0;
   dali::TensorLayout out_layout_;
   std::vector<ImageInput> inputs_;  // images, and others if there are any
   ImageInput fitted_;

@@ -2,7 +2,6 @@
 #include <algorithm>
 
 #include "apply_op.h"
-#include "plan_values.h"
 
 namespace dali_mix {
 
@@ -24,30 +23,10 @@ bool ShowsInBox(const Mix &mix, int image) {
 
 void ApplyArguments::AcquirePlan(const ArgumentWorkspace &ws) {
   const int count = static_cast<int>(inputs_[0].shapes.size());
-  for (auto *column : {&partner_, &box_, &size_, &fit_, &offset_, &frames_})
-    column->Acquire(ws, count);
-  blend_.Acquire(ws, count);
-  images_ = partner_.Given() && count > 0 ? partner_.Length() + 1 : 2;
-  const int boxes = box_.Length() / 4;
-  const auto check = [count](const char *name, bool right, const std::string &rule, int got) {
-    if (count > 0 && !right) Refuse(name, " must hold ", rule, " for each sample, got ", got, ".");
-  };
-  check("partner", 2 <= images_ && images_ <= kMaxImages,
-        dali::make_string("1 to ", kMaxImages - 1, " values"), images_ - 1);
-  const int weights = images_ == 2 ? 1 : images_;
-  check("blend", blend_.Length() == weights || blend_.Length() == 1,
-        dali::make_string(weights, " values"), blend_.Length());
-  check("box", box_.Length() % 4 == 0 && 1 <= boxes && boxes <= kMaxBoxes,
-        dali::make_string("4 values for each of 1 to ", kMaxBoxes, " boxes"), box_.Length());
-  check("box", images_ == 2 || boxes == images_ - 1 || !box_.Given(),
-        dali::make_string("4 values for each of the ", images_ - 1, " partners"), box_.Length());
-  check("fit", !fit_.Given() || fit_.Length() == 1 || fit_.Length() == 2, "1 or 2 values",
-        fit_.Length());
-  check("offset", !offset_.Given() || offset_.Length() == 2 * (images_ - 1),
-        dali::make_string(2 * (images_ - 1), " values"), offset_.Length());
-  if (count > 0 && copied_ >= images_)
-    Refuse("copied must be the number of an image, 0 to ", images_ - 1, ", got ", copied_, ".");
-  check("frames", !frames_.Given() || frames_.Length() == 2, "2 values", frames_.Length());
+  plan_.Acquire(ws, count);
+  if (count > 0 && copied_ >= plan_.Images())
+    Refuse("copied must be the number of an image, 0 to ", plan_.Images() - 1, ", got ", copied_,
+           ".");
   mixes_.clear();
   mixes_.reserve(count);
   for (int i = 0; i < count; i++) {
@@ -57,28 +36,23 @@ void ApplyArguments::AcquirePlan(const ArgumentWorkspace &ws) {
 }
 
 void ApplyArguments::CheckPlannedSize(int i) const {
-  if (!size_.Given()) return;
+  if (!plan_.size.Given()) return;
   const ImageShape &shape = inputs_[0].shapes[i];
-  const int length = size_.Length();
-  if (length != 2 && length != 3)
-    Refuse("size must hold 2 values for each sample, or 3 for sequences, got ", length, ".");
-  const int *planned = size_[i] + length - 2;
-  const Extent actual = inputs_[0].windows[i].size;
-  if (planned[0] != actual.height || planned[1] != actual.width)
-    Refuse("the plan was drawn for ", planned[0], " x ", planned[1],
+  const Extent planned = plan_.Size(i), actual = inputs_[0].windows[i].size;
+  if (!(planned == actual))
+    Refuse("the plan was drawn for ", planned.height, " x ", planned.width,
            " pixels, but the output of sample ", i, " is ", actual.height, " x ", actual.width,
            ". Give plan the same crop or size.");
-  if (length == 3 && size_[i][0] != shape.frames)
-    Refuse("the plan was drawn for ", size_[i][0], " frames, but sample ", i, " has ", shape.frames,
-           ". Give plan the same images.");
+  if (plan_.size.Length() == 3 && plan_.size[i][0] != shape.frames)
+    Refuse("the plan was drawn for ", plan_.size[i][0], " frames, but sample ", i, " has ",
+           shape.frames, ". Give plan the same images.");
 }
 
 Mix ApplyArguments::MakeMix(int i) const {
   Mix mix = {};
-  mix.images = images_;
-  mix.end_frame = inputs_[0].shapes[i].frames;
+  mix.images = plan_.Images();
   ReadPartners(mix, i);
-  ReadBlend(blend_, i, mix.weights);
+  plan_.Weights(i, mix.weights);
   ReadBoxes(mix, i);
   if (copies_) CopyOneOfABlend(mix);
   DropWhatDoesNotShow(mix, i);
@@ -90,28 +64,24 @@ Mix ApplyArguments::MakeMix(int i) const {
 void ApplyArguments::ReadPartners(Mix &mix, int i) const {
   const int batch = static_cast<int>(inputs_[0].shapes.size());
   std::fill(mix.index, mix.index + kMaxImages, i);
-  for (int k = 1; k < images_ && partner_.Given(); k++) {
-    mix.index[k] = ReadPartner(partner_[i][k - 1], batch, static_cast<int>(inputs_.size()), i);
-    if (offset_.Given()) std::copy_n(offset_[i] + 2 * (k - 1), 2, mix.offset[k]);
+  for (int k = 1; k < plan_.Images(); k++) {
+    mix.index[k] = plan_.Partner(i, k, batch, static_cast<int>(inputs_.size()));
+    if (plan_.offset.Given()) std::copy_n(plan_.offset[i] + 2 * (k - 1), 2, mix.offset[k]);
   }
-  mix.fitted = fit_.Given() && fit_[i][0] != 0;
+  mix.fitted = plan_.fit.Given() && plan_.fit[i][0] != 0;
 }
 
 void ApplyArguments::ReadBoxes(Mix &mix, int i) const {
   const Extent size = inputs_[0].windows[i].size;
-  for (int b = 0; b < box_.Length() / 4; b++) {
-    const Box box = ReadBox(box_[i] + 4 * b, size, i);
+  for (int b = 0; b < plan_.Boxes(); b++) {
+    const Box box = plan_.BoxOf(i, b, size);
     if (box.Empty()) continue;
-    mix.shows[mix.boxes] = images_ == 2 ? 1 : b + 1;
+    mix.shows[mix.boxes] = plan_.ShownIn(b);
     mix.box[mix.boxes++] = box;
   }
-  if (!frames_.Given()) return;
-  const int frames = mix.end_frame;
-  mix.first_frame = frames_[i][0], mix.end_frame = frames_[i][1];
-  if (!(0 <= mix.first_frame && mix.first_frame <= mix.end_frame && mix.end_frame <= frames))
-    Refuse("frames must be (begin, end) inside the ", frames, " frames of the sample, got (",
-           mix.first_frame, ", ", mix.end_frame, ") for sample ", i, ".");
-  if (mix.first_frame == mix.end_frame) mix.boxes = 0;
+  const auto [begin, end] = plan_.Frames(i, inputs_[0].shapes[i].frames);
+  mix.first_frame = begin, mix.end_frame = end;
+  if (begin == end) mix.boxes = 0;
 }
 
 // Maps are never blended: one of the images has the whole weight.
@@ -127,8 +97,9 @@ void ApplyArguments::CopyOneOfABlend(Mix &mix) const {
 // An image mixed with nothing but itself is unmixed, whatever the weights.
 void ApplyArguments::DropWhatDoesNotShow(Mix &mix, int i) const {
   mix.masked = !masks_.empty() && masks_[i].height * int64_t{masks_[i].width} > 0;
-  bool alone = mix.index[1] == i && images_ == 2;
-  if (images_ == 2 && mix.weights[0] == 1 && mix.boxes == 0 && !mix.masked) alone = true;
+  const bool pair = plan_.Images() == 2;
+  bool alone = mix.index[1] == i && pair;
+  if (pair && mix.weights[0] == 1 && mix.boxes == 0 && !mix.masked) alone = true;
   if (alone) {
     mix.images = 2, mix.boxes = 0, mix.masked = mix.fitted = false;
     mix.weights[0] = 1, mix.weights[1] = 0;
@@ -177,7 +148,7 @@ void ApplyArguments::CheckShapes(const Mix &mix, int i, int image) const {
   const ImageShape &own = inputs_[0].shapes[i], &shape = ShapeOf(mix.index[image]);
   const Extent size = inputs_[0].windows[i].size, extent = WindowOf(mix.index[image]).size;
   const bool behind = mix.weights[image] != 0 || (image == 1 && mix.masked);
-  const bool any_size = offset_.Given() && !behind;
+  const bool any_size = plan_.offset.Given() && !behind;
   if (own.frames != shape.frames || !(any_size || size == extent))
     Refuse("mixed samples must have equal shapes, got ", ShapeText(own, size), " for sample ", i,
            " and ", ShapeText(shape, extent), " for its partner, ", NameOf(mix.index[image]),

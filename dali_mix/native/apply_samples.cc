@@ -85,8 +85,9 @@ Batch ApplyArguments::MakeBatch(const Buffers &buffers) const {
   Batch batch;
   const size_t count = mixes_.size();
   batch.samples.reserve(count);
-  batch.bytes.reserve(count * images_);
-  batch.weights.reserve(count * channels_ * images_);
+  const int images = plan_.Images();
+  batch.bytes.reserve(count * images);
+  batch.weights.reserve(count * channels_ * images);
   for (const int i : AlongPartners()) {
     const Mix &mix = mixes_[i];
     for (int frame = 0; frame < inputs_[0].shapes[i].frames; frame++) {
@@ -96,7 +97,7 @@ Batch ApplyArguments::MakeBatch(const Buffers &buffers) const {
         batch.layers.push_back(MakeLayers(mix, i, frame, buffers));
       }
       batch.samples.push_back(sample);
-      for (int k = 0; k < images_; k++) {
+      for (int k = 0; k < images; k++) {
         const bool fitted = mix.fitted && k == 1;
         const auto *begin =
             static_cast<const uint8_t *>(fitted ? buffers.fitted[i] : buffers.images[mix.index[k]]);
@@ -104,7 +105,7 @@ Batch ApplyArguments::MakeBatch(const Buffers &buffers) const {
         batch.bytes.push_back({begin, begin + values * SizeOf(in_type_)});
       }
       for (const double factor : factors_) {
-        for (int k = 0; k < images_; k++)
+        for (int k = 0; k < images; k++)
           batch.weights.push_back(static_cast<float>(mix.weights[k] * factor));
       }
     }

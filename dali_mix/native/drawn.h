@@ -10,8 +10,6 @@ namespace dali_mix {
 // Size of one output; `frames` is 1 for images.
 struct Volume {
   int frames, height, width;
-
-  double Pixels() const { return static_cast<double>(frames) * height * width; }
 };
 
 struct DrawnSample {

@@ -14,7 +14,8 @@ class Gather : public dali::StatelessOperator<Backend> {
   explicit Gather(const dali::OpSpec &spec)
       : dali::StatelessOperator<Backend>(spec),
         partner_("partner", spec),
-        which_(spec.GetArgument<int>("which")) {}
+        which_(spec.GetArgument<int>("which")),
+        images_(spec.GetArgument<int>("images")) {}
 
   bool SetupImpl(std::vector<dali::OutputDesc> &, const dali::Workspace &) override {
     return false;
@@ -25,6 +26,9 @@ class Gather : public dali::StatelessOperator<Backend> {
     const auto &others = ws.template Input<Backend>(ws.NumInput() - 1);
     const int count = own.num_samples();
     partner_.Acquire(ws, count);
+    if (count > 0 && images_ > 0 && images_ != partner_.Length() + 1)
+      Refuse("images must be ", partner_.Length() + 1,
+             ", as many as one sample of the plan mixes, ", "got ", images_, ".");
     if (count > 0 && !(0 <= which_ && which_ < partner_.Length()))
       Refuse("which must name one of the ", partner_.Length(), " partners, got ", which_, ".");
     if (own.type() != others.type() || own.sample_dim() != others.sample_dim())
@@ -64,7 +68,7 @@ class Gather : public dali::StatelessOperator<Backend> {
   }
 
   Column<int> partner_;
-  int which_;
+  int which_, images_;
 };
 
 }  // namespace dali_mix
@@ -80,7 +84,8 @@ As ``permute_batch``, but an index may point behind the batch, into a second one
     .InputDox(0, "batch", "TensorList", "Of the images themselves.")
     .InputDox(1, "others", "TensorList", "Of the other images.")
     .AddArg("partner", "``partner`` of the plan.", DALI_INT_VEC, true)
-    .AddOptionalArg("which", "Which of several partners, from 0.", 0);
+    .AddOptionalArg("which", "Which of several partners, from 0.", 0)
+    .AddOptionalArg("images", "How many images one sample mixes, 0: as many as the plan says.", 0);
 
 DALI_REGISTER_OPERATOR(dali_mix__Gather, dali_mix::Gather<CPUBackend>, CPU);
 DALI_REGISTER_OPERATOR(dali_mix__Gather, dali_mix::Gather<GPUBackend>, GPU);

@@ -41,7 +41,6 @@ struct Normalization {
       : k(scale / std), s(shift - mean * k) {}
 
   Single ForSingle() const { return {static_cast<float>(k), static_cast<float>(s)}; }
-  Blend ForBlend(double w) const { return BlendOf(k, w); }
 };
 
 // A value that is copied and never computed with, as those of class maps.

@@ -103,11 +103,11 @@ DrawnSample PlanOp::DrawMethod(int m, int i) const {
   const Method &method = methods_[m];
   const int unit = UnitOf(per_, i);
   const double alpha = alpha_[unit].data[m];
-  if (alpha == 0 && !given_lam_.HasExplicitValue() && !given_box_.Given()) return {};
   if (given_box_.Given() && method.kind == Kind::kCutMix) {
     const int *b = given_box_[i];
     return TakeBox({b[0], b[1], b[2], b[3]}, sizes_[i]);
   }
+  if (alpha == 0 && !given_lam_.HasExplicitValue()) return {};
   Rng weight = StreamOf(unit, kMethod + 2 * m);
   double share = 1;
   if (method.kind == Kind::kResizeMix) {

@@ -2,7 +2,9 @@
 #include <algorithm>
 #include <cmath>
 
-#include "apply_op.h"
+#include "dali/pipeline/operator/checkpointing/stateless_operator.h"
+#include "dali/pipeline/operator/operator.h"
+#include "plan_values.h"
 
 namespace dali_mix {
 
@@ -12,32 +14,25 @@ using dali::Workspace;
 class Resized : public dali::StatelessOperator<CPUBackend> {
  public:
   explicit Resized(const dali::OpSpec &spec)
-      : dali::StatelessOperator<CPUBackend>(spec),
-        partner_("partner", spec),
-        size_("size", spec),
-        to_("to", spec),
-        box_("box", spec),
-        offset_("offset", spec),
-        fit_("fit", spec),
-        frames_("frames", spec),
-        blend_("blend", spec) {}
+      : dali::StatelessOperator<CPUBackend>(spec), plan_(spec), to_("to", spec) {}
 
   bool SetupImpl(std::vector<dali::OutputDesc> &outputs, const Workspace &ws) override {
     count_ = ws.ArgumentInput("box").num_samples();
-    for (auto *column : {&partner_, &size_, &to_, &box_, &offset_, &fit_, &frames_})
-      column->Acquire(ws, count_);
-    blend_.Acquire(ws, count_);
+    plan_.Acquire(ws, count_);
+    to_.Acquire(ws, count_);
+    if (count_ > 0 && to_.Given() && to_.Length() != 2)
+      Refuse("to must hold 2 values for each sample, height and width, got ", to_.Length(), ".");
     CheckMask(ws);
     const auto shaped = [&ws](const char *name, dali::DALIDataType type) {
       return dali::OutputDesc{ws.ArgumentInput(name).shape(), type};
     };
-    const bool many = blend_.Length() > 1;
-    const auto lam = many ? dali::TensorShape<>{blend_.Length()} : dali::TensorShape<>{};
+    const auto lam =
+        plan_.Images() > 2 ? dali::TensorShape<>{plan_.Images()} : dali::TensorShape<>{};
     outputs = {shaped("box", DALI_INT32),
                {dali::uniform_list_shape(count_, lam), DALI_FLOAT},
                shaped("size", DALI_INT32)};
-    if (offset_.Given()) outputs.push_back(shaped("offset", DALI_INT32));
-    if (fit_.Given()) outputs.push_back(shaped("fit", DALI_INT32));
+    if (plan_.offset.Given()) outputs.push_back(shaped("offset", DALI_INT32));
+    if (plan_.fit.Given()) outputs.push_back(shaped("fit", DALI_INT32));
     return true;
   }
 
@@ -60,58 +55,64 @@ class Resized : public dali::StatelessOperator<CPUBackend> {
   }
 
   void WriteSample(Workspace &ws, int i) const {
-    const int images = blend_.Length() > 1 ? blend_.Length() : 2, boxes = box_.Length() / 4;
-    const int *size = size_[i] + size_.Length() - 2;
-    const int *to = to_.Given() ? to_[i] : size;
-    const int frames = size_.Length() == 3 ? size_[i][0] : 1;
-    if (to[0] <= 0 || to[1] <= 0)
-      Refuse("to must be a height and a width above 0, got ", to[0], " x ", to[1], ".");
+    const Extent size = plan_.Size(i);
+    const Extent to = to_.Given() ? Extent{to_[i][0], to_[i][1]} : size;
+    for (const auto &[name, extent] : {std::pair{"size", size}, std::pair{"to", to}})
+      if (extent.height <= 0 || extent.width <= 0)
+        Refuse(name, " must be a height and a width above 0, got ", extent.height, " x ",
+               extent.width, ".");
+    const int froms[] = {size.height, size.width}, tos[] = {to.height, to.width};
     int *box = ws.Output<CPUBackend>(0).mutable_tensor<int>(i);
-    for (int k = 0; k < 4 * boxes; k++) box[k] = Scale(box_[i][k], to[k % 2], size[k % 2]);
-    for (int *b = box; b < box + 4 * boxes; b += 4)
-      if (b[0] == b[2] || b[1] == b[3]) std::fill_n(b, 4, 0);
+    for (int b = 0; b < plan_.Boxes(); b++) {
+      const Box old = plan_.BoxOf(i, b, size);
+      const int edges[] = {old.y0, old.x0, old.y1, old.x1};
+      int *scaled = box + 4 * b;
+      for (int k = 0; k < 4; k++) scaled[k] = Scale(edges[k], tos[k % 2], froms[k % 2]);
+      if (scaled[0] == scaled[2] || scaled[1] == scaled[3]) std::fill_n(scaled, 4, 0);
+    }
     int *new_size = ws.Output<CPUBackend>(2).mutable_tensor<int>(i);
-    std::copy_n(size_[i], size_.Length(), new_size);
-    std::copy_n(to, 2, new_size + size_.Length() - 2);
+    std::copy_n(plan_.size[i], plan_.size.Length(), new_size);
+    std::copy_n(tos, 2, new_size + plan_.size.Length() - 2);
     int output = 3;
-    if (offset_.Given()) {
+    if (plan_.offset.Given()) {
       int *offset = ws.Output<CPUBackend>(output++).mutable_tensor<int>(i);
-      for (int k = 0; k < offset_.Length(); k++) {
-        offset[k] = Scale(offset_[i][k], to[k % 2], size[k % 2]);
+      for (int k = 0; k < plan_.offset.Length(); k++) {
+        offset[k] = Scale(plan_.offset[i][k], tos[k % 2], froms[k % 2]);
         // What shows in the box must stay inside its image.
         const int *edges = box + 4 * (k / 2) + k % 2;
-        offset[k] = std::clamp(offset[k], -edges[0], to[k % 2] - edges[2]);
+        offset[k] = std::clamp(offset[k], -edges[0], tos[k % 2] - edges[2]);
       }
     }
-    if (fit_.Given()) {
+    if (plan_.fit.Given()) {
       int *fit = ws.Output<CPUBackend>(output).mutable_tensor<int>(i);
-      for (int k = 0; k < 2; k++) fit[k] = fit_[i][0] ? box[2 + k] - box[k] : 0;
+      for (int k = 0; k < plan_.fit.Length(); k++)
+        fit[k] = plan_.fit[i][0] ? box[2 + k] - box[k] : 0;
     }
-    float *lam = ws.Output<CPUBackend>(1).mutable_tensor<float>(i);
-    Count(ws, i, box, images, to[0], to[1], frames, lam);
+    Count(ws, i, box, to, ws.Output<CPUBackend>(1).mutable_tensor<float>(i));
   }
 
   // The image that shows in the boxes of one row of the output, 0: none.
-  void PaintRow(std::vector<uint8_t> &row, const int *box, int boxes, int images, int y) const {
+  void PaintRow(std::vector<uint8_t> &row, const int *box, int y) const {
     std::fill(row.begin(), row.end(), 0);
-    for (int b = 0; b < boxes; b++)
+    for (int b = 0; b < plan_.Boxes(); b++)
       if (box[4 * b] <= y && y < box[4 * b + 2])
-        std::fill(row.begin() + box[4 * b + 1], row.begin() + box[4 * b + 3],
-                  images == 2 ? 1 : b + 1);
+        std::fill(row.begin() + box[4 * b + 1], row.begin() + box[4 * b + 3], plan_.ShownIn(b));
   }
 
   bool IsAlone(int i) const {
-    return partner_.Given() && std::all_of(partner_[i], partner_[i] + partner_.Length(),
-                                           [i](int partner) { return partner == i; });
+    return plan_.partner.Given() &&
+           std::all_of(plan_.partner[i], plan_.partner[i] + plan_.partner.Length(),
+                       [i](int partner) { return partner == i; });
   }
 
   // The exact share of each image; of two, that of the own.
-  void Count(Workspace &ws, int i, const int *box, int images, int height, int width, int frames,
-             float *lam) const {
-    const int shares_kept = blend_.Length() > 1 ? images : 1;
+  void Count(Workspace &ws, int i, const int *box, Extent size, float *lam) const {
+    const int shares_kept = plan_.Images() > 2 ? plan_.Images() : 1;
     std::fill(lam, lam + shares_kept, 0.0f);
     lam[0] = 1;
     if (IsAlone(i)) return;
+    double weights[kMaxImages] = {};
+    plan_.Weights(i, weights);
     Mask mask = {};
     if (ws.NumInput() > 0) {
       const auto shape = ws.Input<CPUBackend>(0).tensor_shape_span(i);
@@ -119,35 +120,34 @@ class Resized : public dali::StatelessOperator<CPUBackend> {
               static_cast<int>(shape[1])};
       if (mask.height * mask.width == 0) mask.values = nullptr;
     }
-    const int boxed = frames_.Given() ? frames_[i][1] - frames_[i][0] : frames;
+    const int frames = plan_.size.Length() == 3 ? plan_.size[i][0] : 1;
+    const auto [begin, end] = plan_.Frames(i, frames);
+    const int boxed = end - begin;
     int64_t in_box[kMaxImages] = {}, outside = 0;  // pixels; outside in 1/255 of the blend
     int64_t behind = 0;                            // pixels that have no box
-    std::vector<uint8_t> row(width);
-    for (int y = 0; y < height; y++) {
-      PaintRow(row, box, box_.Length() / 4, images, y);
-      for (int x = 0; x < width; x++) {
+    std::vector<uint8_t> row(size.width);
+    for (int y = 0; y < size.height; y++) {
+      PaintRow(row, box, y);
+      const uint8_t *cells = mask.values;
+      if (cells) cells += CellAt(y, mask.height, size.height) * static_cast<ptrdiff_t>(mask.width);
+      for (int x = 0; x < size.width; x++) {
         in_box[row[x]] += row[x] ? boxed : 0;
         const int64_t bare = row[x] ? frames - boxed : frames;
         behind += bare;
-        outside +=
-            bare *
-            (mask.values
-                 ? mask.values[CellAt(y, mask.height, height) * static_cast<ptrdiff_t>(mask.width) +
-                               CellAt(x, mask.width, width)]
-                 : 255);
+        outside += bare * (cells ? cells[CellAt(x, mask.width, size.width)] : 255);
       }
     }
-    const double pixels = static_cast<double>(height) * width * frames;
+    const double pixels = static_cast<double>(size.height) * size.width * frames;
     for (int k = 0; k < shares_kept; k++) {
-      double share = k == 0 ? blend_[i][0] * (outside / 255.0) : blend_[i][k] * behind;
+      double share = k == 0 ? weights[0] * (outside / 255.0) : weights[k] * behind;
       // The first partner has what the mask takes from the own image.
-      if (k == 1) share += blend_[i][0] * (behind - outside / 255.0);
+      if (k == 1) share += weights[0] * (behind - outside / 255.0);
       lam[k] = static_cast<float>((in_box[k] + share) / pixels);
     }
   }
 
-  Column<int> partner_, size_, to_, box_, offset_, fit_, frames_;
-  Column<float> blend_;
+  PlanColumns plan_;
+  Column<int> to_;
   int count_ = 0;
 };
 

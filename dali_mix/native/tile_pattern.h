@@ -35,12 +35,9 @@ class CellColumns {
     rest_ = static_cast<int>(static_cast<int64_t>(x) * cells - static_cast<int64_t>(cell_) * width);
   }
   MIX_HD int Cell() const { return cell_; }
-  // A mask has no more cells than the output has pixels.
+  // More than one cell further only where the mask is finer than the output.
   MIX_HD void Next() {
-    rest_ += cells_;
-    if (rest_ < width_) return;
-    rest_ -= width_;
-    cell_++;
+    for (rest_ += cells_; rest_ >= width_; rest_ -= width_) cell_++;
   }
 
  private:

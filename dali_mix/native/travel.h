@@ -4,8 +4,7 @@
 
 #include <vector>
 
-#include "arguments.h"
-#include "sample.h"
+#include "plan_values.h"
 
 namespace dali_mix {
 
@@ -63,9 +62,9 @@ class TravelPlan {
   void ReadBoxes(Mixture &mixture, int i) const;
   Place PlaceOf(const Mixture &mixture, int i, int image) const;
 
-  Column<int> partner_, box_, size_, fit_, offset_, views_;
-  Column<float> blend_;
-  int batch_ = 0, inputs_ = 1, images_ = 2;
+  PlanColumns plan_;
+  Column<int> views_;
+  int batch_ = 0, inputs_ = 1;
 };
 
 }  // namespace dali_mix

@@ -124,8 +124,9 @@ RandomBatch::Image RandomBatch::DrawImage(const Box &seen) {
 
 Mask RandomBatch::DrawMask() {
   const bool cells = random_.Chance(0.5), soft = random_.Chance(0.5);
-  const int height = cells ? random_.In(1, height_) : height_;
-  const int width = cells ? random_.In(1, width_) : width_;
+  // Cells larger than pixels, or smaller.
+  const int height = cells ? random_.In(1, 2 * height_) : height_;
+  const int width = cells ? random_.In(1, 4 * width_) : width_;
   inputs_.emplace_back(static_cast<size_t>(height) * width);
   Block &block = inputs_.back();
   for (size_t i = 0; i < block.size; i++)
