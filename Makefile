@@ -25,8 +25,9 @@ NATIVE := $(wildcard $(addprefix dali_mix/native/*.,cc cu cuh h))
 
 .PHONY: test lint demo soak sanitize test-matrix clean
 
+# A file of tests is one worker's, so that what its tests share is made once.
 test: $(STAMP)
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 lint: $(STAMP)
 	$(BIN)/ruff check
