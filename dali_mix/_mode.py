@@ -17,6 +17,8 @@ class Mode(ABC):
     """`nvidia.dali.fn`, or dynamic mode: where DALI's operators are found, ours among them."""
     dtypes: ClassVar[dict[str, Any]]
     """FLOAT and INT32 as these operators take them."""
+    dtype_kinds: ClassVar[tuple[type, ...]]
+    """Of which a dtype is one."""
     random: str
     """Name of the argument of the random state: "seed" or "rng"."""
     nearest: Any

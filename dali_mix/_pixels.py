@@ -106,6 +106,9 @@ class Pixels:
         return inputs
 
     def _apply(self, images: Any, plan: Plan, further: dict[str, Any], output: Any) -> Any:
+        dtype = output.get("dtype")
+        if dtype is not None and not isinstance(dtype, self._mode.dtype_kinds):
+            raise TypeError(f"dtype must be one of DALI's, such as types.FLOAT16, got {dtype!r}.")
         columns = args.given(**{**plan._asdict(), "lam": None, "mask": None})
         if further:
             columns["inputs"] = list(further)

@@ -42,6 +42,7 @@ class _DynamicMode(Mode):
 
     ops = ndd
     dtypes: ClassVar = {"FLOAT": ndd.float32, "INT32": ndd.int32}
+    dtype_kinds = (types.DALIDataType, ndd.DType)
     random = "rng"
     nearest = types.INTERP_NN
 

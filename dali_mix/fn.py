@@ -45,6 +45,7 @@ class _PipelineMode(Mode):
 
     ops: Any = fn
     dtypes: ClassVar = {"FLOAT": types.FLOAT, "INT32": types.INT32}
+    dtype_kinds = (types.DALIDataType,)
     random = "seed"
     nearest = types.INTERP_NN
 

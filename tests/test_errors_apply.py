@@ -1,6 +1,9 @@
 """Every plan and every argument that `apply` refuses, one by one, before a pixel is touched."""
 
+import re
+
 import numpy as np
+import nvidia.dali.experimental.dynamic as ndd
 import pytest
 from helpers import (
     UNMIXED,
@@ -14,6 +17,7 @@ from helpers import (
 from nvidia.dali import types
 
 import dali_mix.fn as dmix
+from dali_mix import dynamic
 from dali_mix.plan import Plan
 
 NAN, INF = float("nan"), float("inf")
@@ -108,6 +112,15 @@ def test_apply_refuses(sentence, given):
         return dmix.apply(x, UNMIXED, **{k: node_of(v) for k, v in given.items()})
 
     assert_refused(sentence, graph)
+
+
+@pytest.mark.parametrize("dtype", ["float32", np.float16, 3])
+@pytest.mark.parametrize("place", [dmix, dynamic], ids=["graph", "dynamic"])
+def test_dtypes_of_others_are_refused(place, dtype):
+    images = ndd.batch([ndd.tensor(x, layout="HWC") for x in IMAGES])
+    sentence = f"dtype must be one of DALI's, such as types.FLOAT16, got {dtype!r}."
+    with pytest.raises(TypeError, match=f"^{re.escape(sentence)}$"):
+        place.apply(images, UNMIXED, dtype=dtype)
 
 
 @pytest.mark.parametrize("dtype", [np.int16, np.int32, np.float64, np.int8])

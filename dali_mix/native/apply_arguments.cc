@@ -140,15 +140,18 @@ Window ApplyArguments::MakeWindow(const char *whose, int i, Extent image) const 
           place("crop_pos_x", crop_pos_x_[i].data[0], image.width - size.width), size};
 }
 
+int ApplyArguments::OutChannels() const {
+  return pad_output_ ? PowerOfTwoFrom(channels_) : channels_;
+}
+
 TensorListShape<> ApplyArguments::OutputShape() const {
-  const int channels = pad_output_ ? PowerOfTwoFrom(channels_) : channels_;
   TensorListShape<> shape(BatchSize(), out_layout_.ndim());
   for (int i = 0; i < BatchSize(); i++) {
     const auto sizes = shape.tensor_shape_span(i);
     const Extent extent = inputs_[0].windows[i].size;
     for (int d = 0; d < out_layout_.ndim(); d++) {
       const char letter = out_layout_[d];
-      sizes[d] = letter == 'C'   ? channels
+      sizes[d] = letter == 'C'   ? OutChannels()
                  : letter == 'H' ? extent.height
                  : letter == 'W' ? extent.width
                                  : inputs_[0].shapes[i].frames;
@@ -162,7 +165,7 @@ TensorListShape<> ApplyArguments::OutputShape() const {
 
 RowsKey ApplyArguments::Key() const {
   return {in_type_,     copies_ ? OutType::kCopied : ParseOutType(dtype_),
-          channels_,    pad_output_ ? PowerOfTwoFrom(channels_) : channels_,
+          channels_,    OutChannels(),
           interleaved_, planar_,
           false};
 }
@@ -170,7 +173,7 @@ RowsKey ApplyArguments::Key() const {
 Call ApplyArguments::MakeCall() const {
   Call call = {};
   call.channels = channels_;
-  call.out_channels = pad_output_ ? PowerOfTwoFrom(channels_) : channels_;
+  call.out_channels = OutChannels();
   call.images = plan_.Images();
   call.planar = planar_;
   return call;

@@ -99,6 +99,7 @@ class ApplyArguments {
   const std::vector<double> &Factors() const { return factors_; }
 
  private:
+  int OutChannels() const;  // those that pad among them
   void ResolveLayouts(std::vector<InputShape> &inputs) const;
   void AcquireImages(const std::vector<InputShape> &inputs);
   ImageInput ReadShapes(const char *name, const InputShape &input) const;

@@ -30,9 +30,8 @@ Sample ApplyArguments::MakeSample(const Mix &mix, int i, int frame, const Buffer
   const ImageShape &shape = inputs_[0].shapes[i];
   const Extent extent = inputs_[0].windows[i].size;
   const int area = extent.height * extent.width;
-  const int channels = MakeCall().out_channels;
   const bool channels_first = out_layout_[0] == 'C';
-  const int64_t out = int64_t{frame} * area * (channels_first ? 1 : channels);
+  const int64_t out = int64_t{frame} * area * (channels_first ? 1 : OutChannels());
   const int out_size =
       copies_ ? SizeOf(in_type_) : static_cast<int>(dali::TypeTable::GetTypeInfo(dtype_).size());
   const bool boxed = mix.boxes > 0 && mix.first_frame <= frame && frame < mix.end_frame;
