@@ -25,9 +25,10 @@ NATIVE := $(wildcard $(addprefix dali_mix/native/*.,cc cu cuh h))
 
 .PHONY: test lint demo soak sanitize test-matrix clean
 
-# A file of tests is one worker's, so that what its tests share is made once.
+# A file of tests is one worker's, so that what its tests share is made once. In their own order:
+# else files of few but long tests would come last, and all be waited for.
 test: $(STAMP)
-	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 lint: $(STAMP)
 	$(BIN)/ruff check
