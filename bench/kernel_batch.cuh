@@ -3,6 +3,7 @@
 #ifndef DALI_MIX_BENCH_KERNEL_BATCH_CUH_
 #define DALI_MIX_BENCH_KERNEL_BATCH_CUH_
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -57,10 +58,13 @@ class MixBatch {
  public:
   explicit MixBatch(const Shape &shape);
 
+  // The first one uploads what does not fit into the parameters.
   void Launch(cudaStream_t stream);
   bool MatchesHost();
-  // Own and partner read once each, the output written once.
+  // Each image read once where it shows, and the mask; the output written once.
   double BytesMoved() const;
+  // Of the buffers on the device.
+  double Footprint() const { return 1.0 * images_.size() + out_bytes_ * shape_.count; }
 
  private:
   static constexpr int kImages = 3;  // in a sample of kMany
@@ -96,6 +100,7 @@ class MixBatch {
   std::vector<double> factors_;
   std::vector<float> weights_;
   std::unique_ptr<DeviceBytes> d_images_, d_masks_, d_outs_, d_arguments_;
+  UploadedBatch uploaded_;
   Samples d_samples_;
 };
 
@@ -134,13 +139,15 @@ inline MixBatch::MixBatch(const Shape &shape) : shape_(shape) {
 
 inline void MixBatch::DrawImages() {
   const InType in = shape_.key.in;
-  std::mt19937 random(1);
+  std::mt19937_64 random(1);
   images_.resize(image_bytes_ * shape_.count);
-  for (size_t i = 0; i < images_.size(); i += SizeOf(in)) {
-    const uint8_t value = static_cast<uint8_t>(random());
-    const float real = value;
+  for (size_t i = 0; in == InType::kUint8 && i < images_.size(); i += 8) {
+    const uint64_t eight = random();
+    std::memcpy(&images_[i], &eight, std::min<size_t>(8, images_.size() - i));
+  }
+  for (size_t i = 0; in != InType::kUint8 && i < images_.size(); i += SizeOf(in)) {
+    const float real = static_cast<uint8_t>(random());
     const Half half = FloatToHalfSoft(real);
-    if (in == InType::kUint8) images_[i] = value;
     if (in == InType::kFloat) std::memcpy(&images_[i], &real, 4);
     if (in == InType::kHalf) std::memcpy(&images_[i], &half, 2);
   }
@@ -229,14 +236,14 @@ inline Call MixBatch::MakeCall() const {
 
 inline void MixBatch::Launch(cudaStream_t stream) {
   const auto upload = [&](const HostBatch &batch, const std::vector<Work> &work) -> UploadedBatch {
+    if (d_arguments_) return uploaded_;
     // Weights come last: the others keep everything aligned to 8 bytes.
     const auto size = [](const auto &values) {
       return (values.size() * sizeof(values[0]) + 7) & ~7;
     };
-    if (!d_arguments_)
-      d_arguments_ = std::make_unique<DeviceBytes>(
-          size(batch.samples) + size(work) + size(batch.layers) + size(batch.bytes) +
-          size(batch.singles) + size(batch.factors) + size(batch.weights));
+    d_arguments_ = std::make_unique<DeviceBytes>(
+        size(batch.samples) + size(work) + size(batch.layers) + size(batch.bytes) +
+        size(batch.singles) + size(batch.factors) + size(batch.weights));
     size_t used = 0;
     const auto copy = [&](const auto &values, auto *&pointer) {
       uint8_t *at = d_arguments_->data() + used;
@@ -253,7 +260,7 @@ inline void MixBatch::Launch(cudaStream_t stream) {
     copy(batch.singles, device.call.singles);
     copy(batch.factors, device.call.factors);
     copy(batch.weights, device.call.weights);
-    return device;
+    return uploaded_ = device;
   };
   LaunchMix(shape_.key,
             {MakeCall(), d_samples_.samples, d_samples_.layers, d_samples_.bytes, singles_,
@@ -287,8 +294,13 @@ inline bool MixBatch::MatchesHost() {
 inline double MixBatch::BytesMoved() const {
   double pixels = 0;
   for (int i = 0; i < shape_.count; i++) pixels += static_cast<double>(Height(i)) * Width(i);
-  const int images = shape_.mix == Mix::kBlend ? 2 : 1;
-  return pixels * (images * shape_.key.channels * SizeOf(shape_.key.in) +
+  double images = shape_.mix == Mix::kBlend ? 2 : 1, mask = 0;
+  if (shape_.mix == Mix::kMask) {
+    const auto soft = [](uint8_t own) { return own != 0 && own != 255; };
+    images += std::count_if(masks_.begin(), masks_.end(), soft) / (1.0 * masks_.size());
+    mask = 0.5;  // a cell is two rows high
+  }
+  return pixels * (images * shape_.key.channels * SizeOf(shape_.key.in) + mask +
                    shape_.key.out_channels * BytesOf(shape_.key.out));
 }
 

@@ -48,8 +48,17 @@ def masks(rng, size):
     yield rng.choice([0, 255], (height * 2 + 1, width * 3 + 2))
 
 
+def filling(rng, settings, size, box):
+    """An image that is no larger than the box it shows in, and how it is moved."""
+    y0, x0, y1, x1 = box
+    image = picture(rng, settings, (y1 - y0, x1 - x0), (0, 0))
+    # Its window is as wide as the output, and most of it is not there.
+    image.place = (0, x1 - x0 - size[1] if image.mirror else 0)
+    return image, (-y0, -x0)
+
+
 def layered(rng, settings, size):
-    """Samples of many boxes, masks, and more than two images."""
+    """Samples of many boxes, masks, more than two images, and images that fill a box alone."""
     images = [picture(rng, settings, size) for _ in range(5)]
     boxes = [some_box(rng, size) for _ in range(4)]
     boxes = [box for box in boxes if box[0] < box[2] and box[1] < box[3]]
@@ -68,4 +77,14 @@ def layered(rng, settings, size):
     middle = size[1] // 2
     halves = [(0, 0, size[0], middle), (0, middle, size[0], size[1])]
     yield Mixed(size, images[:3], [f(1), f(0), f(0)], halves, [1, 2])
+    parts, moved = images.copy(), {}
+    for k, box in zip(shows, boxes, strict=True):
+        parts[k], moved[k] = filling(rng, settings, size, box)
+    yield Mixed(size, parts, [f(1), f(0), f(0), f(0), f(0)], boxes, shows, shifts=moved)
+    if boxes:
+        corners = np.array(boxes)
+        around = (*map(int, corners[:, :2].min(0)), *map(int, corners[:, 2:].max(0)))
+        part, shift = filling(rng, settings, size, around)
+        own = [images[0], part], [f(1), f(0)]
+        yield Mixed(size, *own, boxes, [1] * len(boxes), shifts={1: shift})
     yield Mixed(size, images[:2], [f(0), f(1)])  # without layers, in a batch that has some

@@ -80,8 +80,8 @@ class Mixed:
     boxes: list = field(default_factory=list)
     shows: list = field(default_factory=list)
     mask: np.ndarray | None = None
-    shift: tuple[int, int] = (0, 0)
-    """Where output (0, 0) lies in the window of the partner."""
+    shifts: dict[int, tuple[int, int]] = field(default_factory=dict)
+    """Where output (0, 0) lies in the windows of images that are moved."""
 
     @property
     def layered(self):
@@ -93,7 +93,7 @@ class Mixed:
         picture = self.pictures[k]
         array = picture.array if interleaved else picture.array.transpose(1, 2, 0)
         (height, width), (y, x) = self.size, picture.place
-        dy, dx = self.shift if k == 1 else (0, 0)
+        dy, dx = self.shifts.get(k, (0, 0))
         columns = np.arange(width) + dx
         columns = x + (width - 1 - columns if picture.mirror else columns)
         rows = y + dy + np.arange(height)
@@ -119,23 +119,28 @@ class Mixed:
 
 
 class Case:
-    """A call: samples that share types, layouts and normalization."""
+    """A call: samples that share types, layouts and normalization. Without `out_type` values are
+    copied. Of a `sequence` they are the frames, whose planes lie frame by frame in one output."""
 
-    def __init__(self, mixes, in_type, out_type, channels, pad, interleaved, planar, seed=0):
-        self.mixes, self.out_type, self.pad = mixes, np.dtype(out_type), pad
+    def __init__(
+        self, mixes, in_type, out_type, channels, pad, interleaved, planar, seed=0, sequence=False
+    ):
+        self.copied = out_type is None
+        self.mixes, self.out_type, self.pad = mixes, np.dtype(out_type or in_type), pad
+        self.frames = len(mixes) if sequence else 1
         self.interleaved, self.planar, self.channels = interleaved, planar, channels
         self.out_channels = 2 ** (channels - 1).bit_length() if pad else channels
-        self.copied = in_type not in IN_TYPES
         self.images = max(2, *(len(mixed.pictures) for mixed in mixes))
         rng = np.random.default_rng(seed)
         self.mean = rng.uniform(50, 150, channels).astype(np.float32)
         self.std = rng.uniform(40, 80, channels).astype(np.float32)
-        self.scale = 30.0 if np.issubdtype(out_type, np.integer) else 1.0
+        self.scale = 30.0 if np.issubdtype(self.out_type, np.integer) else 1.0
         self.k = np.float64(self.scale) / self.std.astype(np.float64)
         self.s = -self.mean.astype(np.float64) * self.k
         self.call = self.native_call(np.dtype(in_type))
 
-    def source(self, picture, width, shift=(0, 0)):
+    def source(self, mixed, k):
+        picture, width, shift = mixed.pictures[k], mixed.size[1], mixed.shifts.get(k, (0, 0))
         array = picture.array
         rows, columns = array.shape[:2] if self.interleaved else array.shape[1:]
         column = self.channels if self.interleaved else 1
@@ -148,7 +153,6 @@ class Case:
 
     def native_sample(self, mixed, layers):
         height, width = mixed.size
-        own, partner = mixed.pictures[:2]
         box = mixed.boxes[0] if mixed.boxes else (0, 0, 0, 0)
         alone = [float(weight) == 1 for weight in mixed.weights]
         outside = 0 if alone[0] else 1 if alone[1] else 2
@@ -158,16 +162,15 @@ class Case:
             layers.append(self.native_layers(mixed))
         return Sample(
             0,
-            self.source(own, width),
-            self.source(partner, width, mixed.shift),
-            *(height, width, height * width),
+            self.source(mixed, 0),
+            self.source(mixed, 1),
+            *(height, width, height * width * self.frames),
             Box(*box),
             *(outside, place),
         )
 
     def native_layers(self, mixed):
-        width = mixed.size[1]
-        images = [self.source(picture, width) for picture in mixed.pictures[2:]]
+        images = [self.source(mixed, k) for k in range(2, len(mixed.pictures))]
         mask = Mask()
         if mixed.mask is not None:
             mask = Mask(mixed.mask.ctypes.data, *mixed.mask.shape)
@@ -229,10 +232,24 @@ class Case:
         return *mixed.size, self.out_channels
 
     def output_bytes(self, mixed):
-        return int(np.prod(self.shape(mixed))) * self.out_type.itemsize
+        """From the first that is written to the last."""
+        area, planes = mixed.size[0] * mixed.size[1], (self.out_channels - 1) * self.frames + 1
+        return area * (planes if self.planar else self.out_channels) * self.out_type.itemsize
 
     def outputs(self):
-        return [aligned_zeros(self.shape(mixed), self.out_type) for mixed in self.mixes]
+        if self.frames == 1:
+            return [aligned_zeros(self.shape(mixed), self.out_type) for mixed in self.mixes]
+        channels, *size = self.shape(self.mixes[0])
+        whole = aligned_zeros((channels, self.frames, *size), self.out_type)
+        return [whole[:, frame] for frame in range(self.frames)]
+
+    def counters(self):
+        """For each byte of the outputs, in the same places."""
+        if self.frames == 1:
+            return [np.zeros(self.output_bytes(mixed), np.int32) for mixed in self.mixes]
+        channels, height, width = self.shape(self.mixes[0])
+        whole = np.zeros((channels, self.frames, height, width * self.out_type.itemsize), np.int32)
+        return [whole[:, frame] for frame in range(self.frames)]
 
     def exact(self, mixed):
         """(H, W, C) float64 before the cast; the values themselves where they are copied."""
@@ -247,8 +264,7 @@ class Case:
 
     def run_kernel(self, native):
         """Outputs of the kernel, and how many threads wrote each byte of them."""
-        outs = self.outputs()
-        writes = [np.zeros(out.nbytes, np.int32) for out in outs]
+        outs, writes = self.outputs(), self.counters()
         wrong = native.walk_kernel(ctypes.byref(self.call), pointers(outs), pointers(writes))
         assert wrong is None, wrong
         return outs, writes

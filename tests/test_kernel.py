@@ -6,7 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
-from kernel_batches import layered, pairs, picture
+from kernel_batches import filling, layered, pairs, picture
 from kernel_cases import IN_TYPES, OUT_TYPES, Case, Mixed, Picture, build, guarded
 
 from dali_mix import reference
@@ -37,7 +37,7 @@ def expected(case):
         mean=case.mean,
         std=case.std,
         scale=case.scale,
-        dtype=case.out_type.type,
+        dtype=np.float64,
         input_layout="HWC" if case.interleaved else "CHW",
         output_layout="CHW" if case.planar else "HWC",
         pad_output=case.pad,
@@ -45,11 +45,12 @@ def expected(case):
     )
 
 
-def agree(actual, expected, what):
-    difference = np.abs(actual.astype(np.float64) - expected.astype(np.float64))
-    # Values lie below 8: one place of float16, two of float32; no tie among the integers.
-    limit = {np.float32: 2**-20, np.float16: 2**-8}.get(actual.dtype.type, 0)
-    assert difference.max() <= limit, what
+def agree(actual, exact, what):
+    """Values lie below 8: one place of float16, two of float32. Integers saturate."""
+    limit = {np.float32: 2**-20, np.float16: 2**-8}.get(actual.dtype.type, 0.5 + 1e-5)
+    if np.issubdtype(actual.dtype, np.integer):
+        exact = exact.clip(*(getattr(np.iinfo(actual.dtype), end) for end in ("min", "max")))
+    assert np.abs(actual.astype(np.float64) - exact).max() <= limit, what
 
 
 def check(native, case, what):
@@ -74,6 +75,8 @@ SETTINGS = [
     if in_type is np.uint8 or channels in (1, 3)
 ]
 UINT8 = [settings for settings in SETTINGS if settings[0] is np.uint8]
+# Those of tiles of several pixels.
+VECTOR = [settings for settings in UINT8 if settings[4] and settings[2] in (1, 3, 4)]
 
 
 @pytest.mark.parametrize("in_type", IN_TYPES)
@@ -89,9 +92,7 @@ def test_any_types_and_layouts_in_ragged_batches(native, in_type):
 def test_every_width_from_any_origin(native):
     """Widths around one and several tiles, windows at every column of 16."""
     rng = np.random.default_rng(5)
-    vector = [s for s in UINT8 if s[4] and s[2] in (1, 3, 4)]
-    for width in range(1, 71):
-        settings = vector[width * 7 % len(vector)]
+    for width, settings in itertools.product(range(1, 71), VECTOR):
         case = pairs(rng, settings, [(2, width), (3, 71 - width)])
         for actual, value in zip(check(native, case, settings), expected(case), strict=True):
             agree(actual, value, (width, settings))
@@ -109,20 +110,15 @@ def test_every_box_in_a_tile(native, out_type, weight):
         box = (1, x0, 2, x1)
         own = picture(rng, settings, size)
         fitted = weight == 1
-        other = picture(rng, settings, (1, x1 - x0) if fitted else size, (0, 0))
-        shift = (0, 0)
-        if fitted:  # its window is as wide as the output, and most of it is not there
-            shift = (-1, -x0)
-            other.place = (0, x1 - x0 - size[1] if other.mirror else 0)
-        mixes.append(Mixed(size, [own, other], weights, [box], [1], shift=shift))
+        other, shift = filling(rng, settings, size, box if fitted else (0, 0, *size))
+        mixes.append(Mixed(size, [own, other], weights, [box], [1], shifts={1: shift}))
     case = Case(mixes, *settings)
     for mixed, actual in zip(mixes, check(native, case, settings), strict=True):
-        agree(actual, cast(case, mixed), mixed.boxes)
+        agree(actual, laid_out(case, mixed), mixed.boxes)
 
 
-def cast(case, mixed):
+def laid_out(case, mixed):
     values = case.exact(mixed)
-    values = values if case.copied else reference.cast(values, case.out_type)
     padding = case.out_channels - case.channels
     values = np.pad(values, ((0, 0), (0, 0), (0, padding)))
     return values.transpose(2, 0, 1) if case.planar else values
@@ -131,17 +127,31 @@ def cast(case, mixed):
 @pytest.mark.parametrize("size", [(3, 37), (2, 48), (5, 7)], ids=str)
 def test_layers(native, size):
     rng = np.random.default_rng(size)
-    for settings in UINT8[::3] + SETTINGS[len(UINT8) :: 29]:
+    for settings in VECTOR + SETTINGS[::29]:
         case = Case(list(layered(rng, settings, size)), *settings)
         for mixed, actual in zip(case.mixes, check(native, case, settings), strict=True):
-            agree(actual, cast(case, mixed), (settings, mixed))
+            agree(actual, laid_out(case, mixed), (settings, mixed))
+
+
+@pytest.mark.parametrize("size", [(3, 37), (2, 48)], ids=str)
+def test_planes_of_sequences(native, size):
+    """Between the planes of a frame lie those of the others."""
+    rng = np.random.default_rng(size)
+    for settings in SETTINGS:
+        if settings[5]:
+            mixes = (
+                pairs(rng, settings, [size] * 2).mixes[:3] + list(layered(rng, settings, size))[::9]
+            )
+            case = Case(mixes, *settings, sequence=True)
+            for mixed, actual in zip(mixes, check(native, case, settings), strict=True):
+                agree(actual, laid_out(case, mixed), settings)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.int32, np.int64])
 @pytest.mark.parametrize("planar", [False, True], ids=["HWC", "CHW"])
 def test_copied_maps(native, dtype, planar):
     rng, size = np.random.default_rng(8), (4, 19)
-    settings = (np.dtype(dtype), np.dtype(dtype), 2, False, True, planar)
+    settings = (dtype, None, 2, False, True, planar)
     images = [picture(rng, settings, size) for _ in range(2)]
     f, boxes = np.float32, [(0, 3, 2, 19), (1, 0, 4, 8)]
     mask = rng.choice([0, 255], (2, 5)).astype(np.uint8)
@@ -152,7 +162,7 @@ def test_copied_maps(native, dtype, planar):
     ]
     case = Case(mixes, *settings)
     for mixed, actual in zip(mixes, check(native, case, mixes), strict=True):
-        assert np.array_equal(actual, cast(case, mixed))
+        assert np.array_equal(actual, laid_out(case, mixed))
 
 
 def test_more_blocks_than_one_for_a_sample_and_samples_without_any(native):
@@ -162,7 +172,7 @@ def test_more_blocks_than_one_for_a_sample_and_samples_without_any(native):
     outs = check(native, case, "ragged")
     for mixed, actual in zip(case.mixes, outs, strict=True):
         if actual.size:
-            agree(actual, cast(case, mixed), mixed.size)
+            agree(actual, laid_out(case, mixed), mixed.size)
 
 
 def test_a_read_outside_of_an_image_is_seen(native):
@@ -201,6 +211,17 @@ def test_every_block_finds_its_sample(native):
         for block in range(ends[-1]):
             found = native.sample_of(pointer(first), len(first), int(ends[-1]), block)
             assert found == np.searchsorted(ends, block, "right"), (blocks, block)
+
+
+def test_what_fits_the_kernel_parameters_is_not_uploaded(native):
+    """They have room for 256 samples of 3 channels, whatever is mixed; layers are uploaded."""
+    native.fits_inline.restype = ctypes.c_bool
+    for channels, most in {1: 256, 2: 256, 3: 256, 4: 192, 5: 0}.items():
+        for samples in (1, 191, 192, 193, 255, 256, 257, 1000):
+            fits = native.fits_inline(samples, channels, 2, False)
+            assert fits == (samples <= most), (channels, samples)
+            assert not native.fits_inline(samples, channels, 2, True)
+    assert native.fits_inline(170, 3, 3, False) and not native.fits_inline(171, 3, 3, False)
 
 
 # Around the block of 64 pixels; three rows, of which the outer ones are bounced; whole cache lines.

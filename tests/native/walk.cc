@@ -6,6 +6,7 @@
 #include <cstring>
 #include <vector>
 
+#include "inline_batch.h"
 #include "kernel.h"
 #include "rows.h"
 
@@ -145,6 +146,17 @@ int32_t sample_of(const int32_t *first_blocks, int32_t samples, int32_t blocks, 
   std::vector<Work> work(samples);
   for (int i = 0; i < samples; i++) work[i].first_block = first_blocks[i];
   return MakeSchedule(work.data(), samples, blocks).SampleOf(block);
+}
+
+// Whether a batch of `samples` is launched without an upload.
+bool fits_inline(int32_t samples, int32_t channels, int32_t images, bool layers) {
+  const std::vector<Sample> all(samples);
+  const std::vector<Layers> some(layers);
+  const std::vector<Bytes> bytes(samples * images);
+  const std::vector<Single> singles(channels);
+  const std::vector<double> factors(channels);
+  const std::vector<float> weights(samples * channels * images);
+  return FitsInline({Call{}, all, some, bytes, singles, factors, weights});
 }
 
 int64_t size_of_call() { return sizeof(WalkCall); }
