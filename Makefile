@@ -19,8 +19,10 @@ export DALI_MIX_CUDA := cpu
 endif
 endif
 
-# One stamp per flavour, and at most one at a time: another DALI_MIX_CUDA builds again.
-STAMP := .venv/.installed-$(or $(DALI_MIX_CUDA),default)-$(DALI_MIX_CUDA_ARCHS)
+# One stamp per flavour, and at most one at a time: another DALI_MIX_CUDA builds again. A ";" between
+# architectures, and spaces around it, would end the name of a target.
+ARCHS := $(subst ;,-,$(subst $() ,,$(DALI_MIX_CUDA_ARCHS)))
+STAMP := .venv/.installed-$(or $(DALI_MIX_CUDA),default)-$(ARCHS)
 NATIVE := $(wildcard $(addprefix dali_mix/native/*.,cc cu cuh h))
 
 .PHONY: test lint demo soak sanitize test-matrix clean

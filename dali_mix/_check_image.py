@@ -102,7 +102,11 @@ def header_of(encoded: np.ndarray) -> Header | None:
 def is_cut_off(encoded: np.ndarray) -> bool:
     """Whether a JPEG lacks the marker of its end, which decoders on the GPU do not mind."""
     data, at = encoded.tobytes(), 2
-    while data[at : at + 1] == b"\xff" and data[at + 1 : at + 2] != b"\xda":  # to the pixels
+    while data[at : at + 1] == b"\xff":
+        while data[at + 1 : at + 2] == b"\xff":  # fill bytes, as many as the writer liked
+            at += 1
+        if data[at + 1 : at + 2] == b"\xda":  # the pixels
+            break
         at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
     return b"\xff\xd9" not in data[at:]
 

@@ -46,7 +46,8 @@ class Folder:
         if not self.images.names:
             own = image_files(root)
             self.images = ImageList(own, [0] * len(own))
-            self._outside = [name for name in self._outside if name not in own]
+            inside = set(own)  # of a million names, a list would be searched for hours
+            self._outside = [name for name in self._outside if name not in inside]
         if not self.images.names:
             raise ValueError(
                 f"{shown(root)} holds no images, neither in itself nor in one folder per class; "

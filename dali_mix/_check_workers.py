@@ -24,6 +24,10 @@ class Died(NamedTuple):
     how: str
 
 
+class _Unread(NamedTuple):
+    """The process ended between two tasks: the one that it was given has nothing to do with it."""
+
+
 def limit_memory(extra: int) -> None:
     """Let this process have so many bytes more; a task that needs yet more fails by itself."""
     with open("/proc/self/status") as status:
@@ -49,12 +53,19 @@ class _Worker(Generic[Task]):
         self.task: Task | None = None
         self.since: float | None = None
         """When it was given the task; None: it is still starting."""
+        self.proven = False
+        """Whether it has finished a task."""
+        self.reached = True
+        """Whether it was there when it was given the task."""
 
     def give(self, place: int, task: Task) -> None:
         self.place, self.task = place, task
         if self.since is not None:
             self.since = time.monotonic()
-        self.pipe.send(task)
+        try:
+            self.pipe.send(task)
+        except ConnectionError:  # its end is noticed like any other
+            self.reached = False
 
     def overdue(self, patience: float) -> bool:
         return self.since is not None and time.monotonic() - self.since > patience
@@ -72,6 +83,7 @@ def survive(
 
     patience: seconds for one task, after which its process is ended
     """
+    again: list[tuple[int, Task]] = []
     coming = enumerate(tasks)
     busy: list[_Worker[Task]] = []
     idle: list[_Worker[Task]] = []
@@ -79,7 +91,10 @@ def survive(
     place = 0
     try:
         while True:
-            while len(busy) < processes and (following := next(coming, None)) is not None:
+            while len(busy) < processes:
+                following = again.pop() if again else next(coming, None)
+                if following is None:
+                    break
                 worker = idle.pop() if idle else _Worker[Task](prepare)
                 busy.append(worker)
                 worker.give(*following)
@@ -87,11 +102,16 @@ def survive(
                 return
             for worker, result in _finished(busy, patience):
                 busy.remove(worker)
+                assert worker.task is not None
+                if isinstance(result, _Unread):
+                    worker.stop()
+                    again.append((worker.place, worker.task))
+                    continue
                 if isinstance(result, Died):
                     worker.stop()
                 else:
+                    worker.proven = True
                     idle.append(worker)
-                assert worker.task is not None
                 done[worker.place] = worker.task, result
             while place in done:
                 yield done.pop(place)
@@ -108,8 +128,11 @@ def _finished(busy: list[_Worker[Task]], patience: float) -> Iterator[tuple[_Wor
         if worker.pipe.poll():
             try:
                 result = worker.pipe.recv()
-            except (EOFError, OSError):
-                yield worker, Died(_ended(worker))
+            except (EOFError, OSError) as error:
+                # Linux says that a connection was reset if something in it was not read.
+                unread = not worker.reached or isinstance(error, ConnectionResetError)
+                # From a new one that is no reason to go on: there might be no end of them.
+                yield worker, _Unread() if worker.proven and unread else Died(_ended(worker))
                 continue
             if worker.since is None:  # the first word: it has started
                 worker.since = time.monotonic()

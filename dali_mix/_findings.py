@@ -14,6 +14,9 @@ BAD = {
 }
 """Left out of the list of good files: kind, and what to do."""
 
+UNREAD = "unread"
+"""The kind of those that are not opened."""
+
 UNUSUAL = {
     "misnamed": "DALI goes by the content; rename it for readers that go by the name",
     "warning": "it can be used",
@@ -22,9 +25,9 @@ UNUSUAL = {
     "rotated": "DALI turns it upright, torchvision does not",
     "shape": "look whether it is meant to be an image",
     "link": "copy the file if the folder is to be moved",
-    "unread": "put it in a class folder if it is to be read",
+    UNREAD: "put it in a class folder if it is to be read",
 }
-"""Usable: kind, and what to know."""
+"""Usable, but for those that are unread: kind, and what to know."""
 
 
 class Finding(NamedTuple):

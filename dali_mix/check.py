@@ -1,8 +1,8 @@
 """Find images that cannot be decoded, are damaged, or are not what they seem.
 
 Everything is decoded with the decoder of training. A finding is a line `kind: path: what it is,
-what to do`; at the end come the counts. Exit status: 0, all images can be used; 1, some cannot;
-2, nothing was checked, for the reason given.
+what to do`; at the end come the counts. Exit status: 0, all images that were looked at can be used;
+1, some cannot; 2, nothing was checked, for the reason given.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dali_mix import doctor
-from dali_mix._findings import BAD, UNUSUAL, Finding
+from dali_mix._findings import BAD, UNREAD, UNUSUAL, Finding
 
 if TYPE_CHECKING:
     from dali_mix._check_sources import Folder, Item, Tar
@@ -123,10 +123,13 @@ def _examined(
 
 
 def _summary(images: int, bad: int, kinds: Counter[str]) -> str:
-    rows = [f"{images} images, {images - bad} can be used, {bad} cannot"]
+    unread = kinds[UNREAD]  # nothing is known of these
+    first = f"{images} images, {images - bad - unread} can be used, {bad} cannot"
+    rows = [f"{first}, {unread} were not looked at" if unread else first]
     for kind in (*BAD, *UNUSUAL):
+        use = "cannot be used" if kind in BAD else "can be used"
         if kinds[kind]:
-            rows.append(f"  {kind:12}{kinds[kind]:7}  {'cannot' if kind in BAD else 'can'} be used")
+            rows.append(f"  {kind:12}{kinds[kind]:7}  {'not looked at' if kind == UNREAD else use}")
     return "\n".join(rows)
 
 

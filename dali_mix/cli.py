@@ -5,7 +5,9 @@ A subcommand module has a one-line docstring, which is its help, `add_arguments(
 """
 
 import argparse
+import contextlib
 import os
+import select
 import sys
 from collections.abc import Sequence
 from types import ModuleType
@@ -37,16 +39,25 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:
-        # Whoever read our output has enough of it; Python must not flush the rest at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
     except (ImportError, OSError, RuntimeError, ValueError) as error:
+        if isinstance(error, BrokenPipeError) and _has_lost_its_reader():
+            # Whoever read our output has enough of it; Python must not flush the rest at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 141
         # One line, whatever came: DALI puts a traceback of the graph around what operators say.
         said = str(error).split("encountered:")[-1].split("Current pipeline object")[0]
         print(f"dali-mix {args.command}: {' '.join(said.split())}", file=sys.stderr)
         return 2
     return status
+
+
+def _has_lost_its_reader() -> bool:
+    """Whether a broken pipe is that of our output, and not one between processes of ours."""
+    poll = select.poll()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError):  # a stream of Python's alone
+            poll.register(stream.fileno(), 0)  # broken pipes are told unasked
+    return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,4 +1,5 @@
-"""The build rules in setup.py: requirements, flavours, toolkits, sources, flags."""
+"""The build rules in setup.py: requirements, flavours, toolkits, sources, flags; and make's choice
+of them. What a wheel holds: test_wheel.py."""
 
 import importlib.util
 import json
@@ -7,7 +8,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tarfile
 from pathlib import Path
 
 import pytest
@@ -52,16 +52,7 @@ esac
 @pytest.fixture
 def pip_hooks(tmp_path):
     """Runs the hooks that pip runs, in a copy of the sources; its output, or its error."""
-    files = (
-        "setup.py",
-        "pyproject.toml",
-        "README.md",
-        "LICENSE",
-        "MANIFEST.in",
-        "CHANGELOG.md",
-        "METHODS.md",
-    )
-    for name in files:
+    for name in ("setup.py", "pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, tmp_path)
     ignore = shutil.ignore_patterns("*.so", "__pycache__")
     shutil.copytree(ROOT / "dali_mix", tmp_path / "dali_mix", ignore=ignore)
@@ -94,14 +85,6 @@ def test_pip_is_given_one_dali_pin_for_building_and_for_running(pip_hooks, tmp_p
     assert pin in build
     if flavour in ("12", "13"):
         assert pin.startswith(f"nvidia-dali-cuda{flavour}0==")
-
-
-def test_the_sdist_holds_every_native_file(pip_hooks):
-    pip_hooks("hooks.build_sdist('.')", DALI_MIX_CUDA="cpu")
-    [archive] = pip_hooks.folder.glob("*.tar.gz")
-    with tarfile.open(archive) as sdist:
-        packed = {Path(name).name for name in sdist.getnames() if "/native/" in name}
-    assert packed == {path.name for path in NATIVE.iterdir() if path.is_file()}
 
 
 @pytest.mark.parametrize("value", ["11", "CPU", "12.9"])
@@ -227,6 +210,25 @@ def test_the_cuda_code_compiles(rules, monkeypatch, tmp_path):
     for command in commands:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
+@pytest.mark.parametrize(
+    ("archs", "stamp"), [("90", "13-90"), ("80;90", "13-80-90"), ("80; 90", "13-80-90")]
+)
+def test_make_takes_architectures_as_setup_py_does(archs, stamp):
+    chosen = {"DALI_MIX_CUDA": "13", "DALI_MIX_CUDA_ARCHS": archs}
+    outer = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")  # of the `make test` that runs this
+    done = subprocess.run(
+        ["make", "--dry-run", "--always-make", "test"],
+        cwd=ROOT,
+        env={name: value for name, value in os.environ.items() if name not in outer} | chosen,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert f"touch '.venv/.installed-{stamp}'" in done.stdout.splitlines()
 
 
 def test_pre_commit_uses_the_versions_that_make_lint_uses():

@@ -121,6 +121,13 @@ def test_links_out_of_the_folder_and_images_that_nothing_reads(tmp_path, capsys)
         "unread: /in/three.jpg: it lies in no class folder, where nothing reads it",
         "unread: /in/a/deeper/two.jpg: it lies in no class folder, where nothing reads it",
     ]
+    # Nothing is known of the two that were not opened.
+    assert lines[5] == "7 images, 4 can be used, 1 cannot, 2 were not looked at"
+    assert lines[6:] == [
+        "  unreadable        1  cannot be used",
+        "  link              2  can be used",
+        "  unread            2  not looked at",
+    ]
 
 
 def tar_of(path, files, mode="w"):
@@ -166,6 +173,28 @@ def test_the_end_of_a_jpeg_is_looked_for_behind_the_thumbnail():
     end = np.frombuffer(b"\xff\xe1\x00\x08EX\xff\xd9\x00\x00", np.uint8)
     thumbnail = np.concatenate([whole[:2], end, whole[2:-2]])
     assert is_cut_off(thumbnail)
+
+
+def with_fill_bytes(data, count):
+    """A JPEG with so many bytes 0xFF before each marker up to the pixels (T.81, B.1.1.2)."""
+    out, at = data[:2], 2
+    while at < data.index(b"\xff\xda"):
+        end = at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+        out += b"\xff" * count + data[at:end]
+        at = end
+    return out + b"\xff" * count + data[at:]
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_a_jpeg_with_fill_bytes_before_its_markers_is_whole(count, tmp_path, capsys):
+    data = with_fill_bytes(bad_images.JPEG, count)
+    assert is_cut_off(np.frombuffer(data[:-2], np.uint8))
+    status, lines = check(capsys, bad_images.write(tmp_path / "flat", {"1.jpg": data}))
+    assert (status, lines) == (0, ["1 images, 1 can be used, 0 cannot"])
+
+
+def test_a_file_that_is_fill_bytes_to_its_end_is_cut_off():
+    assert is_cut_off(np.frombuffer(b"\xff\xd8" + b"\xff" * 99, np.uint8))
 
 
 REFUSED = {

@@ -1,8 +1,11 @@
 """Processes of `dali-mix check`: each may die, hang or ask for too much, and the work goes on."""
 
+import multiprocessing
 import os
 import signal
+import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -29,6 +32,11 @@ def work(task):
             return int(np.ones(1 << 29, np.uint8).sum())
         except MemoryError:
             return "too much"
+    if task == "die later":
+        threading.Timer(0.2, os._exit, [5]).start()
+    if task == "stop later":
+        threading.Timer(0.2, os.kill, [os.getpid(), signal.SIGSTOP]).start()
+        return os.getpid()
     return task * 2
 
 
@@ -66,6 +74,29 @@ def test_patience_ends():
 def test_a_process_that_cannot_start_is_an_error_of_its_own():
     with pytest.raises(RuntimeError, match="a process that decodes could not start, and ended wit"):
         list(survive([1, 2], broken, 2, patience=60))
+
+
+def wait_until(true):
+    end = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def test_a_process_that_dies_between_two_tasks_costs_neither():
+    results = survive(["die later", 2, 3], prepare, 1, patience=60)
+    assert next(results) == ("die later", "die later" * 2)
+    wait_until(lambda: not multiprocessing.active_children())
+    assert list(results) == [(2, 4), (3, 6)]
+
+
+def test_a_process_that_dies_with_a_task_unread_does_not_cost_that_task():
+    results = survive(["stop later", 2, 3], prepare, 1, patience=60)
+    _, pid = next(results)
+    state = Path(f"/proc/{pid}/stat")
+    wait_until(lambda: state.read_text().rpartition(")")[2].split()[0] == "T")
+    threading.Timer(0.5, os.kill, [pid, signal.SIGKILL]).start()
+    assert list(results) == [(2, 4), (3, 6)]
 
 
 def test_whoever_stops_asking_leaves_no_process(tmp_path):

@@ -2,6 +2,9 @@
 
 import subprocess
 import sys
+from pathlib import Path
+
+import tomllib
 
 COMMAND = [sys.executable, "-m", "dali_mix"]
 
@@ -16,8 +19,35 @@ def test_a_reader_that_goes_away_is_no_error():
     assert run.wait() == 141
 
 
+BROKEN = """
+import sys
+from dali_mix import cli, doctor
+def run(args):
+    raise BrokenPipeError(32, "Broken pipe")
+doctor.run = run
+sys.exit(cli.main(["doctor"]))
+"""
+
+
+def test_a_broken_pipe_that_is_not_of_the_output_is_an_error():
+    run = subprocess.run([sys.executable, "-c", BROKEN], capture_output=True, text=True)
+    assert (run.returncode, run.stdout) == (2, "")
+    assert run.stderr == "dali-mix doctor: [Errno 32] Broken pipe\n"
+
+
 def test_a_wrong_command_is_one_sentence_and_status_2():
     run = subprocess.run([*COMMAND, "bake"], capture_output=True, text=True)
     assert run.returncode == 2
     assert run.stdout == ""
     assert run.stderr.count("\n") == 1 and "'bake'" in run.stderr
+
+
+def test_the_oldest_pillow_that_is_taken_has_a_font_of_any_size():
+    project = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text())
+    (pillow,) = (
+        line
+        for line in project["project"]["optional-dependencies"]["cli"]
+        if line.startswith("pillow")
+    )
+    # The release with `ImageFont.load_default(size)`, which dali_mix.sheet calls.
+    assert [int(part) for part in pillow.removeprefix("pillow>=").split(".")] >= [10, 1]

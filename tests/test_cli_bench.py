@@ -2,6 +2,7 @@
 
 import builtins
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,8 +13,9 @@ import pytest
 Image = pytest.importorskip("PIL.Image")
 
 from dali_mix import bench, cli  # noqa: E402
-from dali_mix.measure import chart  # noqa: E402
-from dali_mix.measure.graphs import GRAPHS  # noqa: E402
+from dali_mix.measure import chart, headers  # noqa: E402
+from dali_mix.measure.graphs import GRAPHS, UNMIXED  # noqa: E402
+from dali_mix.measure.pipelines import Settings, Task, jpeg_pipeline  # noqa: E402
 
 SMALL = "--rounds 2 --batch 3 --size 19 --threads 1".split()
 
@@ -115,7 +117,8 @@ def test_without_pytorch_the_loss_is_missing_for_a_reason(monkeypatch):
         (["empty"], "empty must hold one folder of images for each class, got none with an image"),
         (["--rounds", "1"], "--rounds must be at least 2, got 1."),
         (["--batch", "1"], "--batch must be at least 2, got 1."),
-        (["--size", "0"], "--size must be at least 1, got 0."),
+        (["--size", "0"], "--size must be at least 8, got 0."),
+        (["--size", "1"], "--size must be at least 8, got 1."),
         (["--threads", "-1"], "--threads must be at least 1, got -1."),
         (["--out", "run.txt"], "--out must end in .json, got 'run.txt'."),
         (["--out", "old.json"], "--out old.json exists; name a new file, old runs are kept."),
@@ -132,6 +135,49 @@ def test_errors_are_one_sentence_and_status_2(tmp_path, monkeypatch, capsys, arg
     message = capsys.readouterr().err
     assert message.startswith(f"dali-mix bench: {sentence}") and message.count("\n") == 1
     assert Path("old.json").read_text() == "old"
+
+
+def test_files_with_broken_headers_are_named_before_anything_is_measured(photos, tmp_path):
+    folder = tmp_path / "photos"
+    shutil.copytree(photos, folder)
+    whole = (folder / "class0" / "0.jpg").read_bytes()
+    for index in range(64):  # so many in a batch that DALI's decoder would end the process
+        (folder / "class1" / f"more {index:02}.jpg").write_bytes(whole)
+    (folder / "class1" / "more 10.jpg").write_bytes(b"no image")
+    (folder / "class1" / "more 50.JPG").write_bytes(whole[:90])
+    (folder / "class1" / "more 60.jpg").write_bytes(b"")
+    command = [sys.executable, "-m", "dali_mix", "bench", folder, *SMALL, "--batch", "64"]
+    finished = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (finished.returncode, finished.stdout) == (2, "")
+    names = ", ".join(f"{folder}/class1/more {name}" for name in ("10.jpg", "50.JPG", "60.jpg"))
+    assert finished.stderr.splitlines()[-1] == (  # a decoder has had a word before
+        f"dali-mix bench: cannot read the headers of {names}; repair or remove them; "
+        "`dali-mix check` finds all such files."
+    )
+
+
+def test_headers_are_tried_once_for_a_folder(photos, monkeypatch):
+    reads = []
+    monkeypatch.setattr(headers, "_faults", lambda *arguments: reads.append(arguments) or [])
+    monkeypatch.setattr(headers, "_READ", set())
+    for _ in range(2):
+        jpeg_pipeline(Task(str(photos), 3, 19, "float32", "cpu", 0), Settings(1), GRAPHS[UNMIXED])
+    assert len(reads) == 1
+
+
+def test_a_contestant_that_is_wrong_ends_it_in_a_sentence_and_status_1(photos, monkeypatch, capsys):
+    monkeypatch.setitem(GRAPHS, "wrong", brighter)
+    assert cli.main(["bench", str(photos), *SMALL]) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    said = captured.err.splitlines()[-1]
+    assert "Traceback" not in captured.err and "array(" not in said
+    assert said.startswith("dali-mix bench: a contestant does not put out what ")
+    assert "; wrong; Mismatched elements: " in said
+
+
+def brighter(images, labels, mirror, output):
+    return GRAPHS[UNMIXED](images + np.uint8(1), labels, mirror, output)
 
 
 @pytest.mark.parametrize(

@@ -139,6 +139,30 @@ def test_masks_of_fmix_are_patches_and_the_decay_smooths_them():
         assert abs(difference.mean()) < 4 * difference.std() / math.sqrt(len(values))
 
 
+def by_fourier(size, decay, count):
+    """Own pixels by the definition: the inverse transform of noise, the higher half of it."""
+    rng = np.random.default_rng(0)
+    frequency = np.hypot(*np.meshgrid(*map(np.fft.fftfreq, size), indexing="ij"))
+    frequency[0, 0] = np.inf
+    for _ in range(count):
+        noise = rng.normal(size=size) + 1j * rng.normal(size=size)
+        values = np.fft.ifft2(noise * frequency**-decay).real
+        yield values >= np.median(values)
+
+
+@pytest.mark.parametrize("size", [(48, 96), (96, 48)])
+def test_patches_of_fmix_take_no_side_for_the_other(size):
+    """Rough, they are as long along x as along y. Smooth, the longest wave decides, which only the
+    longer side has: there as the definition is."""
+    rough, smooth = (
+        np.array([borders(m) for m, _ in masks_of(FMix(decay=d), size, lam=0.5)]) for d in (1.5, 3)
+    )
+    along_x, along_y = rough.mean(0)
+    assert abs(along_x / along_y - 1) < 0.1
+    defined = np.array([borders(own) for own in by_fourier(size, 3, len(smooth))])
+    assert (stats.ttest_ind(smooth, defined, equal_var=False).pvalue > 1e-3).all()
+
+
 def test_masks_of_fmix_lie_anywhere():
     own = sum((m > 0).astype(int) for m, _ in masks_of(FMix(), (16, 24), 3000, lam=0.5))
     assert np.abs(own - 1500).max() < 4.5 * math.sqrt(750)

@@ -1,5 +1,6 @@
-"""The laws by which methods draw weights, boxes and corners; seeds are fixed, thresholds are those
-of tests at about 1 in 1000. Where the laws of masks stand: test_mask_laws.py."""
+"""The laws by which methods draw weights, boxes and partners; seeds are fixed, thresholds are those
+of tests at about 1 in 1000. Where the laws of masks and of corners stand: test_mask_laws.py,
+test_corner_laws.py."""
 
 import math
 
@@ -8,7 +9,7 @@ import pytest
 from helpers import chi2_accepts, draw, folded, ks_accepts
 from scipy import stats
 
-from dali_mix import RICAP, CutMix, MixUp, MultiMix, PatchMix, ResizeMix
+from dali_mix import CutMix, MixUp, MultiMix, PatchMix, ResizeMix
 
 COUNT = 10000
 
@@ -195,60 +196,7 @@ def test_boxes_of_patches_are_those_of_cutmix_on_the_grid(place, patch):
     np.testing.assert_array_equal(boxes, cells * [h, w, h, w])
 
 
-# ricap
-
-
-@pytest.mark.parametrize("alpha", [0.3, 2.0])
-def test_the_point_of_ricap_is_beta_along_each_side(alpha):
-    size = (3000, 5000)
-    plan = draw(COUNT, RICAP(alpha), size=size, partner="roll")
-    boxes, lam = plan.box[0], plan.lam[0]
-    np.testing.assert_allclose(lam.sum(1), 1, atol=1e-6)
-    whole = boxes.any(-1).all(-1)  # three partners show, so that the point can be told
-    y = np.where(boxes[..., 0] > 0, boxes[..., 0], boxes[..., 2])[whole, 0]
-    law = stats.beta(alpha, alpha)
-    inside = law.cdf(1 - 1e-3) - law.cdf(1e-3)
-    mixed = (y / size[0] > 1e-3) & (y / size[0] < 1 - 1e-3)
-    expected = lambda x: (law.cdf(x) - law.cdf(1e-3)) / inside  # noqa: E731
-    assert mixed.sum() > 5000 and ks_accepts(y[mixed] / size[0], expected)
-
-
-def corners_of(plan, size):
-    """By sample: the box that the partners leave to the own image; None if they overlap."""
-    for boxes in plan.box[0]:
-        shown = np.zeros(size, int)
-        for y0, x0, y1, x1 in boxes:
-            shown[y0:y1, x0:x1] += 1
-        assert shown.max() <= 1
-        y, x = np.nonzero(shown == 0)
-        yield (y.min(), x.min(), y.max() + 1, x.max() + 1) if len(y) else None, len(y)
-
-
-def test_the_four_boxes_of_ricap_are_the_image():
-    """They do not overlap, the rest is a box in a corner, and each corner is as likely."""
-    size = (19, 23)
-    plan = draw(4000, RICAP(1.0), size=size, partner="roll")
-    seen = np.zeros((2, 2), int)
-    for own, lam, (box, area) in zip(range(4000), plan.lam[0], corners_of(plan, size), strict=True):
-        assert lam[0] == np.float32(area / (19 * 23)), own
-        if box is None or not (area > 0 and box[2] - box[0] < 19 and box[3] - box[1] < 23):
-            continue
-        assert (box[2] - box[0]) * (box[3] - box[1]) == area
-        seen[int(box[0] > 0), int(box[1] > 0)] += 1
-        assert (box[0] == 0 or box[2] == 19) and (box[1] == 0 or box[3] == 23)
-    assert seen.sum() > 3000 and chi2_accepts(seen.ravel())
-
-
-def test_crops_of_ricap_are_inside_and_anywhere():
-    size = (19, 23)
-    plan = draw(COUNT, RICAP(2.0), size=size, partner="roll")
-    begin = plan.box[0][..., :2] + plan.offset[0]
-    end = plan.box[0][..., 2:] + plan.offset[0]
-    assert begin.min() >= 0 and (end <= size).all()
-    # Of boxes of one height, the crops begin anywhere alike.
-    tall = plan.box[0][..., 2] - plan.box[0][..., 0] == 9
-    counts = np.bincount(begin[..., 0][tall], minlength=11)
-    assert len(counts) == 11 and counts.sum() > 1000 and chi2_accepts(counts)
+# partners
 
 
 def test_partners_of_several_images_are_drawn_apart():

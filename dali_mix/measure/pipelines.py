@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dali_mix.measure.graphs import DTYPES, MEAN, STD, Graph, Mixed
+from dali_mix.measure.headers import check_headers
 from dali_mix.measure.segments import Loader
 from dali_mix.recipes import IMAGE_FILES
 
@@ -46,8 +47,10 @@ def jpeg_pipeline(task: Task, settings: Settings, graph: Graph, *, probe: bool =
     """JPEG files to what `graph` makes of them: decode, random resized crop, mirror.
 
     Outputs are those of a training loop; with `probe` all of `Mixed`, where it is not None, then
-    the decoded images and the mirror flags, on the CPU.
+    the decoded images and the mirror flags, on the CPU. A ValueError names files with headers that
+    cannot be read.
     """
+    check_headers(task.root, settings.threads)
     on_gpu = task.device == "gpu"
     pipeline = Pipeline(
         batch_size=task.batch,

@@ -1,0 +1,78 @@
+"""Before anything is measured: the headers of all files of a folder can be read.
+
+A decoder of DALI 2.4 may end the process over one that cannot (see `recipes.header_checked`), and
+what is timed is to hold no operator more than its contestants need.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from itertools import islice
+
+from dali_mix._decoding import fault_of_file, shape_reader
+from dali_mix._image_list import IMAGE_FILES, listed
+from dali_mix._names import shown
+
+# isort: split
+from nvidia.dali import fn
+from nvidia.dali.pipeline import Pipeline
+
+_BATCH = 256
+_NAMED = 5
+_READ: set[str] = set()
+"""Folders whose headers have been read, each of which is read once."""
+
+
+def check_headers(root: str, threads: int) -> None:
+    """A ValueError names files whose headers cannot be read. root: what the reader is given"""
+    if root in _READ:
+        return
+    faulty = [shown(os.path.join(root, name)) for name in _faults(root, threads)]
+    if faulty:
+        header, them = ("header", "it") if len(faulty) == 1 else ("headers", "them")
+        raise ValueError(
+            f"cannot read the {header} of {', '.join(faulty)}; repair or remove {them}; "
+            "`dali-mix check` finds all such files."
+        )
+    _READ.add(root)
+
+
+def _faults(root: str, threads: int) -> Sequence[str]:
+    """Names of the first few files that fail, relative to the folder."""
+    names = listed(root).names
+    pipeline = _pipeline(root, threads)
+    for start in range(0, len(names), _BATCH):
+        try:
+            pipeline.run()
+        except RuntimeError:
+            # The reader reads ahead: what it cannot open may fail the batch before.
+            near = names[start : start + 2 * _BATCH]
+            found = list(islice(_faulty(root, near), _NAMED))
+            if not found:
+                raise
+            return found
+    return []
+
+
+def _pipeline(root: str, threads: int) -> Pipeline:
+    """Its batches are the shapes of all images, in the order of `listed`."""
+    pipeline = Pipeline(
+        _BATCH,
+        num_threads=threads,
+        device_id=None,
+        prefetch_queue_depth=1,
+        exec_dynamic=False,
+        exec_pipelined=False,
+        exec_async=False,
+    )
+    with pipeline:
+        # Mapped into memory, so that of a file only the pages of its header are read.
+        files, _ = fn.readers.file(file_root=root, file_filters=list(IMAGE_FILES))
+        pipeline.set_outputs(fn.peek_image_shape(files))
+    return pipeline
+
+
+def _faulty(root: str, names: Sequence[str]) -> Iterator[str]:
+    shape = shape_reader()
+    return (name for name in names if fault_of_file(os.path.join(root, name), shape) is not None)
