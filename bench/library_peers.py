@@ -15,7 +15,7 @@ from torch import Tensor
 
 from bench.operators_case import Case, Contestant, Contestants, Missing, Mixed
 from bench.peers_import import peer
-from bench.torch_peers import ROUNDINGS, Batches
+from bench.torch_peers import Batches
 
 
 def contestants(case: Case) -> tuple[Contestants, Missing]:
@@ -108,7 +108,7 @@ def _mixing_tensors(
     def read(output: Any) -> Mixed:
         return Mixed(output[0].cpu().numpy(), *told(output[1]), cut)
 
-    return Contestant(batches.in_turn(mixed), read, roundings=ROUNDINGS)
+    return Contestant(batches.in_turn(mixed), read, roundings=batches.roundings)
 
 
 def _collating(batches: Batches, collate: Callable[..., Any]) -> Contestant:
@@ -127,4 +127,4 @@ def _collating(batches: Batches, collate: Callable[..., Any]) -> Contestant:
     def read(output: Any) -> Mixed:
         return Mixed(output[0].numpy(), *_soft_target(output[1]))
 
-    return Contestant(batches.in_turn(mixed), read, roundings=ROUNDINGS, raw_rounding=0.5)
+    return Contestant(batches.in_turn(mixed), read, roundings=batches.roundings, raw_rounding=0.5)

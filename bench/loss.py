@@ -25,9 +25,12 @@ from typing import Any
 
 os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # the profiler's own messages; read at import
 
-import torch
-
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from dali_mix.measure import openmp
+
+# isort: split
+import torch
 
 from dali_mix import _harness as harness
 from dali_mix.measure import losses
@@ -94,6 +97,7 @@ def main() -> None:
         gpu = torch.cuda.get_device_name() if options.device == "cuda" else None
         where = harness.provenance(threads=torch.get_num_threads(), device=options.device, gpu=gpu)
         settings = {"batch": options.batch, "rounds": options.rounds, "seed": options.seed}
+        settings |= openmp.SETTINGS
         record = {"benchmark": "loss", "provenance": where, "settings": settings, "sizes": sizes}
         harness.write(options.out, record)
 

@@ -33,16 +33,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-# Read when torch is imported: the profiler's own messages, and for how long OpenMP's threads spin
-# for each other before they sleep. Beside any other program, what torch spins by default takes 30
-# times as long as the work.
-os.environ.setdefault("KINETO_LOG_LEVEL", "99")
-os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # the profiler's own messages; read at import
 
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from dali_mix.measure import openmp
+
+# isort: split
 from bench import operators_dali, operators_methods, operators_parts
 from bench.operators_case import (
     DTYPES,
@@ -179,16 +178,17 @@ def run(key: dict[str, Any], where: Device, options: Any) -> dict[str, Any]:
 def main() -> None:
     options, where = arguments()
     harness.keep_freed_memory()
-    cases = []
-    for key in keys(options):
+    cases, wanted = [], list(keys(options))
+    for key in wanted:
         cases.append(case := run(key, where, options))
         print("\nbatch {batch}, {size} x {size}, {dtype} {layout}".format(**case))
         if case["results"]:
             print(harness.table(case["results"], speed_net_of_feed(case["results"])))
         for name, why in case["missing"].items():
             print(f"{name:32} missing: {why}")
-    if options.out:
-        harness.write(options.out, record(cases, where, options))
+        if options.out:  # after each: a run that is stopped leaves what it has measured
+            made = record(cases, where, options) | {"complete": len(cases) == len(wanted)}
+            harness.write(options.out, made, again=len(cases) > 1)
 
 
 def record(cases: list[dict[str, Any]], where: Device, options: Any) -> dict[str, Any]:
@@ -201,7 +201,7 @@ def record(cases: list[dict[str, Any]], where: Device, options: Any) -> dict[str
             "rounds": options.rounds,
             "seed": options.seed,
             "baseline": BASELINE,
-            "GOMP_SPINCOUNT": os.environ["GOMP_SPINCOUNT"],
+            **openmp.SETTINGS,
         },
         "cases": cases,
     }

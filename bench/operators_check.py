@@ -58,7 +58,8 @@ def tolerance(case: Case, contestant: Contestant, mixed: Mixed) -> float:
     """Largest difference that rounding explains."""
     scale = case.output.get("scale", 1.0)
     arithmetic = 1e-5 * scale  # of float32
-    # What mixes in float16 rounds at every step; for uint8 all mix in float32, and round once.
+    # What mixes in float16 rounds at every step (of the peers, see torch_peers.MIXING); for uint8
+    # all mix in float32, and round once.
     roundings = 1 if case.dtype == "uint8" else contestant.roundings
     result = roundings * ULP[case.dtype] / 2
     raw = contestant.raw_rounding * scale / STD.min()

@@ -96,15 +96,17 @@ def kernels(run: Callable[[], object], synchronize: Callable[[], object]) -> dic
     with torch.profiler.profile(activities=[activity]) as profile:
         run()
         synchronize()
-    events = profile.profiler.kineto_results.events()
-    return counted((event.activity_type(), event.duration_ns()) for event in events)
+    return counted(profile.profiler.kineto_results.events())
 
 
-def counted(events: Iterable[tuple[str, int]]) -> dict[str, Any]:
-    """Number of kernels and copies, and the seconds in them, of (type, ns)."""
-    known = list(events)
-    kernel_times = [ns for kind, ns in known if kind == "kernel"]
-    copy_times = [ns for kind, ns in known if kind in ("gpu_memcpy", "gpu_memset")]
+def counted(events: Iterable[Any]) -> dict[str, Any]:
+    """Number of kernels and copies, and the seconds in them, of the profiler's events: of those on
+    the GPU, CUPTI calls the copies "Memcpy …" and "Memset …"."""
+    kernel_times, copy_times = [], []
+    for event in events:
+        if event.device_type().name == "CUDA":
+            copy = event.name().startswith(("Memcpy", "Memset"))
+            (copy_times if copy else kernel_times).append(event.duration_ns())
     if not kernel_times and not copy_times:
         return {"missing": "torch's profiler recorded nothing on the GPU"}
     seconds = (sum(kernel_times) + sum(copy_times)) / 1e9

@@ -29,6 +29,9 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from dali_mix.measure import openmp
+
+# isort: split
 from bench import pipeline_ffcv, pipeline_peers, pipeline_sweep
 from dali_mix import _harness as harness
 from dali_mix import doctor
@@ -101,6 +104,7 @@ def measure(root: Path, options: Any) -> dict[str, Any]:
             "workers": workers,
             "dali": settings._asdict(),
             "interval": intervals.METHOD,
+            **openmp.SETTINGS,
         },
         "sweep": record,
         "results": results,

@@ -20,7 +20,7 @@ import matplotlib
 
 matplotlib.use("svg")
 
-from bench.report_kernel import kernel
+from bench.report_kernel import kernel, kernel_times
 from bench.report_operators import operators, operators_gpu
 from bench.report_parts import row, spread
 from bench.report_pipeline import pipeline, train_step
@@ -67,6 +67,7 @@ def generate(runs: dict[str, Any]) -> dict[str, str]:
         "pipeline": pipeline,
         "train_step": train_step,
         "kernel": kernel,
+        "kernel-times": kernel_times,
         "loss": loss,
         "training": training,
     }
@@ -85,18 +86,27 @@ def where(name: str, run: dict[str, Any]) -> str:
     """Machine, versions, commit and command of a run."""
     p = run["provenance"]
     versions = ", ".join(f"{k} {v}" for k, v in p["packages"].items() if v and k != "dali-mix")
-    dirty = " with local changes" if p["dirty"] else ""
-    settings = run["settings"]
+    settings = run.get("settings", {})
     gpu = f"{p['gpu']}; " if p.get("gpu") else ""
     counts = [f"{settings[name]} {name}" for name in ("rounds", "seeds") if name in settings]
     facts = [
         f"{gpu}{p['cpu']}, {p['cores']} cores, {p['threads']} threads",
         f"load {p['load_average']:.1f} at the end",
         f"{versions}, Python {p['python']}",
-        ", ".join([f"commit {p['commit'][:10]}{dirty}", p["date"], *counts]),
+        ", ".join([commit(p), p["date"], *counts]),
     ]
+    if not run.get("complete", True):
+        facts.append("stopped before its last case")
     command = f"`{p['command']}`, raw run in `results/{name}.json`"
     return f"\n{'; '.join(facts)}. {command}.\n"
+
+
+def commit(p: dict[str, Any]) -> str:
+    """With what is known of local changes, which only git tells."""
+    if p["commit"] is None:
+        return "commit unknown"
+    changes = {True: " with local changes", False: "", None: ", local changes unknown"}
+    return f"commit {p['commit'][:10]}{changes[p['dirty']]}"
 
 
 def loss(name: str, run: dict[str, Any]) -> tuple[str, dict[str, str]]:

@@ -1,8 +1,10 @@
-"""The section of the report on bench/kernel_facts.py: what the compiler made of the CUDA kernels,
-and by counting bytes how long they should take. Nothing in it was run on a GPU."""
+"""The sections of the report on the CUDA kernel alone: from bench/kernel_facts.py what the compiler
+made of it, and by counting bytes how long it should take; from bench/kernel_times.py how long it
+took."""
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import Any
 
 from bench.report_parts import row
@@ -121,4 +123,46 @@ def byte_table() -> list[str]:
             total = column[what] * values
             cells += [f"{total / 1e6:.1f}", f"{total / COPY_BANDWIDTH * 1e6:.0f}"]
         lines.append(row(cells))
+    return lines
+
+
+def kernel_times(name: str, run: dict[str, Any]) -> tuple[str, dict[str, str]]:
+    cases = run["cases"]
+    orders = list(dict.fromkeys(case["order"] for case in cases))
+    lines = [
+        "## The CUDA kernel, timed",
+        "",
+        "uint8 RGB images on the GPU, mixed by the kernel alone, without DALI, in batches that "
+        "take turns. ms: on the device, of many launches recorded before; launched: one launch, "
+        "with what the host does for it. GB/s: what shows of the images read and the output "
+        "written; of the copy: the time of a copy on the device that moves as many bytes, as a "
+        "share of the kernel's. Orders: the samples as in the batch, or in a chain, each followed "
+        "by its partner's.",
+    ]
+    sides = sorted(cases, key=shape_of, reverse=True)
+    for (batch, side), shaped in groupby(sides, key=shape_of):
+        lines += ["", f"**Batch {batch}, {side} x {side} x 3**", ""]
+        lines += times_table(list(shaped), orders)
+    return "\n".join(lines) + "\n", {}
+
+
+def shape_of(case: dict[str, Any]) -> tuple[int, int]:
+    return case["batch"], case["side"]
+
+
+def times_table(cases: list[dict[str, Any]], orders: list[str]) -> list[str]:
+    """Each order in columns of its own; not every case has every order."""
+    figures = ("ms", "launched", "GB/s", "of the copy")
+    titles = [f"{figure}, {order}" for order in orders for figure in figures]
+    found: dict[str, dict[str, list[str]]] = {}
+    for case in cases:
+        mirrored = ", mirrored" if case["mirror"] else ""
+        key = f"{case['dtype']} {case['layout']}, {case['mix']}{mirrored}"
+        rate, share = case["bytes"] / case["ms"] / 1e6, case["copy_ms"] / case["ms"]
+        cells = [f"{case['ms']:.4f}", f"{case['launch_ms']:.4f}", f"{rate:,.0f}", f"{share:.2f}"]
+        found.setdefault(key, {})[case["order"]] = cells
+    lines = [row(["", *titles]), row(["---", *["--:"] * len(titles)])]
+    missing = ["-"] * len(figures)
+    for key, by_order in found.items():
+        lines.append(row([key, *(c for order in orders for c in by_order.get(order, missing))]))
     return lines

@@ -11,9 +11,10 @@ from torch import Tensor
 
 from bench.operators_case import Case, Contestant, Contestants, Mixed
 
-ROUNDINGS = 8
-"""Of what mixes in the type of the output: two products and their sum, and on a GPU, before that,
-pixels times k, plus s, and both constants."""
+NORMALIZING = {"255 * k": 2, "pixel * k, up to 8": 2, "s": 1, "their sum": 1}
+MIXING = {"both products": 2, "their sum": 1, "1 - lam": 1}
+"""By how many half distances of `operators_check.ULP`, which is between values of up to 4, results
+may be off where every step is rounded to their type. Of k, the relative error counts 255 times."""
 
 
 class Batches:
@@ -27,16 +28,19 @@ class Batches:
         # Arithmetic in float16 is what is fast on a GPU, and slow on a CPU.
         on_gpu_in_half = case.device == "gpu" and case.dtype == "float16"
         self.arithmetic = torch.float16 if on_gpu_in_half else torch.float32
+        in_one_type = self.arithmetic == self.dtype
+        self.roundings = sum(MIXING.values()) + (sum(NORMALIZING.values()) if in_one_type else 1)
         self.k, self.s = (
             torch.tensor(values, dtype=torch.float32, device=self.device)
             for values in case.coefficients
         )
+        self._normalizing = [v.view(1, 3, 1, 1).to(self.arithmetic) for v in (self.k, self.s)]
         last = case.layout == "HWC"
         self.memory = torch.channels_last if last else torch.contiguous_format
 
     def normalized(self, images: Tensor) -> Tensor:
         """(N, H, W, C) uint8 to (N, C, H, W) of the type in which peers mix."""
-        k, s = (values.view(1, 3, 1, 1).to(self.arithmetic) for values in (self.k, self.s))
+        k, s = self._normalizing
         x = images.permute(0, 3, 1, 2).to(self.arithmetic, memory_format=self.memory)
         x.mul_(k).add_(s)
         return x.half() if self.case.dtype == "float16" else x
@@ -47,6 +51,12 @@ class Batches:
             x = x.round_().clamp_(0, 255)
         x = x.to(self.dtype)
         return (x.permute(0, 2, 3, 1) if self.case.layout == "HWC" else x).contiguous()
+
+    def sent(self, drawn: Tensor) -> Tensor:
+        """On the device. A copy from memory that is not pinned would wait until the GPU is idle."""
+        if self.device.type == "cpu":
+            return drawn
+        return drawn.pin_memory().to(self.device, non_blocking=True)
 
     def in_turn(self, mix: Callable[[Tensor], Any]) -> Callable[[], Any]:
         """A call mixes the next batch."""
@@ -66,14 +76,14 @@ def contestants(case: Case) -> Contestants:
 
     def drawn(mix: Callable[..., Tensor], roundings: int) -> Contestant:
         def mixed(images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-            partner = torch.randperm(case.count).to(batches.device)
-            lam = beta.sample((case.count,)).to(batches.device)
+            partner = batches.sent(torch.randperm(case.count))
+            lam = batches.sent(beta.sample((case.count,)))
             return mix(images, partner, lam), partner, lam
 
         return Contestant(batches.in_turn(mixed), _read, roundings=roundings)
 
     return {
-        "torch eager": drawn(_eager(batches), ROUNDINGS),
+        "torch eager": drawn(_eager(batches), batches.roundings),
         "torch.compile": drawn(_compiled(batches), 1),
     }
 

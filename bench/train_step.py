@@ -7,10 +7,10 @@ long the GPU waits between steps.
     DataLoader + Mixup   PIL in the workers, timm's Mixup, mode "elem", on the GPU
 
 One model for all, bfloat16 autocast, channels_last, SGD with momentum. Contestants alternate in
-segments of --steps steps; batches made in advance are trained on before the clock starts. Between
-steps: from the end of one to the start of the next on the GPU's own clock (CUDA events), where it
-copies, casts or waits; the kernels of DALI itself run beside the steps. --device cpu is there to
-try the program.
+segments of --steps steps, rounded up to a multiple of the workers where there are workers; batches
+made in advance are trained on before the clock starts. Between steps: from the end of one to the
+start of the next on the GPU's own clock (CUDA events), where it copies, casts or waits; the kernels
+of DALI itself run beside the steps. --device cpu is there to try the program.
 """
 
 from __future__ import annotations
@@ -25,6 +25,9 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from dali_mix.measure import openmp
+
+# isort: split
 import torch
 from torch import Tensor, nn
 
@@ -89,18 +92,16 @@ class Trained:
         return self.waits[1::2][-segments:]
 
 
-def feeds(
-    task: Task, settings: Settings
-) -> tuple[dict[str, tuple[Callable[[], Any], int]], dict[str, str]]:
-    """name -> what gives (x, target), and how many batches it may be ahead; and who is missing."""
-    peers, missing = pipeline_peers.loaders(task, settings.threads, [PEER])
-    found = {name: (peer.next, peer.ahead) for name, peer in peers.items()}
+def feeds(task: Task, settings: Settings) -> tuple[dict[str, Loader], dict[str, str]]:
+    """name -> what gives (x, target), without the step; and who is missing."""
+    found, missing = pipeline_peers.loaders(task, settings.threads, [PEER])
     for name in (UNMIXED, MIXUP):
         check_pipeline(name, task, settings, GRAPHS[name])
         pipeline = jpeg_pipeline(task, settings, GRAPHS[name])
-        found[name] = partial(_fed, pipeline, name == MIXUP, task.batch), settings.prefetch + 1
+        feed = partial(_fed, pipeline, name == MIXUP, task.batch)
+        found[name] = Loader(feed, task.batch, ahead=settings.prefetch + 1)
     ceiling = _random_batch(task, len(class_names(task.root)))
-    return {CEILING: (lambda: ceiling, 0), **found}, missing
+    return {CEILING: Loader(lambda: ceiling, task.batch, ahead=0), **found}, missing
 
 
 def _fed(pipeline: Any, mixed: bool, batch: int) -> Any:
@@ -144,10 +145,10 @@ def measure(root: Path, options: Any) -> dict[str, Any]:
     network, source = resnet.model(options.model, len(class_names(root)))
     network = network.to(device, memory_format=torch.channels_last)
     step = training_step(network, device)
-    trained = {name: Trained(feed, step, on_gpu) for name, (feed, _) in fed.items()}
+    trained = {name: Trained(feed.next, step, on_gpu) for name, feed in fed.items()}
     loaders = {
-        name: Loader(trained[name].next, task.batch, ahead, trained[name].settle)
-        for name, (_, ahead) in fed.items()
+        name: feed._replace(next=trained[name].next, synchronize=trained[name].settle)
+        for name, feed in fed.items()
     }
     results = compare_loaders(
         loaders, images=options.steps * task.batch, segments=options.rounds, seed=options.seed
@@ -163,7 +164,8 @@ def measure(root: Path, options: Any) -> dict[str, Any]:
         "settings": {name: getattr(options, name) for name in shown}
         | {"model_from": source, "dtype": task.dtype, "dali": settings._asdict()}
         | {"data": jpegs.described(files) | {"synthetic": not options.data}}
-        | {"interval": intervals.METHOD},
+        | {"interval": intervals.METHOD}
+        | openmp.SETTINGS,
         "results": results,
         "comparisons": compared,
         "missing": missing,

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import ctypes
+import functools
 import gc
 import importlib.metadata
 import json
@@ -153,11 +154,12 @@ def table(results: Mapping[str, Mapping[str, Any]], extra: Mapping[str, str] | N
 def provenance(*packages: str, **more: Any) -> dict[str, Any]:
     """Where a result comes from. `packages`: whose versions matter beside the usual ones; `more`:
     what the caller knows, such as threads or the GPU."""
+    commit, dirty = _checkout()
     return {
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "command": command(),
-        "commit": _git("rev-parse", "HEAD"),
-        "dirty": bool(_git("status", "--porcelain")),
+        "commit": commit,
+        "dirty": dirty,
         "cpu": _cpu_model(),
         "cores": len(os.sched_getaffinity(0)),
         "load_average": os.getloadavg()[0],
@@ -172,6 +174,15 @@ def provenance(*packages: str, **more: Any) -> dict[str, Any]:
 def command() -> str:
     """The command line, with paths inside the checkout relative to it."""
     return " ".join(["python", *(arg.removeprefix(f"{ROOT}/") for arg in sys.argv)])
+
+
+@functools.cache  # the files that a run writes are not changes that it was measured with
+def _checkout() -> tuple[str | None, bool | None]:
+    """Commit, and whether files differ from it; None for what is not known. Where there is no git,
+    as in a copy on another machine, DALI_MIX_COMMIT may name the commit."""
+    changes = _git("status", "--porcelain")
+    commit = _git("rev-parse", "HEAD") or os.environ.get("DALI_MIX_COMMIT") or None
+    return commit, None if changes is None else bool(changes)
 
 
 def _git(*arguments: str) -> str | None:
@@ -200,13 +211,17 @@ def _version(package: str) -> str | None:
         return None
 
 
-def write(path: Path, record: Mapping[str, Any]) -> None:
-    """One JSON file per run; an existing file is an error, never overwritten. Numbers have seven
-    digits, more than any clock here gives."""
+def write(path: Path, record: Mapping[str, Any], *, again: bool = False) -> None:
+    """One JSON file per run, whole at any time; an existing file is an error, never overwritten,
+    but `again` by the run that wrote it. Numbers have seven digits, more than any clock here
+    gives."""
+    text = json.dumps(shortened(record), separators=(",", ":")) + "\n"
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("x") as file:
-        json.dump(shortened(record), file, separators=(",", ":"))
-        file.write("\n")
+    if not again:
+        path.touch(exist_ok=False)
+    part = path.with_name(f".{path.name}.part")
+    part.write_text(text)
+    part.replace(path)
 
 
 def shortened(value: Any) -> Any:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import importlib
 import os
 import shlex
 import sys
@@ -50,6 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Measure, print the tables, and write what was asked for; 0, or 1 if a contestant is wrong."""
     _check(args)
+    importlib.import_module("dali_mix.measure.openmp")  # before torch
     tqdm = _needed("tqdm", "the progress bar").tqdm
     if args.chart:
         _needed("matplotlib", "--chart")
@@ -106,8 +108,6 @@ def _check(args: argparse.Namespace) -> None:
 
 
 def _needed(module: str, what: str, package: str | None = None) -> Any:
-    import importlib
-
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
@@ -135,7 +135,7 @@ def _photographs(args: argparse.Namespace) -> Iterator[Path]:
 
 def _measured(root: Path, args: argparse.Namespace, bar: Any) -> dict[str, Any]:
     """The whole record."""
-    from dali_mix.measure import comparisons, intervals, jpegs, operators
+    from dali_mix.measure import comparisons, intervals, jpegs, openmp, operators
 
     common = {"rounds": args.rounds, "seed": args.seed, "progress": bar.update}
     bar.set_description("operators")
@@ -153,7 +153,8 @@ def _measured(root: Path, args: argparse.Namespace, bar: Any) -> dict[str, Any]:
         "provenance": where,
         "settings": {name: getattr(args, name) for name in shown}
         | {"data": jpegs.described(jpegs.images_of(root)) | {"synthetic": not args.folder}}
-        | {"classes": CLASSES, "interval": intervals.METHOD},
+        | {"classes": CLASSES, "interval": intervals.METHOD}
+        | openmp.SETTINGS,
         "operator": operator,
         "pipeline": pipeline,
         "comparisons": comparisons.comparisons(pipeline, comparisons.UNMIXED_OF),

@@ -22,11 +22,12 @@ SIZE = 16
 
 
 def write(root: Path, count: int, size: tuple[int, int] = (20, 24)) -> Path:
-    """Files 0 to count - 1."""
+    """Files 0 to count - 1: JPEGs, which DALI decodes wherever it runs, flat grey to the bit."""
     for k in range(count):
-        path = root / f"{k:03}" / f"{k:03}.png"
+        path = root / f"{k:03}" / f"{k:03}.jpg"
         path.parent.mkdir(parents=True)
-        Image.fromarray(np.full((*size, 3), k * STEP % 256, np.uint8)).save(path)
+        grey = Image.fromarray(np.full((*size, 3), k * STEP % 256, np.uint8))
+        grey.save(path, quality=100, subsampling=0)
     return root
 
 

@@ -23,7 +23,7 @@ from bench import (  # noqa: E402
 from bench.floor import floor  # noqa: E402
 from bench.operators_case import Contestant, make_case, memory_needed  # noqa: E402
 from bench.operators_check import verify  # noqa: E402
-from bench.operators_device import EventClock, counted, device, kernels  # noqa: E402
+from bench.operators_device import device  # noqa: E402
 from bench.peers_import import peer  # noqa: E402
 from dali_mix.methods import METHODS  # noqa: E402
 
@@ -206,41 +206,6 @@ def test_the_floor_writes_every_line_of_every_sample(threads):
     assert lines[:, :136].any(-1).all() and not lines[:, 136].any()
 
 
-class Event:
-    """An event of a GPU, whose time is the number of those before it."""
-
-    made = 0
-
-    def record(self):
-        Event.made += 1
-        self.time = Event.made
-
-    def synchronize(self):
-        pass
-
-    def elapsed_time(self, later):
-        return 1e3 * (later.time - self.time)
-
-
-def test_the_clock_of_a_gpu_adds_up_its_events():
-    clock = EventClock(Event)
-    assert [clock() for _ in range(4)] == [0, 1, 2, 3]
-
-
-def test_kernels_and_copies_are_counted_apart():
-    events = [("kernel", 500), ("gpu_memcpy", 7), ("cpu_op", 9), ("kernel", 1500)]
-    found = counted(events)
-    assert (found["kernels"], found["copies"]) == (2, 1)
-    assert found["seconds"] == pytest.approx(2.007e-6)
-    assert "recorded nothing" in counted([("cpu_op", 9)])["missing"]
-
-
-def test_without_a_gpu_kernels_are_reported_missing():
-    if torch_peers.torch.cuda.is_available():
-        pytest.skip("there is a GPU")
-    assert "sees no GPU" in kernels(lambda: None, lambda: None)["missing"]
-
-
 @pytest.mark.gpu
 def test_every_contestant_mixes_as_it_says_on_a_gpu():
     for dtype, layout in FORMATS:
@@ -270,10 +235,29 @@ def test_methods_or_parts_are_measured_in_the_place_of_peers(
     operators.main()
     run = json.loads((tmp_path / "run.json").read_text())
     assert run["benchmark"] == f"operators {word}" and not run["cases"][0]["missing"]
+    assert run["complete"]
     rows = [name for name in run["cases"][0]["results"] if name.startswith("dali_mix")]
     assert len(rows) == 3 + count
     printed = capsys.readouterr().out
     assert all(f"\n{name} " in printed for name in rows)
+
+
+def test_a_run_that_is_stopped_has_written_the_cases_before(monkeypatch, tmp_path):
+    small = "--no-peers --batch 4 --size 32 --dtype uint8 float16 --layout HWC --rounds 1 --out"
+    monkeypatch.setattr(sys, "argv", ["operators.py", *small.split(), str(tmp_path / "run.json")])
+    monkeypatch.setattr(operators.harness, "keep_freed_memory", lambda: None)
+    measure = operators.measure
+
+    def failing(case, *rest):
+        if case.dtype == "float16":
+            raise KeyboardInterrupt
+        return measure(case, *rest)
+
+    monkeypatch.setattr(operators, "measure", failing)
+    with pytest.raises(KeyboardInterrupt):
+        operators.main()
+    run = json.loads((tmp_path / "run.json").read_text())
+    assert [case["dtype"] for case in run["cases"]] == ["uint8"] and not run["complete"]
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,11 @@
 """bench/train_step.py: what it measures between the steps, and what a run writes."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -16,6 +18,7 @@ sys.path.insert(0, str(PROGRAM.parent.parent))
 
 from bench import report, resnet, train_step  # noqa: E402
 from dali_mix.measure import jpegs  # noqa: E402
+from dali_mix.measure.segments import Loader  # noqa: E402
 
 
 class Hands:
@@ -69,8 +72,36 @@ def test_a_training_step_is_measured_for_every_feed(tmp_path):
     record = json.loads(out.read_text())
     there = record["results"].keys() | record["missing"].keys()
     assert there == {"random tensors", "DALI unmixed", "dali_mix mixup", "DataLoader + Mixup"}
+    assert record["settings"]["GOMP_SPINCOUNT"] == os.environ.get("GOMP_SPINCOUNT", "1000")
     assert all(len(result["wait_ms"]["samples"]) == 2 for result in record["results"].values())
     assert "| random tensors | " in report.generate({"train": record})["README.md"]
+
+
+def test_whose_batches_come_in_bursts_is_measured_in_bursts(tmp_path, monkeypatch):
+    photos = jpegs.synthetic(tmp_path, count=5, classes=2, seed=1)
+    peer = Loader(lambda: None, batch=4, ahead=9, burst=3)
+    found = {train_step.PEER: peer}, {}
+    monkeypatch.setattr(train_step.pipeline_peers, "loaders", lambda *_: found)
+    seen = {}
+
+    def compare(loaders, **_):
+        seen.update(loaders)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(train_step, "compare_loaders", compare)
+    options = {"device": "cpu", "model": "tiny", "batch": 4, "size": 32, "steps": 2, "rounds": 2}
+    options |= {"threads": 1, "prefetch": 2, "hw_decoder_load": 0.65, "seed": 1}
+    with pytest.raises(KeyboardInterrupt):
+        train_step.measure(photos, SimpleNamespace(**options))
+    assert {name: (one.ahead, one.burst) for name, one in seen.items()} == {
+        "random tensors": (0, 1),
+        "DALI unmixed": (3, 1),
+        "dali_mix mixup": (3, 1),
+        train_step.PEER: (9, 3),
+    }
+    for loader in seen.values():
+        assert isinstance(loader.next.__self__, train_step.Trained)
+        assert loader.synchronize.__self__ is loader.next.__self__
 
 
 def test_a_gpu_that_is_not_there_is_refused_in_one_sentence(monkeypatch, capsys):

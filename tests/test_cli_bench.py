@@ -2,6 +2,7 @@
 
 import builtins
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -65,6 +66,7 @@ def test_the_run_says_where_it_comes_from(record, photos):
     assert record["provenance"]["command"] == f"dali-mix bench {photos} {options}"
     assert record["settings"]["data"]["files"] == 12
     assert not record["settings"]["data"]["synthetic"]
+    assert record["settings"]["GOMP_SPINCOUNT"] == os.environ.get("GOMP_SPINCOUNT", "1000")
 
 
 def test_the_run_holds_every_sample(record):

@@ -64,7 +64,7 @@ def photos(tmp_path_factory):
 @pytest.mark.parametrize("kind", ["list", "names"])
 @pytest.mark.parametrize("training", [True, False])
 def test_the_loader_keeps_to_the_list(photos, tmp_path, kind, training):
-    files = [f"{k:03}/{k:03}.png" for k in (5, 2, 6, 0)]
+    files = [f"{k:03}/{k:03}.jpg" for k in (5, 2, 6, 0)]
     if kind == "list":
         write_list(tmp_path / "list", ImageList(files, [5, 2, 6, 0]))
         files = tmp_path / "list"
@@ -77,10 +77,10 @@ def test_the_loader_keeps_to_the_list(photos, tmp_path, kind, training):
 
 
 WRONG = {
-    "missing": (["000/001.png"], "but 000/001.png does not exist; write the list anew, or leave"),
+    "missing": (["000/001.jpg"], "but 000/001.jpg does not exist; write the list anew, or leave"),
     "absolute": (["/etc/passwd"], "but /etc/passwd lies outside; names are relative to the folder"),
     "above": (["../a/1.png"], r"but \.\./a/1.png lies outside"),
-    "loose": (["000/000.png", "loose.png"], "but loose.png lies in no class folder; names are cl"),
+    "loose": (["000/000.jpg", "loose.png"], "but loose.png lies in no class folder; names are cl"),
     "kind": (["003/notes.txt"], "but 003/notes.txt is no file with the name of an image"),
     "none": ([], "files must name at least one image, got none"),
 }
@@ -93,8 +93,8 @@ def test_names_that_are_not_there_are_refused(photos, files, sentence):
 
 
 def test_lists_that_do_not_fit_the_folder_are_refused(photos, tmp_path):
-    write_list(tmp_path / "list", ImageList(["003/003.png"], [2]))
-    with pytest.raises(ValueError, match=r"gives 003/003.png label 2, where 003 is class 3; write"):
+    write_list(tmp_path / "list", ImageList(["003/003.jpg"], [2]))
+    with pytest.raises(ValueError, match=r"gives 003/003.jpg label 2, where 003 is class 3; write"):
         numbered.loader(photos, 1, files=tmp_path / "list")
     with pytest.raises(FileNotFoundError, match="nothing"):
         numbered.loader(photos, 1, files=tmp_path / "nothing")

@@ -18,6 +18,13 @@ def ten(tmp_path_factory):
     return numbered.write(tmp_path_factory.mktemp("ten"), 10)
 
 
+def test_every_numbered_file_is_flat_and_has_its_own_value(tmp_path):
+    root = numbered.write(tmp_path, 32)
+    ((x, y),) = numbered.loader(root, 32, training=False)
+    assert y.tolist() == list(range(32))
+    assert torch.equal(x, (numbered.STEP * y.float()).view(-1, 1, 1, 1).expand_as(x))
+
+
 def test_training_gives_images_and_a_mix_target(ten):
     x, target = next(iter(numbered.loader(ten)))
     assert x.shape == (4, 3, 16, 16) and x.dtype == torch.float32

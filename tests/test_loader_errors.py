@@ -33,7 +33,7 @@ def read(loader, seen=None):
 @pytest.mark.parametrize("what", ["header", "pixels"])
 def test_a_file_that_cannot_be_decoded_is_named(tmp_path, training, what):
     root = numbered.write(tmp_path, 12)
-    bad = root / "005" / "005.png"
+    bad = root / "005" / "005.jpg"
     content = bad_images.encoded()
     bad.write_bytes(content[:20] if what == "header" else content[:-300])
     loader, seen = numbered.loader(root, training=training), []
@@ -50,7 +50,7 @@ def test_a_file_that_cannot_be_decoded_is_named(tmp_path, training, what):
 def test_a_file_that_cannot_be_opened_is_named(tmp_path, what):
     root = numbered.write(tmp_path, 12)
     loader = numbered.loader(root, training=False)
-    bad = root / "005" / "005.png"
+    bad = root / "005" / "005.jpg"
     bad.unlink()
     if what == "empty":
         bad.touch()
@@ -62,7 +62,7 @@ def test_a_bad_file_of_a_later_epoch_and_of_a_shuffled_shard_is_named(tmp_path):
     root = numbered.write(tmp_path, 13)
     loader = numbered.loader(root, 2, shard=dali_mix.Shard(1, 2, 0))
     shown = {file for batch in numbered.files(loader) for file in batch}
-    bad = root / f"{min(shown):03}" / f"{min(shown):03}.png"
+    bad = root / f"{min(shown):03}" / f"{min(shown):03}.jpg"
     content = bad.read_bytes()
     bad.write_bytes(content[:20])
     with pytest.raises(RuntimeError, match=f"cannot decode {bad}"):
@@ -71,7 +71,7 @@ def test_a_bad_file_of_a_later_epoch_and_of_a_shuffled_shard_is_named(tmp_path):
 
 def test_several_bad_files_of_a_batch_are_all_named(tmp_path):
     root = numbered.write(tmp_path, 4)
-    bad = [root / f"{k:03}" / f"{k:03}.png" for k in (1, 2)]
+    bad = [root / f"{k:03}" / f"{k:03}.jpg" for k in (1, 2)]
     for path in bad:
         path.write_bytes(b"no image")
     with pytest.raises(
@@ -88,14 +88,14 @@ def test_a_failure_that_no_file_explains_names_the_batch(tmp_path):
         x = fn.crop_mirror_normalize(fn.decoders.image(encoded), crop=(99, 99))
         pipeline.set_outputs(x, labels)
     with pytest.raises(
-        RuntimeError, match=r"in the batch of 000/000.png, 001/001.png, each of which"
+        RuntimeError, match=r"in the batch of 000/000.jpg, 001/001.jpg, each of which"
     ):
         list(MixLoader(pipeline))
 
 
 def test_without_checkpoints_it_is_said_how_the_file_could_be_named(tmp_path):
     root = numbered.write(tmp_path, 4)
-    (root / "001" / "001.png").write_bytes(b"no image")
+    (root / "001" / "001.jpg").write_bytes(b"no image")
     with pytest.raises(RuntimeError, match=r"not known .a pipeline with enable_checkpointing=True"):
         list(MixLoader(numbered.reading(root, 2)))
 

@@ -254,7 +254,7 @@ def fingerprints(tmp_path: Path) -> Path:
     """12 classes of one image each; its red is 10 times the label, its green 0."""
     for label in range(12):
         image = Image.new("RGB", (40, 30), (10 * label, 0, 0))
-        path = tmp_path / "prints" / f"{label:02}" / "0.png"
+        path = tmp_path / "prints" / f"{label:02}" / "0.tif"  # exact, and decoded without OpenCV
         path.parent.mkdir(parents=True)
         image.save(path)
     return tmp_path / "prints"

@@ -69,3 +69,31 @@ def test_the_readme_takes_the_newest_run_and_nothing_around_it(runs):
     made = report.in_readme(text, runs | {"newer": newer, "older": older})
     assert made.startswith("before\n") and made.endswith("after\n") and "old\n" not in made
     assert made.count("1.75 (") == 3 and "1.25 (" not in made
+
+
+def test_a_pipeline_on_a_gpu_does_not_speak_for_the_cpu(runs):
+    name, shown = next((name, run) for name, run in runs.items() if run["benchmark"] == "pipeline")
+    assert shown["settings"]["device"] == "cpu"
+    newer = json.loads(json.dumps(shown))
+    newer["settings"]["device"] = "gpu"
+    newer["provenance"]["date"] = "2999-01-01T00:00:00+00:00"
+    for compared in newer["comparisons"]:
+        compared["speed"]["ratio"] = 9.75
+    assert report_speed.speed(runs | {"newer": newer}) == report_speed.speed(runs)
+    assert "9.75 (" in report.generate({name: newer})["README.md"]
+
+
+@pytest.mark.parametrize(
+    ("commit", "dirty", "told"),
+    [
+        ("0123456789abcdef", False, "; commit 0123456789, 2"),
+        ("0123456789abcdef", True, "; commit 0123456789 with local changes, 2"),
+        ("0123456789abcdef", None, "; commit 0123456789, local changes unknown, 2"),
+        (None, None, "; commit unknown, 2"),
+        (None, False, "; commit unknown, 2"),
+    ],
+)
+def test_the_report_says_of_which_commit_a_run_is(runs, commit, dirty, told):
+    run = next(run for run in runs.values() if run["benchmark"] == "loss")
+    where = run["provenance"] | {"commit": commit, "dirty": dirty}
+    assert told in report.where("loss", run | {"provenance": where})

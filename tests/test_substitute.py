@@ -84,7 +84,7 @@ def test_the_label_is_that_of_the_substitute(tmp_path, training):
     shown = numbered.files(epochs(numbered.loader(root, last_batch="partial", training=training)))
     instead = {3: 4, 7: 9, 8: 9, 10: 0}
     for bad in instead:
-        (root / f"{bad:03}" / f"{bad:03}.png").write_bytes(b"no image")
+        (root / f"{bad:03}" / f"{bad:03}.jpg").write_bytes(b"no image")
     loader = substituting(root, last_batch="partial", training=training)
     batches = epochs(loader)
     assert numbered.files(batches) == [[instead.get(k, k) for k in batch] for batch in shown]

@@ -1,0 +1,170 @@
+"""bench/gpu.sh, with scripts in the place of what a machine with a GPU has: what a stage leaves
+behind, and what it does when something fails, hangs or is not there."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import tarfile
+import time
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).parent.parent / "bench" / "gpu.sh"
+
+# Works as the tool for a program that begins with "#!", as `nvcc` below makes them.
+SANITIZER = """case "$*" in
+  *initcheck*) echo '========= Error: Device not "supported"'; exit 1 ;;
+  *memcheck*kernel*) echo '========= Invalid write'; exit 9 ;;
+  *) exit 0 ;;
+esac"""
+PYTEST = """echo "$@" >> {log}
+case "$*" in *--help*) echo "{help}" ;; esac"""
+MAKES_PROGRAMS = """while [ $# -gt 0 ]; do [ "$1" = -o ] && out=$2; shift; done
+[ -z "$out" ] || { echo '#!/bin/sh' > "$out"; chmod +x "$out"; }"""
+
+
+@pytest.fixture
+def machine(tmp_path):
+    """A checkout without .git, and programs on PATH."""
+    (tmp_path / "checkout/bench").mkdir(parents=True)
+    (tmp_path / "checkout/build").mkdir()
+    (tmp_path / "programs").mkdir()
+    shutil.copy(SCRIPT, tmp_path / "checkout/bench")
+    program(tmp_path, "nvidia-smi", "echo 9.0")
+    program(tmp_path, "nvcc", MAKES_PROGRAMS)
+    program(tmp_path, "cuobjdump", "echo 'MOV R1'")
+    program(tmp_path, "python", "exit 0")
+    kernel(tmp_path, "exit 0")
+    return tmp_path
+
+
+def program(machine, name, text):
+    path = machine / "programs" / name
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+
+
+def kernel(machine, text):
+    path = machine / "checkout/build/kernel"
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+
+
+def environment(machine):
+    path = f"{machine / 'programs'}:{os.environ['PATH']}"
+    return os.environ | {"PATH": path, "PYTHON": "python", "DALI_MIX_COMMIT": "abc123"}
+
+
+def run(machine, *arguments):
+    command = ["bash", machine / "checkout/bench/gpu.sh", *arguments]
+    return subprocess.run(
+        command, env=environment(machine), cwd=machine, capture_output=True, text=True, check=False
+    )
+
+
+def summary(machine, stage):
+    return json.loads((machine / f"out/{stage}/summary.json").read_text())
+
+
+def steps(machine, stage):
+    return {step["step"]: step for step in summary(machine, stage)["steps"]}
+
+
+def log(machine, stage, step):
+    with tarfile.open(machine / f"out/{stage}/logs.tar.gz") as archive:
+        return archive.extractfile(f"./{step}.log").read().decode()
+
+
+def test_a_stage_leaves_a_summary_and_its_logs(machine):
+    assert run(machine, "build", "out").returncode == 0  # relative to where it was called
+    told = summary(machine, "build")
+    assert (told["stage"], told["commit"], told["gpu"]) == ("build", "abc123", "9.0")
+    assert [step["step"] for step in told["steps"]] == ["plugin", "kernel", "disassembly", "doctor"]
+    assert log(machine, "build", "disassembly") == "MOV R1\n"
+    assert {path.name for path in (machine / "out/build").iterdir()} == {
+        "summary.json",
+        "logs.tar.gz",
+    }
+
+
+def test_a_failed_step_fails_the_stage_and_stops_nothing(machine):
+    program(machine, "cuobjdump", "echo broken; exit 3")
+    assert run(machine, "build", "out").returncode == 1
+    found = steps(machine, "build")
+    assert found["disassembly"]["status"] == 3 and found["doctor"]["status"] == 0
+
+
+def test_a_stage_that_is_killed_has_left_what_it_had(machine):
+    program(machine, "cuobjdump", "echo here; exec sleep 60")
+    command = ["bash", machine / "checkout/bench/gpu.sh", "build", machine / "out"]
+    with subprocess.Popen(
+        command, env=environment(machine), stdout=subprocess.DEVNULL, start_new_session=True
+    ) as running:
+        under_way = machine / "out/build/disassembly.log"
+        deadline = time.monotonic() + 60
+        while not (under_way.exists() and under_way.read_text()):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        session = subprocess.run(
+            ["pgrep", "-s", str(running.pid)], capture_output=True, text=True, check=True
+        )
+        for process in session.stdout.split():
+            os.kill(int(process), signal.SIGKILL)
+    assert under_way.read_text() == "here\n"
+    assert list(steps(machine, "build")) == ["plugin", "kernel"]
+    assert log(machine, "build", "plugin") == ""
+
+
+def test_a_stage_ends_in_time(machine):
+    script = machine / "checkout/bench/gpu.sh"
+    script.write_text(script.read_text().replace("seconds_of_stage=520", "seconds_of_stage=2"))
+    kernel(machine, "exec sleep 60")
+    assert run(machine, "test", "out").returncode == 1
+    found = steps(machine, "test")
+    assert [found[name]["status"] for name in ("kernel", "gpu_tests", "all_tests")] == [124] * 3
+    assert "no time is left" in log(machine, "test", "all_tests")
+
+
+@pytest.mark.parametrize("able", [True, False])
+def test_tests_run_in_parallel_where_pytest_can(machine, able):
+    words = {"log": machine / "calls", "help": "--no-loadscope-reorder" if able else "--quiet"}
+    program(machine, "python", PYTEST.format(**words))
+    assert run(machine, "test", "out").returncode == 0
+    calls = [call for call in (machine / "calls").read_text().splitlines() if "-m gpu" in call]
+    assert len(calls) == 1
+    assert ("-n 4 --dist loadfile --no-loadscope-reorder" in calls[0]) == able
+
+
+def test_a_tool_that_does_not_work_is_skipped_and_a_finding_fails(machine):
+    program(machine, "compute-sanitizer", SANITIZER)
+    assert run(machine, "sanitize", "out").returncode == 1
+    found = steps(machine, "sanitize")
+    assert found["memcheck"]["status"] == 9 and "skipped" not in found["memcheck"]
+    assert found["racecheck"]["status"] == 0 and "skipped" not in found["racecheck"]
+    why = "compute-sanitizer does not work here:  Error: Device not supported"
+    assert (found["initcheck"]["status"], found["initcheck"]["skipped"]) == (0, why)
+
+
+def test_without_the_sanitizer_its_tools_are_skipped(machine):
+    if shutil.which("compute-sanitizer"):
+        pytest.skip("there is one")
+    assert run(machine, "sanitize", "out").returncode == 0
+    found = steps(machine, "sanitize")
+    assert all("skipped" in found[tool] for tool in ("memcheck", "racecheck", "initcheck"))
+
+
+def test_a_probe_that_fails_without_a_tool_excuses_no_tool(machine):
+    program(machine, "nvcc", "exit 1")
+    program(machine, "compute-sanitizer", SANITIZER)
+    assert run(machine, "sanitize", "out").returncode == 1
+    assert not any("skipped" in step for step in steps(machine, "sanitize").values())
+
+
+@pytest.mark.parametrize("arguments", [(), ("bench",), ("paint", "out"), ("-", "out")])
+def test_wrong_arguments_are_told_the_stages(machine, arguments):
+    done = run(machine, *arguments)
+    stages = "build|test|sanitize|bench|sweep|pipeline|train|all"
+    assert (done.returncode, done.stderr) == (2, f"usage: bench/gpu.sh {stages} OUT\n")
