@@ -11,7 +11,7 @@ import os
 import re
 import tempfile
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import cache, partial
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
@@ -47,14 +47,18 @@ def examiner(device_id: int | None, max_pixels: int) -> Callable[[Item], list[Fi
     Image.MAX_IMAGE_PIXELS = None  # sizes are checked here
     Image.init()
     decode, shape = decoder(device_id), shape_reader()
-    warm = io.BytesIO()
-    Image.new("RGB", (16, 16)).save(warm, "JPEG")
-    encoded = np.frombuffer(warm.getvalue(), np.uint8)
     for use in (decode, shape):
-        use(encoded)
+        use.ready(_small_image())
     if device_id is None:  # CUDA sets memory aside that it does not use
         limit_memory(12 * max_pixels + _SPARE_MEMORY)  # 4 bytes for each of R, G and B
     return partial(_examined, decode=decode, shape=shape, said=_Said(), max_pixels=max_pixels)
+
+
+@cache
+def _small_image() -> np.ndarray:
+    encoded = io.BytesIO()
+    Image.new("RGB", (16, 16)).save(encoded, "JPEG")
+    return np.frombuffer(encoded.getvalue(), np.uint8)
 
 
 def _examined(
@@ -69,6 +73,8 @@ def _examined(
         reason = getattr(error, "strerror", None) or "it is larger than the memory"
         return [*findings, Finding("unreadable", f"it cannot be read: {reason}")]
     header = header_of(encoded)
+    for use in (decode, shape):
+        use.ready(_small_image())
     said.clear()  # Pillow warns as well
     try:
         height, width = np.array(shape(encoded)[0]).tolist()[:2]

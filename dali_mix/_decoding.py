@@ -50,6 +50,12 @@ class Single:
             self._pipeline = None
             raise Undecodable(_in_words(str(error))) from error
 
+    def ready(self, encoded: np.ndarray) -> None:
+        """Make the graph, if it has to be made anew, and try it on an image that is right: what
+        DALI prints as it starts is of no other image."""
+        if self._pipeline is None:
+            self(encoded)
+
     def _made(self) -> Pipeline:
         pipeline = Pipeline(
             1, num_threads=1, device_id=self._device_id, prefetch_queue_depth=1, seed=0

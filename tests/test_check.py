@@ -1,16 +1,19 @@
 """`dali-mix check`: what it finds in folders and tars, what it prints, and its good list."""
 
+import importlib.util
 import io
 import os
 import signal
 import subprocess
 import sys
 import tarfile
+from pathlib import Path
 
 import bad_images
 import numpy as np
 import pytest
 from nvidia.dali import Pipeline, fn
+from PIL import Image
 
 from dali_mix import MixLoader, cli
 from dali_mix._check_image import is_cut_off
@@ -195,6 +198,31 @@ def test_a_jpeg_with_fill_bytes_before_its_markers_is_whole(count, tmp_path, cap
 
 def test_a_file_that_is_fill_bytes_to_its_end_is_cut_off():
     assert is_cut_off(np.frombuffer(b"\xff\xd8" + b"\xff" * 99, np.uint8))
+
+
+def test_what_decoders_print_as_they_start_again_is_of_no_image(tmp_path):
+    """Without the one for PNG they start again after it, and the GPU's miss their libraries."""
+    [package] = importlib.util.find_spec("nvidia.nvimgcodec").submodule_search_locations
+    others = tmp_path / "extensions"
+    others.mkdir()
+    for path in (Path(package) / "extensions").iterdir():
+        if "opencv" not in path.name:
+            (others / path.name).symlink_to(path)
+    noise = np.random.default_rng(0).integers(0, 256, (20, 24, 3), np.uint8)
+    for name in ("1.jpg", "2.png", "3.jpg"):
+        Image.fromarray(noise).save(tmp_path / name)
+    done = subprocess.run(
+        [sys.executable, "-m", "dali_mix", "check", tmp_path, "--device=cpu", "--jobs=1"],
+        env=os.environ | {"NVIMGCODEC_EXTENSIONS_PATH": str(others)},
+        capture_output=True,
+        text=True,
+    )
+    finding, *counts = done.stdout.splitlines()
+    assert finding.startswith(f"undecodable: {tmp_path}/2.png: its pixels cannot be decoded")
+    assert counts == [
+        "3 images, 2 can be used, 1 cannot",
+        "  undecodable       1  cannot be used",
+    ]
 
 
 REFUSED = {
