@@ -11,6 +11,10 @@ from bench.report_parts import OURS, UNMIXED, row, svg
 from dali_mix.measure.comparisons import cost_of_mixing
 
 FIGURES = {"images_per_second": "images/s", "cpu_ms_per_image": "CPU ms/image"}
+SPINNING = (
+    " OpenMP's threads spin for each other only briefly (GOMP_SPINCOUNT={}): as PyTorch comes, "
+    "they take the time of the workers, and its mixing is slower."
+)
 
 
 def pipeline(name: str, run: dict[str, Any]) -> tuple[str, dict[str, str]]:
@@ -23,7 +27,8 @@ def pipeline(name: str, run: dict[str, Any]) -> tuple[str, dict[str, str]]:
         f"{run['settings']['dtype']} CHW, batch {run['settings']['batch']}; "
         f"{run['settings']['workers']} workers, or {run['settings']['dali']['threads']} threads "
         "of DALI. CPU time is that of the process and its workers. `mixing costs`: the time per "
-        "image that mixing adds to the same loader, with a 95 % interval.",
+        "image that mixing adds to the same loader, with a 95 % interval."
+        + (SPINNING.format(spins) if (spins := run["settings"].get("GOMP_SPINCOUNT")) else ""),
         "",
         *_table(run, {"mixing costs": mixing}),
         "",
