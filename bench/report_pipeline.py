@@ -12,8 +12,8 @@ from dali_mix.measure.comparisons import cost_of_mixing
 
 FIGURES = {"images_per_second": "images/s", "cpu_ms_per_image": "CPU ms/image"}
 SPINNING = (
-    " OpenMP's threads spin for each other only briefly (GOMP_SPINCOUNT={}): as PyTorch comes, "
-    "they take the time of the workers, and its mixing is slower."
+    " OpenMP's threads spin for each other only briefly (GOMP_SPINCOUNT={}), so that PyTorch's "
+    "leave their time to the workers."
 )
 
 

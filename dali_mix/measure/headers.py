@@ -18,6 +18,13 @@ from dali_mix._names import shown
 from nvidia.dali import fn
 from nvidia.dali.pipeline import Pipeline
 
+ON_DEMAND = {
+    "prefetch_queue_depth": 1,
+    "exec_dynamic": False,
+    "exec_pipelined": False,
+    "exec_async": False,
+}
+"""Of a pipeline on the CPU that works when it is asked to, not in advance."""
 _BATCH = 256
 _NAMED = 5
 _READ: set[str] = set()
@@ -61,10 +68,7 @@ def _pipeline(root: str, threads: int) -> Pipeline:
         _BATCH,
         num_threads=threads,
         device_id=None,
-        prefetch_queue_depth=1,
-        exec_dynamic=False,
-        exec_pipelined=False,
-        exec_async=False,
+        **ON_DEMAND,
     )
     with pipeline:
         # Mapped into memory, so that of a file only the pages of its header are read.

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dali_mix.measure.graphs import DTYPES, MEAN, STD, Graph, Mixed
-from dali_mix.measure.headers import check_headers
+from dali_mix.measure.headers import ON_DEMAND, check_headers
 from dali_mix.measure.segments import Loader
 from dali_mix.recipes import IMAGE_FILES
 
@@ -113,10 +113,7 @@ def array_pipeline(
         num_threads=threads,
         device_id=None,
         seed=seed,
-        prefetch_queue_depth=1,
-        exec_dynamic=False,
-        exec_pipelined=False,
-        exec_async=False,
+        **ON_DEMAND,
     )
     with pipeline:
         images, places = fn.external_source(
