@@ -59,6 +59,7 @@ BY_CLASS = ("same_class", "other_class")
 GIVEN_TENSORS = {"partner": "INT32", "box": "INT32", "lam": "FLOAT", "prob": "FLOAT"}
 SIZE = ("crop", "crop_h", "crop_w")
 WINDOW = (*SIZE, "crop_pos_x", "crop_pos_y")
+NUMBERS = ("mean", "std", "scale", "shift", "mirror", *WINDOW, "prob", "lam", "box", "seed")
 
 
 def only(arguments: Any, names: Sequence[str]) -> dict[str, Any]:
@@ -101,6 +102,8 @@ def as_pairing(partner: str) -> str:
 def as_weights(weights: Sequence[Any] | None, count: int) -> Sequence[Any]:
     if weights is None:
         return [1.0] * count
+    if isinstance(weights, str) or any(isinstance(weight, str) for weight in weights):
+        raise TypeError(f"weights must be numbers or DALI tensors, got {weights!r}.")
     if len(weights) != count:
         raise ValueError(
             f"weights must have one value for each of the {count} methods, got {len(weights)}."
@@ -115,6 +118,15 @@ def check_no_lists(arguments: dict[str, Any]) -> None:
                 f"{name} must be a DALI tensor with one value for each sample, got "
                 f"{arguments[name]!r}: the batch size may vary, a list cannot."
             )
+
+
+def check_no_words(arguments: Any) -> None:
+    """DALI says of words that they are no numbers, but not which argument they are."""
+    for name in NUMBERS:
+        value = arguments.get(name)
+        parts = value if isinstance(value, (list, tuple)) else [value]
+        if any(isinstance(part, str) for part in parts):
+            raise TypeError(f"{name} must be numbers or a DALI tensor, got {value!r}.")
 
 
 def columns_of(methods: Sequence[Method]) -> tuple[str, ...]:

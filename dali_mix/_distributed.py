@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from dali_mix._method import is_whole
+
 __all__ = ["Shard", "shard", "spread_seed"]
 
 _SEEDS = 2**62
@@ -48,6 +50,8 @@ def shard(seed: int = 0, *, same_draws: bool = False) -> Shard:
 
 def spread_seed(seed: int) -> int:
     """A seed in [0, 2**62), far away from that of every other `seed`."""
+    if not is_whole(seed):
+        raise ValueError(f"seed must be a whole number, got {seed!r}.")
     sign = int(seed < 0)
     return int(np.random.SeedSequence([abs(seed), sign]).generate_state(1, np.uint64)[0]) % _SEEDS
 

@@ -14,6 +14,7 @@ from dali_mix._arguments import as_methods, images_of
 from dali_mix._distributed import Shard, spread_seed
 from dali_mix._epochs import share_of_reader
 from dali_mix._image_list import checked_root, chosen, listed
+from dali_mix._method import is_whole
 from dali_mix._substitute import StandIns
 from dali_mix._tail import PATTERNS, KeptPartners
 
@@ -96,11 +97,17 @@ def folder_pipeline(
     **recipe: Any,
 ) -> FolderPipeline:
     """`MixLoader.from_imagefolder`'s arguments, checked and completed."""
-    if not isinstance(batch_size, int) or batch_size < 1:
-        raise ValueError(f"batch_size must be at least 1, got {batch_size}.")
+    threads = _threads() if num_threads is None else num_threads
+    for name, value in (
+        ("batch_size", batch_size),
+        ("num_threads", threads),
+        ("prefetch_queue_depth", prefetch_queue_depth),
+    ):
+        if not (is_whole(value) and value >= 1):
+            raise ValueError(f"{name} must be a whole number, at least 1, got {value!r}.")
     options = {
         "batch_size": batch_size,
-        "num_threads": _threads() if num_threads is None else num_threads,
+        "num_threads": threads,
         "device_id": _device_id(device, device_id),
         "seed": shard.seed,
         "prefetch_queue_depth": prefetch_queue_depth,

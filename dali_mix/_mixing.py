@@ -234,6 +234,7 @@ class Mixing(Pixels, Labels, Travel):
                 raise ValueError(f"partner={arguments['pairing']!r} needs labels, got none.")
             arguments["classes"] = self._mode.cast(self._mode.on_cpu(labels), "INT32")
         args.check_no_lists(arguments)
+        args.check_no_words(arguments)
         for name, dtype in args.GIVEN_TENSORS.items():
             if name in arguments and args.is_tensor(arguments[name]):
                 arguments[name] = self._mode.cast(arguments[name], dtype)

@@ -109,6 +109,7 @@ class Pixels:
         dtype = output.get("dtype")
         if dtype is not None and not isinstance(dtype, self._mode.dtype_kinds):
             raise TypeError(f"dtype must be one of DALI's, such as types.FLOAT16, got {dtype!r}.")
+        args.check_no_words(output)
         columns = args.given(**{**plan._asdict(), "lam": None, "mask": None})
         if further:
             columns["inputs"] = list(further)

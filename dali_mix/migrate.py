@@ -50,8 +50,11 @@ def from_timm(
             f'mode must be "batch", "pair" or "elem", got {mode!r}; timm\'s "half" puts out half a '
             "batch, which has no equivalent here."
         )
-    if not 0 <= switch_prob <= 1:
-        raise ValueError(f"switch_prob must be in [0, 1], got {switch_prob}.")
+    for name, alpha in (("mixup_alpha", mixup_alpha), ("cutmix_alpha", cutmix_alpha)):
+        if not (isinstance(alpha, numbers.Real) and float(alpha) < math.inf):  # nan is neither
+            raise ValueError(f"{name} must be a finite number, got {alpha!r}.")
+    if not (isinstance(switch_prob, numbers.Real) and 0 <= switch_prob <= 1):
+        raise ValueError(f"switch_prob must be in [0, 1], got {switch_prob!r}.")
     found: list[tuple[Method, float]] = []
     cuts = cutmix_minmax is not None or cutmix_alpha > 0
     if cuts:

@@ -100,8 +100,12 @@ def imagefolder_train(
     """
     height, width = _checked_size(size)
     _check_probability("mirror", mirror)
-    _check_range("area", area, 1, strict=False)
-    _check_range("aspect", aspect, math.inf, strict=False)
+    _check_range("area", area, 1, zero=True, equal=True)
+    _check_range("aspect", aspect, math.inf, equal=True)
+    if not is_whole(shuffle_seed):
+        raise ValueError(f"shuffle_seed must be a whole number, got {shuffle_seed!r}.")
+    if augment is not None and not callable(augment):
+        raise TypeError(f"augment must be a function of images, got {augment!r}.")
     # A true shuffle of all files, unlike random_shuffle, which only stirs a buffer.
     order = {"shuffle_after_epoch": True, "shuffle_after_epoch_seed": shuffle_seed}
     encoded, labels = _read(root, files, shard_id, num_shards, **order)
@@ -195,8 +199,8 @@ def random_erasing(
     to it.
     """
     _check_probability("prob", prob)
-    _check_range("area", area, 1, strict=True)
-    _check_range("aspect", aspect, math.inf, strict=True)
+    _check_range("area", area, 1)
+    _check_range("aspect", aspect, math.inf)
     if fill is None:
         mean, std = types.Constant([*IMAGENET_MEAN]), types.Constant([*IMAGENET_STD])
         fill = dali_math.clamp(fn.random.normal(shape=[3]) * std + mean, 0.0, 255.0)
@@ -270,16 +274,20 @@ def _checked_size(size: Any) -> tuple[int, int]:
     return int(height), int(width)
 
 
-def _check_range(name: str, ends: Any, most: float, *, strict: bool) -> None:
-    """`strict`: not of 0, and of two different ends."""
+def _check_range(
+    name: str, ends: Any, most: float, *, zero: bool = False, equal: bool = False
+) -> None:
+    """`zero`: it may begin at 0; `equal`: both ends may be the same."""
     try:
         low, high = ends
-        right = 0 < low < high <= most if strict else 0 <= low <= high <= most
+        begins = 0 <= low if zero else 0 < low
+        ends_later = low <= high if equal else low < high
+        right = begins and ends_later and high <= most and high < math.inf
     except (TypeError, ValueError):  # not two, or no numbers
         right = False
-    if not right or math.isinf(high):
-        sign = "<" if strict else "<="
-        rule = f"0 {sign} low {sign} high {'< inf' if math.isinf(most) else f'<= {most}'}"
+    if not right:
+        first, second = "<=" if zero else "<", "<=" if equal else "<"
+        rule = f"0 {first} low {second} high {'< inf' if math.isinf(most) else f'<= {most}'}"
         raise ValueError(f"{name} must be (low, high) with {rule}, got {ends!r}.")
 
 

@@ -229,6 +229,24 @@ def test_the_normalization_must_be_finite(name, value):
     assert_refused(sentence, lambda x: dmix.apply(x, UNMIXED, **{name: value}))
 
 
+WORDS = ["mean", "std", "scale", "shift", "mirror", "crop", "crop_pos_x", "prob", "lam", "box"]
+
+
+@pytest.mark.parametrize("name", [*WORDS, "seed"])
+@pytest.mark.parametrize("value", ["0.5", [1, "0.5"]])
+def test_words_in_the_place_of_numbers_are_named(name, value):
+    if isinstance(value, list) and name in ("lam", "prob"):
+        return  # lists of any kind are refused there
+    with pytest.raises(TypeError) as caught:
+        run_on(IMAGES, lambda x: dmix.mixup(x, **{name: value})[0])
+    assert str(caught.value) == f"{name} must be numbers or a DALI tensor, got {value!r}."
+
+
+def test_words_in_the_place_of_weights_are_named():
+    with pytest.raises(TypeError, match=r"^weights must be numbers or DALI tensors, got \['a', 1"):
+        dmix.plan(None, None, [MixUp(), CutMix()], weights=["a", 1], size=(3, 3))
+
+
 def test_dynamic_mode_needs_something_to_count():
     with pytest.raises(ValueError, match=r"needs images or labels, to know how many samples"):
         dali_mix.dynamic.plan(None, size=(3, 3))

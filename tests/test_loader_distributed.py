@@ -111,6 +111,24 @@ def test_an_impossible_rank_is_refused(monkeypatch, rank, world):
         shard()
 
 
+@pytest.mark.parametrize("seed", ["a", 0.5, None, True])
+def test_a_seed_that_is_no_whole_number_is_named(photos, seed):
+    for call in (
+        lambda: dali_mix.shard(seed),
+        lambda: dali_mix.MixLoader.from_imagefolder(photos, batch_size=2, seed=seed),
+    ):
+        with pytest.raises(ValueError, match=f"^seed must be a whole number, got {seed!r}\\.$"):
+            call()
+
+
+@pytest.mark.parametrize("name", ["batch_size", "num_threads", "prefetch_queue_depth"])
+@pytest.mark.parametrize("value", ["2", 2.0, 0, True])
+def test_a_count_that_is_none_is_named(photos, name, value):
+    sentence = f"^{name} must be a whole number, at least 1, got {value!r}\\.$"
+    with pytest.raises(ValueError, match=sentence):
+        dali_mix.MixLoader.from_imagefolder(photos, **{"batch_size": 2, name: value})
+
+
 def test_a_given_shard_needs_no_launcher(photos):
     loader = numbered.loader(photos, 4, training=False, shard=dali_mix.Shard(3, 4, 0))
     assert numbered.files(loader) == [[24, 25, 26, 27], [28, 29, 30, 31]]

@@ -68,10 +68,21 @@ def test_an_area_of_the_crop_that_is_no_range_is_named(area):
     check_refused(f"{rule}, got {area!r}.", recipes.imagefolder_train, area=area)
 
 
-@pytest.mark.parametrize("aspect", [*AREAS, (1, math.inf)])
+@pytest.mark.parametrize("aspect", [*AREAS, (1, math.inf), (0, 1), (0, 0)])
 def test_an_aspect_of_the_crop_that_is_no_range_is_named(aspect):
-    rule = "aspect must be (low, high) with 0 <= low <= high < inf"
+    rule = "aspect must be (low, high) with 0 < low <= high < inf"
     check_refused(f"{rule}, got {aspect!r}.", recipes.imagefolder_train, aspect=aspect)
+
+
+@pytest.mark.parametrize("seed", ["a", 0.5, None, True])
+def test_a_shuffle_seed_that_is_no_whole_number_is_named(seed):
+    sentence = f"shuffle_seed must be a whole number, got {seed!r}."
+    check_refused(sentence, recipes.imagefolder_train, shuffle_seed=seed)
+
+
+def test_an_augment_that_is_no_function_is_named():
+    with pytest.raises(TypeError, match=r"^augment must be a function of images, got 'flip'\.$"):
+        recipes.imagefolder_train("none", augment="flip")
 
 
 @pytest.mark.parametrize("shard", [("0", 2), (0.5, 2), (0, 2.5), (None, 2), (NAN, 2)])
