@@ -74,10 +74,10 @@ def run(args: argparse.Namespace) -> int:
     sheet = contact_sheet(rows, f"dali_mix: {settings}")
     try:
         sheet.save(args.output)
-    except OSError as error:
-        raise ValueError(
-            f"--output {shown(args.output)} cannot be written: {error.strerror or error}."
-        ) from error
+    except Exception as error:  # beyond its format's size each of Pillow's writers has its own
+        reason = getattr(error, "strerror", None)
+        reason = reason or f"the sheet has {sheet.width} x {sheet.height} pixels; try a .png"
+        raise ValueError(f"--output {shown(args.output)} cannot be written: {reason}.") from error
     wrong = max(
         abs(share - counted)
         for row in rows

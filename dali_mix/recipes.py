@@ -280,7 +280,7 @@ def _check_range(
     """`zero`: it may begin at 0; `equal`: both ends may be the same."""
     try:
         low, high = ends
-        begins = 0 <= low if zero else 0 < low
+        begins = low >= 0 if zero else low > 0
         ends_later = low <= high if equal else low < high
         right = begins and ends_later and high <= most and high < math.inf
     except (TypeError, ValueError):  # not two, or no numbers

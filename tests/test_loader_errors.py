@@ -174,7 +174,10 @@ REFUSED = {
         lambda root: numbered.loader(root, 11),
         "batch_size must be at most the 10 samples of a shard when the last batch is dropped",
     ),
-    "batch": (lambda root: numbered.loader(root, 0), "batch_size must be a whole number, at least 1, got 0"),
+    "batch": (
+        lambda root: numbered.loader(root, 0),
+        "batch_size must be a whole number, at least 1, got 0",
+    ),
     "none": (lambda root: MixLoader([]), "pipelines must hold at least one"),
     "shards": (
         lambda root: MixLoader(

@@ -55,6 +55,15 @@ def test_the_sheet_is_written_and_named(folder, tmp_path, capsys):
         assert image.width > 3 * 160 and image.height > 3 * 160
 
 
+@pytest.mark.parametrize("ending", ["jpg", "webp", "tga", "gif", "sgi", "ico"])
+def test_a_sheet_that_its_format_cannot_hold_is_told(folder, monkeypatch, capsys, ending):
+    monkeypatch.setattr(sheet, "contact_sheet", lambda *_: Image.new("RGB", (3, 70_000)))
+    target = folder / f"tall.{ending}"
+    assert cli.main(["preview", str(folder), "-o", str(target), "--method", "mixup"]) == 2
+    told = f"--output {target} cannot be written: the sheet has 3 x 70000 pixels; try a .png.\n"
+    assert capsys.readouterr().err.endswith(told)
+
+
 @pytest.mark.parametrize("ending", ["JPG", "webp", "tif", "pdf", "gif", "ico"])
 def test_the_sheet_may_have_any_ending_that_pillow_writes(folder, tmp_path, ending):
     target = tmp_path / f"sheet.{ending}"
@@ -172,47 +181,6 @@ def test_files_of_a_flat_folder_are_labelled_by_their_names(tmp_path):
     (tmp_path / "notes.txt").write_text("no image")
     files = preview.choose_files(tmp_path, 6, seed=0)
     assert sorted(preview._labels(files, tmp_path)) == ["one", "two"]
-
-
-def test_the_bar_and_the_box_are_drawn_to_scale():
-    black, white = np.zeros((40, 40, 3), np.uint8), np.full((40, 40, 3), 255, np.uint8)
-    box = sheet.Box(1, (10, 0, 40, 40), (10, 0, 40, 40))
-    shares = [0.25, 0.75]
-    row = sheet.Row([black, white], ["a", "b"], shares, shares, black, [box])
-    pixels = np.asarray(sheet.contact_sheet([row], "title")).astype(int)
-    own, partner = ((pixels == color).all(-1) for color in ((9, 105, 218), (209, 87, 10)))
-    bars = np.flatnonzero(own.sum(1) > 160)
-    assert len(bars) == 8  # below the pictures, of 160 pixels: one is all own, one a quarter
-    assert (own[bars].sum(1) == 160 + 40).all() and (partner[bars].sum(1) == 160 + 120).all()
-
-
-def row_of(pixels, label, images=2):
-    shares = [1 / images] * images
-    return sheet.Row([pixels] * images, [label] * images, shares, shares, pixels)
-
-
-@pytest.mark.parametrize("label", ["a very long name of a class " * 9, "Größe 猫", "", "a\nb"])
-def test_any_label_can_be_drawn(label):
-    black = np.zeros((20, 30, 3), np.uint8)
-    drawn = sheet.contact_sheet([row_of(black, label)] * 7, label)
-    assert drawn.width > drawn.height / 2
-
-
-@pytest.mark.parametrize("images", range(2, 9))
-def test_every_image_has_a_color_and_the_partners_share_one_picture(images):
-    black = np.zeros((40, 40, 3), np.uint8)
-    rows = [row_of(black, "a", images)]
-    pixels = np.asarray(sheet.contact_sheet(rows, "title"))
-    bars = pixels[32 + 24 + 32 + 24 + 160 + 4 + 2]
-    colors = {tuple(color) for color in bars.tolist()} - {(255, 255, 255)}
-    assert len(colors) == images
-    # 160 pixels, white between the pictures and around them.
-    assert (pixels[32 + 24 + 32 + 24 + 1, 32 + 172 : 32 + 172 + 160] == 0).mean() > 0.9
-
-
-def test_images_larger_than_the_sheet_shows_are_reduced():
-    large = np.zeros((100, 2000, 3), np.uint8)
-    assert sheet.contact_sheet([row_of(large, "a")], "").width < 1100
 
 
 @pytest.mark.parametrize(
