@@ -73,13 +73,27 @@ def generate(runs: dict[str, Any]) -> dict[str, str]:
     }
     files: dict[str, str] = {}
     parts = [INTRO]
+    said: list[str] = []
     for kind, section in sections.items():
-        for name, run in runs.items():
-            if run["benchmark"] == kind:
-                text, charts = section(name, run)
-                parts.append(text + where(name, run))
+        for name in sorted(runs, key=lambda name: (-_rows(runs[name]), name)):
+            if runs[name]["benchmark"] == kind:
+                text, charts = section(name, runs[name])
+                said, kept = _news(said, text)
+                parts.append(kept + where(name, runs[name]))
                 files |= charts
     return {"README.md": "\n".join(parts), **files}
+
+
+def _rows(run: dict[str, Any]) -> int:
+    """How much there is to be shown, that the fullest run of a benchmark may come first."""
+    return len(run.get("cases") or run.get("results", ()))
+
+
+def _news(said: list[str], text: str) -> tuple[list[str], str]:
+    """Heading and explanation of a section, and the section without those of the one before."""
+    heading, explanation, rest = text.split("\n\n", 2)
+    begin = [heading, explanation]
+    return begin, "\n\n".join([*(part for part in begin if part not in said), rest])
 
 
 def where(name: str, run: dict[str, Any]) -> str:

@@ -100,6 +100,17 @@ def test_the_report_has_a_section_with_every_contestant(record):
     assert report.generate(changed) != files
 
 
+def test_runs_of_one_benchmark_share_a_section_that_begins_with_the_fullest(record):
+    fewer = json.loads(json.dumps(record))
+    del fewer["results"]["DALI unmixed"]
+    page = report.generate({"a": fewer, "b": record})["README.md"]
+    assert page.count("## ") == page.count("Decoded, random resized crop") == 1
+    assert page.index("results/b.json") < page.index("results/a.json")
+    for run in (fewer, record):
+        for name in run["results"]:
+            assert page.count(f"| {name} | ") >= 2 - (name == "DALI unmixed")
+
+
 def test_synthetic_photographs_are_as_large_as_real_ones_and_come_again(photos, tmp_path):
     described = jpegs.described(jpegs.images_of(photos))
     assert described["files"] == 13 and 70 < described["mean_kb"] < 140
