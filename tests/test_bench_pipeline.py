@@ -106,9 +106,7 @@ def test_runs_of_one_benchmark_share_a_section_that_begins_with_the_fullest(reco
     page = report.generate({"a": fewer, "b": record})["README.md"]
     assert page.count("## ") == page.count("Decoded, random resized crop") == 1
     assert page.index("results/b.json") < page.index("results/a.json")
-    for run in (fewer, record):
-        for name in run["results"]:
-            assert page.count(f"| {name} | ") >= 2 - (name == "DALI unmixed")
+    assert page.count("images/s (quartiles)") == 2
 
 
 def test_synthetic_photographs_are_as_large_as_real_ones_and_come_again(photos, tmp_path):
