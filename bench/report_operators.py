@@ -134,8 +134,10 @@ def bars(run: dict[str, Any], clock: str) -> str:
             for n in names
         ]
         drawn = axis.barh(names, ratios, color=colors)
-        axis.bar_label(drawn, [f"{ratio:.2f}" for ratio in ratios], padding=3, fontsize=8)
-        axis.axvline(1, color="black", linewidth=0.8)
+        axis.axvline(1, color="black", linewidth=0.8, zorder=2)
+        over_the_line = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
+        labels = [f"{ratio:.2f}" for ratio in ratios]
+        axis.bar_label(drawn, labels, padding=3, fontsize=8, bbox=over_the_line)
         axis.set_xscale("log")
         axis.set_xlim(min(ratios) / 2, max(ratios) * 2)
         axis.set_ylim(-0.6, len(names) - 0.4)
