@@ -270,13 +270,11 @@ def test_ctrl_c_ends_it_with_its_processes_and_no_word(tmp_path):
     bad_images.write(tmp_path / "a", {"1.jpg": b""})
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "a" / "2.jpg").symlink_to("../pipe")  # whoever opens it waits for ever
-    run = subprocess.Popen(
-        [sys.executable, "-m", "dali_mix", "check", "a", "--device=cpu"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        cwd=tmp_path,
-        start_new_session=True,
-    )
+    # A shell's background jobs, and so perhaps these tests, ignore Ctrl-C and hand that on.
+    listens = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "start_new_session": True}
+    command = [sys.executable, "-m", "dali_mix", "check", "a", "--device=cpu"]
+    run = subprocess.Popen(command, cwd=tmp_path, **pipes, **listens)
     assert run.stdout.readline().startswith(b"undecodable: a/1.jpg: ")
     os.killpg(run.pid, signal.SIGINT)  # what a terminal does
     rest = run.communicate(timeout=180)  # until the last process has let go of the pipes
