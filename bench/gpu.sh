@@ -13,6 +13,8 @@
 #   all        these, one after the other
 #
 # DALI_MIX_COMMIT tells the results which commit they are of, where the checkout came without .git.
+# DALI_MIX_DATA is a folder with one folder of photographs for each class, which the pipelines read;
+# without it they read JPEGs made for the run.
 #
 # A stage ends within nine minutes: what is not done by then is stopped, and counts as failed. It goes
 # on after a failed step, because the machine may not be had again, and exits with 1 in the end.
@@ -24,6 +26,8 @@ stages=(build test sanitize bench sweep pipeline train)
 usage() { (IFS='|'; echo "usage: bench/gpu.sh ${stages[*]}|all OUT" >&2); exit 2; }
 [ $# -eq 2 ] || usage
 stage=$1 out=$(realpath -m "$2")
+[ -z "${DALI_MIX_DATA:-}" ] || export DALI_MIX_DATA=$(realpath -m "$DALI_MIX_DATA")
+photographs=(${DALI_MIX_DATA:+--data "$DALI_MIX_DATA"})
 cd "$(dirname "$0")/.." || exit
 python=${PYTHON:-python3}
 export PYTHONPATH=$PWD${PYTHONPATH:+:$PYTHONPATH} PYTHONUNBUFFERED=1 FAIL_WITHOUT_GPU=1
@@ -36,6 +40,7 @@ fi
 [[ " ${stages[*]} " = *" $stage "* ]] || usage
 
 here=$out/$stage
+[ ! -e "$here" ] || { echo "bench/gpu.sh: $here exists already; name another OUT" >&2; exit 2; }
 mkdir -p "$here" build
 finished=$(mktemp -d); trap 'rm -rf "$finished"' EXIT
 steps=() failed=0 began=0
@@ -162,13 +167,15 @@ run_pipeline() {
   step 120 loss "$python" bench/loss.py --device cuda --batch 1024 --classes 1000 21843 \
     --out "$here/loss.json"
   step 390 pipeline "$python" bench/pipeline.py --device gpu --dtype float16 --batch 256 \
-    --images 2048 --no-peers --out "$here/pipeline.json"
+    --images 2048 --rounds 30 --no-peers "${photographs[@]}" --out "$here/pipeline.json"
 }
 
 run_train() {
   step 270 pipeline_with_peers "$python" bench/pipeline.py --device gpu --dtype float16 \
-    --batch 128 --images 2048 --rounds 10 --no-sweep --out "$here/pipeline.json"
-  step 240 train_step "$python" bench/train_step.py --rounds 12 --out "$here/train_step.json"
+    --batch 128 --images 2048 --rounds 15 --no-sweep "${photographs[@]}" \
+    --out "$here/pipeline.json"
+  step 240 train_step "$python" bench/train_step.py --rounds 12 "${photographs[@]}" \
+    --out "$here/train_step.json"
 }
 
 "run_$stage"

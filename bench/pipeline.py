@@ -154,21 +154,13 @@ def main() -> None:
     with photographs(options) as root:
         record = measure(root, options)
     if options.out:
-        where = provenance(options, record["settings"]["dali"]["threads"])
+        where = provenance(options.device, record["settings"]["dali"]["threads"])
         harness.write(options.out, {"benchmark": "pipeline", "provenance": where} | record)
 
 
-def provenance(options: Any, threads: int) -> dict[str, Any]:
-    """The harness's, with the folder of the images named without the way to it."""
-    where = harness.provenance(
-        *("timm", "torchvision", "pillow", "ffcv"),
-        threads=threads,
-        device=options.device,
-        gpu=gpu(options.device),
-    )
-    if options.data and options.data.is_absolute():
-        where["command"] = where["command"].replace(str(options.data), options.data.name)
-    return where
+def provenance(device: str, threads: int) -> dict[str, Any]:
+    packages = ("timm", "torchvision", "pillow", "ffcv")
+    return harness.provenance(*packages, threads=threads, device=device, gpu=gpu(device))
 
 
 def gpu(device: str) -> str | None:

@@ -195,7 +195,7 @@ def main() -> None:
     with photographs(options) as root:
         record = measure(root, options)
     if options.out:
-        where = provenance(options, record["settings"]["dali"]["threads"])
+        where = provenance(options.device, record["settings"]["dali"]["threads"])
         harness.write(options.out, {"benchmark": "train_step", "provenance": where} | record)
 
 

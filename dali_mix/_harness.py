@@ -172,8 +172,15 @@ def provenance(*packages: str, **more: Any) -> dict[str, Any]:
 
 
 def command() -> str:
-    """The command line, with paths inside the checkout relative to it."""
-    return " ".join(["python", *(arg.removeprefix(f"{ROOT}/") for arg in sys.argv)])
+    """The command line: paths inside the checkout relative to it, of others the name alone, as the
+    way to them is of one machine."""
+    return " ".join(["python", *map(_without_way, sys.argv)])
+
+
+def _without_way(argument: str) -> str:
+    option, sign, path = argument.rpartition("=")
+    inside = path.removeprefix(f"{ROOT}/")
+    return option + sign + (Path(inside).name if os.path.isabs(inside) else inside)
 
 
 @functools.cache  # the files that a run writes are not changes that it was measured with

@@ -90,6 +90,15 @@ def test_a_stage_leaves_a_summary_and_its_logs(machine):
     }
 
 
+def test_what_is_there_is_not_written_over(machine):
+    run(machine, "build", "out")
+    before = summary(machine, "build")
+    again = run(machine, "build", "out")
+    told = f"bench/gpu.sh: {machine}/out/build exists already; name another OUT\n"
+    assert (again.returncode, again.stderr) == (2, told)
+    assert summary(machine, "build") == before
+
+
 def test_a_failed_step_fails_the_stage_and_stops_nothing(machine):
     program(machine, "cuobjdump", "echo broken; exit 3")
     assert run(machine, "build", "out").returncode == 1
@@ -136,6 +145,22 @@ def test_tests_run_in_parallel_where_pytest_can(machine, able):
     calls = [call for call in (machine / "calls").read_text().splitlines() if "-m gpu" in call]
     assert len(calls) == 1
     assert ("-n 4 --dist loadfile --no-loadscope-reorder" in calls[0]) == able
+
+
+@pytest.mark.parametrize(
+    ("stage", "names"),
+    [("pipeline", ["pipeline"]), ("train", ["pipeline_with_peers", "train_step"])],
+)
+def test_pipelines_read_the_photographs_that_are_named(machine, monkeypatch, stage, names):
+    program(machine, "python", 'for word; do printf "%s\\n" "[$word]"; done')
+    run(machine, stage, "out")
+    for name in names:
+        assert "[--data]" not in log(machine, stage, name)
+    shutil.rmtree(machine / "out")
+    monkeypatch.setenv("DALI_MIX_DATA", "my photos")  # relative to where it was called
+    run(machine, "all", "out")
+    for name in names:
+        assert f"[--data]\n[{machine}/my photos]\n" in log(machine, stage, name)
 
 
 def test_a_tool_that_does_not_work_is_skipped_and_a_finding_fails(machine):

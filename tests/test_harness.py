@@ -1,4 +1,4 @@
-"""dali_mix/_harness.py: which commit a run is of, and files that are whole at any time."""
+"""dali_mix/_harness.py: which commit and command a run is of, and files that are whole at any time."""
 
 import json
 import subprocess
@@ -49,6 +49,14 @@ def test_git_knows_better_and_what_a_run_writes_is_no_change(checkout, monkeypat
     assert told() == expected
     harness.write(checkout / "run.json", {"cases": []})
     assert told() == expected
+
+
+def test_the_command_has_no_way_to_files_elsewhere(checkout, monkeypatch):
+    words = [f"{checkout}/bench/x.py", "--data", "/my/photos", f"--out={checkout}/new/a.json"]
+    monkeypatch.setattr("sys.argv", [*words, "--log=/tmp/b.log", "c/d", "--dtype", "float16"])
+    assert harness.command() == (
+        "python bench/x.py --data photos --out=new/a.json --log=b.log c/d --dtype float16"
+    )
 
 
 def test_a_file_is_written_again_only_by_who_wrote_it(tmp_path):
