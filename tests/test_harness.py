@@ -1,4 +1,4 @@
-"""dali_mix/_harness.py: which commit and command a run is of, and files that are whole at any time."""
+"""dali_mix/_harness.py: which commit and command a run is of, and files that are never half."""
 
 import json
 import subprocess
