@@ -54,7 +54,8 @@ def mixed(encoded, labels, args):
 def options(args, shard):
     device_id = torch.cuda.current_device() if torch.cuda.is_available() else None
     sizes = {"batch_size": args.batch_size, "num_threads": args.threads}
-    return {"device_id": device_id, "seed": shard.seed, **sizes}
+    # Workers are spawned: DALI refuses to fork once CUDA runs, and PyTorch, when asked, starts it.
+    return {"device_id": device_id, "seed": shard.seed, "py_start_method": "spawn", **sizes}
 
 
 class Order:

@@ -23,6 +23,7 @@ from torch import nn
 from dali_mix import MixLoader, MixLoss, recipes
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+torch.backends.cudnn.deterministic = True  # else the same batches need not give the same weights
 
 
 def small_model(classes):
@@ -104,8 +105,7 @@ def train(args):
         print(f"going on in epoch {loader.epoch} after {loader.batch} of {len(loader)} batches")
     step = 0
     for epoch in range(loader.epoch, args.epochs):
-        first = loader.batch
-        for batch, (x, target) in enumerate(loader, first):
+        for batch, (x, target) in enumerate(loader, loader.batch):
             loss = criterion(model(x), target)
             optimizer.zero_grad()
             loss.backward()

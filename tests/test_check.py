@@ -289,6 +289,7 @@ def test_on_the_gpu(tmp_path, capsys):
         {name: content for name, content in files.items() if name.endswith(".jpg")}
         for files in (bad_images.BAD, bad_images.GOOD)
     )
+    del bad["too tall.jpg"]  # found by a warning of libjpeg, which nvJPEG need not give
     bad_images.write(tmp_path / "in", bad | good)
     assert cli.main(["check", str(tmp_path / "in"), "--device=gpu", "--jobs=2"]) == 1
     out = capsys.readouterr().out

@@ -38,7 +38,8 @@ class Gather : public dali::StatelessOperator<Backend> {
       // One kind of memory for all.
       TensorList<Backend> alike;
       alike.set_pinned(own.is_pinned());
-      alike.Copy(others, ws.output_order());
+      alike.set_order(OrderOf<Backend>(ws));  // freed only when it has been copied
+      alike.Copy(others, OrderOf<Backend>(ws));
       return Copy(ws, own, alike);
     }
     Copy(ws, own, others);
@@ -64,7 +65,8 @@ class Gather : public dali::StatelessOperator<Backend> {
                ".");
       view.SetSample(i, partner < count ? own : others, partner % count);
     }
-    ws.template Output<Backend>(0).Copy(view, ws.output_order());
+    // On a GPU by one kernel, not by as many copies as there are samples.
+    ws.template Output<Backend>(0).Copy(view, OrderOf<Backend>(ws), true);
   }
 
   Column<int> partner_;

@@ -101,12 +101,15 @@ class Previous : public dali::Operator<Backend> {
   void RunImpl(dali::Workspace &ws) override {
     const auto &input = ws.template Input<Backend>(0);
     auto &output = ws.template Output<Backend>(0);
-    const auto order = ws.output_order();
+    const auto order = OrderOf<Backend>(ws);
     auto current = std::make_shared<TensorList<Backend>>();
     current->set_pinned(input.is_pinned());
-    current->Copy(input, order);
     const bool first = !previous_ || previous_->num_samples() == 0;
-    CopyAround(output, first ? *current : *previous_, input.num_samples(), order);
+    if (!first) CopyAround(output, *previous_, input.num_samples(), order);
+    // Waits for the stream, as `current` has no order of its own: then the batch before, which is
+    // read on the same stream, may be freed.
+    current->Copy(input, order);
+    if (first) CopyAround(output, *current, input.num_samples(), order);
     previous_ = current;
   }
 
