@@ -69,7 +69,9 @@ class _PipelineMode(Mode):
     def place_like(self, values: Any, images: Any) -> Any:
         if values.device == images.device:
             return values
-        return values.gpu() if images.device == "gpu" else values.cpu()
+        if images.device == "gpu":
+            return self.ops.dali_mix.upload(values, device="mixed")
+        return values.cpu()
 
     def on_cpu(self, values: Any) -> Any:
         return values.cpu() if values.device == "gpu" else values

@@ -174,7 +174,7 @@ def imagefolder_val(
         dtype=dtype,
         output_layout=layout,
     )
-    return x, labels.gpu() if decoder == "mixed" else labels
+    return x, fn.dali_mix.upload(labels, device="mixed") if decoder == "mixed" else labels
 
 
 def random_erasing(

@@ -4,7 +4,6 @@
 
 #include <stdexcept>
 #include <string>
-#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -12,7 +11,6 @@
 #include "dali/core/tensor_layout.h"
 #include "dali/core/tensor_shape_print.h"
 #include "dali/pipeline/operator/arg_helper.h"
-#include "dali/pipeline/workspace/workspace.h"
 
 namespace dali_mix {
 
@@ -88,13 +86,6 @@ class Column {
   std::vector<T> constant_;
   std::vector<const T *> samples_;
 };
-
-// Of a copy from one input to one output. Where there is a GPU, dynamic mode gives its stream to
-// operators on the CPU too, and from host to host DALI copies on no stream.
-template <typename Backend>
-dali::AccessOrder OrderOf(const dali::Workspace &ws) {
-  return std::is_same_v<Backend, dali::CPUBackend> ? dali::AccessOrder::host() : ws.output_order();
-}
 
 struct Extent {
   int height, width;

@@ -1,12 +1,12 @@
 // fn.dali_mix.gather: what belongs to the partners, from one batch or from two.
 #include "arguments.h"
+#include "copy_samples.h"
 #include "dali/pipeline/operator/checkpointing/stateless_operator.h"
 
 namespace dali_mix {
 
 using dali::CPUBackend;
 using dali::GPUBackend;
-using dali::TensorList;
 
 template <typename Backend>
 class Gather : public dali::StatelessOperator<Backend> {
@@ -17,14 +17,10 @@ class Gather : public dali::StatelessOperator<Backend> {
         which_(spec.GetArgument<int>("which")),
         images_(spec.GetArgument<int>("images")) {}
 
-  bool SetupImpl(std::vector<dali::OutputDesc> &, const dali::Workspace &) override {
-    return false;
-  }
-
-  void RunImpl(dali::Workspace &ws) override {
+  bool SetupImpl(std::vector<dali::OutputDesc> &outputs, const dali::Workspace &ws) override {
     const auto &own = ws.template Input<Backend>(0);
     const auto &others = ws.template Input<Backend>(ws.NumInput() - 1);
-    const int count = own.num_samples();
+    const int count = own.num_samples(), inputs = ws.NumInput();
     partner_.Acquire(ws, count);
     if (count > 0 && images_ > 0 && images_ != partner_.Length() + 1)
       Refuse("images must be ", partner_.Length() + 1,
@@ -34,43 +30,32 @@ class Gather : public dali::StatelessOperator<Backend> {
     if (own.type() != others.type() || own.sample_dim() != others.sample_dim())
       Refuse("both batches must be of one type and number of dimensions, got ", own.type(), " of ",
              own.sample_dim(), " and ", others.type(), " of ", others.sample_dim(), ".");
-    if (own.is_pinned() != others.is_pinned()) {
-      // One kind of memory for all.
-      TensorList<Backend> alike;
-      alike.set_pinned(own.is_pinned());
-      alike.set_order(OrderOf<Backend>(ws));  // freed only when it has been copied
-      alike.Copy(others, OrderOf<Backend>(ws));
-      return Copy(ws, own, alike);
-    }
-    Copy(ws, own, others);
-  }
-
- private:
-  void Copy(dali::Workspace &ws, const TensorList<Backend> &own,
-            const TensorList<Backend> &others) {
-    const int count = own.num_samples(), inputs = ws.NumInput();
-    // A view of the samples, so that they are copied at once.
-    TensorList<Backend> view;
-    view.set_pinned(own.is_pinned());
-    view.set_device_id(own.device_id());
-    view.SetSize(count);
-    view.set_type(own.type());
-    view.set_sample_dim(own.sample_dim());
-    view.SetLayout(own.GetLayout());
+    dali::TensorListShape<> shape(count, own.sample_dim());
+    samples_.resize(count);
     for (int i = 0; i < count; i++) {
       const int partner = partner_[i][which_];
       if (partner < 0 || partner >= inputs * count)
         Refuse("partner must be an index into the batch of ", count,
                inputs > 1 ? " and the others behind it" : "", ", got ", partner, " for sample ", i,
                ".");
-      view.SetSample(i, partner < count ? own : others, partner % count);
+      const auto &batch = partner < count ? own : others;
+      shape.set_tensor_shape(i, batch.tensor_shape_span(partner % count));
+      samples_[i] = batch.raw_tensor(partner % count);
     }
-    // On a GPU by one kernel, not by as many copies as there are samples.
-    ws.template Output<Backend>(0).Copy(view, OrderOf<Backend>(ws), true);
+    outputs = {{shape, own.type()}};
+    return true;
   }
 
+  void RunImpl(dali::Workspace &ws) override {
+    auto &output = ws.template Output<Backend>(0);
+    output.SetLayout(ws.template Input<Backend>(0).GetLayout());
+    CopySamples(output, samples_, StreamOf<Backend>(ws));
+  }
+
+ private:
   Column<int> partner_;
   int which_, images_;
+  Pointers samples_;
 };
 
 }  // namespace dali_mix

@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "arguments.h"
+#include "copy_samples.h"
 #include "dali/pipeline/operator/checkpointing/op_checkpoint.h"
 #include "dali/pipeline/operator/operator.h"
 
@@ -94,22 +95,39 @@ class Previous : public dali::Operator<Backend> {
   using Batch = std::shared_ptr<TensorList<Backend>>;
   using dali::Operator<Backend>::Operator;
 
-  bool SetupImpl(std::vector<dali::OutputDesc> &, const dali::Workspace &) override {
-    return false;
+  bool SetupImpl(std::vector<dali::OutputDesc> &outputs, const dali::Workspace &ws) override {
+    const auto &input = ws.template Input<Backend>(0);
+    const bool first = !previous_ || previous_->num_samples() == 0;
+    const TensorList<Backend> &shown = first ? input : *previous_;
+    const int count = input.num_samples();
+    dali::TensorListShape<> shape(count, shown.sample_dim());
+    samples_.resize(count);
+    for (int i = 0; i < count; i++) {
+      const int k = i % shown.num_samples();  // from the first again where there were fewer
+      shape.set_tensor_shape(i, shown.tensor_shape_span(k));
+      samples_[i] = shown.raw_tensor(k);
+    }
+    outputs = {{shape, shown.type()}};
+    return true;
   }
 
   void RunImpl(dali::Workspace &ws) override {
     const auto &input = ws.template Input<Backend>(0);
     auto &output = ws.template Output<Backend>(0);
-    const auto order = OrderOf<Backend>(ws);
+    const cudaStream_t stream = StreamOf<Backend>(ws);
+    output.SetLayout(input.GetLayout());
+    CopySamples(output, samples_, stream);
     auto current = std::make_shared<TensorList<Backend>>();
-    current->set_pinned(input.is_pinned());
-    const bool first = !previous_ || previous_->num_samples() == 0;
-    if (!first) CopyAround(output, *previous_, input.num_samples(), order);
-    // Waits for the stream, as `current` has no order of its own: then the batch before, which is
-    // read on the same stream, may be freed.
-    current->Copy(input, order);
-    if (first) CopyAround(output, *current, input.num_samples(), order);
+    current->set_pinned(false);
+    if constexpr (std::is_same_v<Backend, GPUBackend>) {
+      // Freed, in a later run, only when the GPU has read it. One from a checkpoint is waited for.
+      const AccessOrder order = ws.output_order();
+      current->set_order(order);
+      if (previous_ && previous_->order() != order) AccessOrder::host().wait(order);
+    }
+    current->Resize(input.shape(), input.type());
+    current->SetLayout(input.GetLayout());
+    CopySamples(*current, SamplesOf(input), stream);
     previous_ = current;
   }
 
@@ -142,22 +160,8 @@ class Previous : public dali::Operator<Backend> {
   }
 
  private:
-  // `count` samples, from the first again where the batch has fewer.
-  static void CopyAround(TensorList<Backend> &output, const TensorList<Backend> &batch, int count,
-                         AccessOrder order) {
-    if (batch.num_samples() == count) return output.Copy(batch, order);
-    TensorList<Backend> view;
-    view.set_pinned(batch.is_pinned());
-    view.set_device_id(batch.device_id());
-    view.SetSize(count);
-    view.set_type(batch.type());
-    view.set_sample_dim(batch.sample_dim());
-    view.SetLayout(batch.GetLayout());
-    for (int i = 0; i < count; i++) view.SetSample(i, batch, i % batch.num_samples());
-    output.Copy(view, order);
-  }
-
   Batch previous_;
+  Pointers samples_;
 };
 
 }  // namespace dali_mix

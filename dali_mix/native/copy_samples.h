@@ -1,0 +1,55 @@
+// Copies of samples for which no host waits.
+#ifndef DALI_MIX_NATIVE_COPY_SAMPLES_H_
+#define DALI_MIX_NATIVE_COPY_SAMPLES_H_
+
+#include <type_traits>
+#include <vector>
+
+#include "dali/pipeline/data/tensor_list.h"
+#include "dali/pipeline/workspace/workspace.h"
+
+namespace dali_mix {
+
+using Pointers = std::vector<const void *>;
+
+template <typename Backend>
+Pointers SamplesOf(const dali::TensorList<Backend> &batch) {
+  Pointers samples(batch.num_samples());
+  for (int i = 0; i < batch.num_samples(); i++) samples[i] = batch.raw_tensor(i);
+  return samples;
+}
+
+template <typename Backend>
+cudaStream_t StreamOf(const dali::Workspace &ws) {
+  return std::is_same_v<Backend, dali::GPUBackend> ? ws.stream() : nullptr;
+}
+
+// Fills the samples of `to`, which have their shapes: on the CPU at once, on a GPU by one copy or
+// one kernel. TensorList::Copy, and SetSample, would wait on the host for the streams of both
+// batches; where there is a GPU, those on the CPU have one too, and the GPU may be busy with images
+// on it.
+template <typename Backend>
+void CopySamples(dali::TensorList<Backend> &to, Pointers from, cudaStream_t stream) {
+  const int count = to.num_samples();
+  const dali::TypeInfo &type = to.type_info();
+  std::vector<void *> samples(count);
+  std::vector<dali::Index> sizes(count);
+  bool in_a_row = count > 0;
+  for (int i = 0; i < count; i++) {
+    samples[i] = to.raw_mutable_tensor(i);
+    sizes[i] = dali::volume(to.tensor_shape_span(i));
+    if (i == 0) continue;
+    const size_t before = sizes[i - 1] * type.size();
+    in_a_row &= samples[i] == static_cast<char *>(samples[i - 1]) + before;
+    in_a_row &= from[i] == static_cast<const char *>(from[i - 1]) + before;
+  }
+  if (in_a_row)
+    type.template Copy<Backend, Backend>(samples[0], {}, from[0], {}, to._num_elements(), stream);
+  else
+    type.template Copy<Backend, Backend>(samples.data(), {}, from.data(), {}, sizes.data(), count,
+                                         stream, true);
+}
+
+}  // namespace dali_mix
+
+#endif  // DALI_MIX_NATIVE_COPY_SAMPLES_H_
