@@ -5,6 +5,7 @@
 #   make clean   remove what was built
 #
 #   make sanitize       our native code under the sanitizers of g++
+#   make fake-gpu       the tests for a GPU, without one; needs nvcc
 #   make test-matrix    the tests in other DALI releases
 #
 # Without a GPU the plugin is built CPU-only, since compiling CUDA code takes a minute that nothing
@@ -25,7 +26,7 @@ ARCHS := $(subst ;,-,$(subst $() ,,$(DALI_MIX_CUDA_ARCHS)))
 STAMP := .venv/.installed-$(or $(DALI_MIX_CUDA),default)-$(ARCHS)
 NATIVE := $(wildcard $(addprefix dali_mix/native/*.,cc cu cuh h))
 
-.PHONY: test lint demo soak sanitize test-matrix clean
+.PHONY: test lint demo soak sanitize fake-gpu test-matrix clean
 
 # A file of tests is one worker's, so that what its tests share is made once. In their own order:
 # else files of few but long tests would come last, and all be waited for.
@@ -35,7 +36,7 @@ test: $(STAMP)
 lint: $(STAMP)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/clang-format --dry-run -Werror $(NATIVE)
+	$(BIN)/clang-format --dry-run -Werror $(NATIVE) $(wildcard tests/*/*.cc tests/*/*.h)
 	$(BIN)/mypy
 
 demo: $(STAMP)
@@ -46,6 +47,9 @@ soak: $(STAMP)
 
 sanitize: $(STAMP)
 	$(BIN)/python tests/sanitize.py
+
+fake-gpu: $(STAMP)
+	$(BIN)/python tests/fake_gpu.py
 
 test-matrix: $(STAMP)
 	$(BIN)/python tests/matrix.py
