@@ -14,9 +14,9 @@ STD = np.array([58.395, 57.12, 57.375])
 DTYPES = ("float32", "float16", "uint8")
 BATCHES = 3
 """Batches that are fed in turn."""
-BYTES_PER_ELEMENT = 125
-"""All contestants together, for each element of a batch, with 4 bytes of output: measured 120, as
-the growth of the process at 64 images of 224 x 224."""
+BYTES_PER_ELEMENT = 165
+"""All contestants together, for each element of a batch, with 4 bytes of output: 120 at 64 images
+of 224 x 224, and up to 155 at 1,024, where Linux ended the process for want of memory."""
 
 
 @dataclass(frozen=True, eq=False)
