@@ -31,6 +31,8 @@ cudaError_t Checked(bool good, cudaError_t error, const char *call, const void *
   return Result(good ? cudaSuccess : error);
 }
 
+std::atomic<int> waits = 0;  // of the host
+
 // Streams, or events, which are numbers here.
 template <typename Handle>
 class Handles {
@@ -51,6 +53,10 @@ class Handles {
     const Lock lock(mutex_);
     return Checked(live_.count(handle), cudaErrorInvalidResourceHandle, call, handle);
   }
+  cudaError_t WaitFor(Handle handle, const char *call) {
+    waits++;
+    return Use(handle, call);
+  }
 
  private:
   std::mutex mutex_;
@@ -69,8 +75,6 @@ bool Fits(const void *memory, size_t bytes, cudaMemcpyKind kind, cudaMemcpyKind 
   if (kind != cudaMemcpyDefault && device != wanted) return false;
   return !device || fake_gpu::OnDevice(memory, bytes);
 }
-
-std::atomic<int> waits = 0;  // of the host
 
 struct Launch {
   dim3 grid, block;
@@ -169,10 +173,7 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned flags) {
   return streams.Create(stream);
 }
 cudaError_t cudaStreamDestroy(cudaStream_t stream) { return streams.Destroy(stream, __func__); }
-cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
-  waits++;
-  return streams.Use(stream, __func__);
-}
+cudaError_t cudaStreamSynchronize(cudaStream_t stream) { return streams.WaitFor(stream, __func__); }
 cudaError_t cudaStreamQuery(cudaStream_t stream) { return streams.Use(stream, __func__); }
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned flags) {
   const cudaError_t error = events.Use(event, __func__);
@@ -183,10 +184,7 @@ cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned flags) {
   return events.Create(event);
 }
 cudaError_t cudaEventDestroy(cudaEvent_t event) { return events.Destroy(event, __func__); }
-cudaError_t cudaEventSynchronize(cudaEvent_t event) {
-  waits++;
-  return events.Use(event, __func__);
-}
+cudaError_t cudaEventSynchronize(cudaEvent_t event) { return events.WaitFor(event, __func__); }
 cudaError_t cudaEventQuery(cudaEvent_t event) { return events.Use(event, __func__); }
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
   return cudaStreamWaitEvent(stream, event, 0);
