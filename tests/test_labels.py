@@ -224,6 +224,17 @@ def test_labels_may_be_on_the_gpu(device):
     assert sorted(np.array(y2).tolist()) == IDS.tolist()
 
 
+@pytest.mark.parametrize("device", DEVICES)
+def test_labels_may_have_no_values(device):
+    def graph(x, y):
+        uploaded = dmix.mixup(x, y)
+        return uploaded, dmix.mixup(x, y.gpu() if device == "gpu" else y)
+
+    empty = [np.zeros(0, np.float32)] * COUNT
+    for labels in run_on(fingerprints(COUNT, 3, 4), graph, empty, device=device)[1:3]:
+        assert np.shape(labels) == (COUNT, 0)
+
+
 @pytest.mark.parametrize("name", ["mixup", "cutmix"])
 def test_mixup_and_cutmix_are_mix_with_one_method(name):
     method = {"mixup": MixUp(0.3, fold=False), "cutmix": CutMix(0.3, fold=True)}[name]

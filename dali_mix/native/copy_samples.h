@@ -30,11 +30,12 @@ cudaStream_t StreamOf(const dali::Workspace &ws) {
 // on it.
 template <typename Backend>
 void CopySamples(dali::TensorList<Backend> &to, Pointers from, cudaStream_t stream) {
+  if (to._num_elements() == 0) return;  // DALI would launch a kernel without threads
   const int count = to.num_samples();
   const dali::TypeInfo &type = to.type_info();
   std::vector<void *> samples(count);
   std::vector<dali::Index> sizes(count);
-  bool in_a_row = count > 0;
+  bool in_a_row = true;
   for (int i = 0; i < count; i++) {
     samples[i] = to.raw_mutable_tensor(i);
     sizes[i] = dali::volume(to.tensor_shape_span(i));
