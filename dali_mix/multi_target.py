@@ -6,13 +6,19 @@ Imports torch, never DALI.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from dali_mix._batch_target import BatchTarget, along_batch, describe
-from dali_mix.targets import holds_class_ids
+from dali_mix._batch_target import (
+    BatchTarget,
+    along_batch,
+    as_labels,
+    describe,
+    holds_class_ids,
+    known_range,
+)
 
 __all__ = ["MultiMixTarget"]
 
@@ -44,14 +50,16 @@ class MultiMixTarget(BatchTarget, _Pair):
 
     __slots__ = ()
 
-    def __new__(cls, ys: Tensor, weights: Tensor) -> MultiMixTarget:
-        if isinstance(ys, Tensor) or isinstance(weights, Tensor):
-            ys, weights = _checked_parts(ys, weights)
-        return super().__new__(cls, ys, weights)
+    def __new__(cls, ys: Any, weights: Any = None) -> MultiMixTarget:
+        return cls._rebuilt(ys, weights)
+
+    @classmethod
+    def _checked(cls, *parts: Any) -> tuple[Tensor, ...]:
+        return _checked_parts(*parts)
 
     @property
     def labels(self) -> tuple[Tensor, ...]:
-        return self.ys.unbind(1)
+        return tuple(as_labels(y) for y in self.ys.unbind(1))
 
     @property
     def shares(self) -> tuple[Tensor, ...]:
@@ -99,18 +107,13 @@ def _checked_weights(weights: Tensor, ys: Tensor) -> Tensor:
             f"{tuple(weights.shape)}."
         )
     weights = weights.detach().float()
-    if weights.device.type == "cpu" and n and not torch.compiler.is_compiling():
-        _check_rows(weights)
-    return weights
-
-
-def _check_rows(weights: Tensor) -> None:
-    low, high = (bound.item() for bound in weights.aminmax())
-    if not (low >= 0 and high <= 1 + _TOLERANCE):
-        raise ValueError(f"weights must lie in [0, 1], got values from {low} to {high}.")
-    low, high = (bound.item() for bound in weights.sum(1).aminmax())
-    if not (low >= 1 - _TOLERANCE and high <= 1 + _TOLERANCE):
+    found = known_range(weights)
+    if found and not (found[0] >= 0 and found[1] <= 1 + _TOLERANCE):
+        raise ValueError(f"weights must lie in [0, 1], got values from {found[0]} to {found[1]}.")
+    found = known_range(weights.sum(1))
+    if found and not (found[0] >= 1 - _TOLERANCE and found[1] <= 1 + _TOLERANCE):
         raise ValueError(
-            f"the weights of a sample must sum to 1, got sums from {low} to {high}. "
+            f"the weights of a sample must sum to 1, got sums from {found[0]} to {found[1]}. "
             "Divide them by weights.sum(1, keepdim=True)."
         )
+    return weights

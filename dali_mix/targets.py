@@ -6,12 +6,19 @@ Imports torch, never DALI.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from dali_mix._batch_target import BatchTarget, along_batch, describe
+from dali_mix._batch_target import (
+    BatchTarget,
+    along_batch,
+    as_labels,
+    describe,
+    holds_class_ids,
+    known_range,
+)
 
 __all__ = ["MixTarget"]
 
@@ -44,14 +51,16 @@ class MixTarget(BatchTarget, _Triple):
 
     __slots__ = ()
 
-    def __new__(cls, y1: Tensor, y2: Tensor, lam: Tensor | float) -> MixTarget:
-        if any(isinstance(part, Tensor) for part in (y1, y2, lam)):
-            y1, y2, lam = checked_parts(y1, y2, lam)
-        return super().__new__(cls, y1, y2, lam)  # type: ignore[arg-type]
+    def __new__(cls, y1: Any, y2: Any = None, lam: Any = None) -> MixTarget:
+        return cls._rebuilt(y1, y2, lam)
+
+    @classmethod
+    def _checked(cls, *parts: Any) -> tuple[Tensor, ...]:
+        return checked_parts(*parts)
 
     @property
     def labels(self) -> tuple[Tensor, ...]:
-        return self.y1, self.y2
+        return as_labels(self.y1), as_labels(self.y2)
 
     @property
     def shares(self) -> tuple[Tensor, ...]:
@@ -105,14 +114,8 @@ def checked_parts(y1: Tensor, y2: Tensor, lam: Tensor | float) -> tuple[Tensor, 
             "y1 must have a batch dimension, got shape (). Use y1.unsqueeze(0) for a single sample."
         )
     if holds_class_ids(y1):
-        y1, y2 = y1.reshape(-1).long(), y2.reshape(-1).long()
+        y1, y2 = as_labels(y1), as_labels(y2)
     return y1, y2, _checked_lam(lam, y1)
-
-
-def holds_class_ids(y: Tensor) -> bool:
-    """Whether labels (N, ...) are class ids, which become (N,) int64."""
-    integer = not y.is_floating_point() and y.dtype != torch.bool
-    return integer and (y.dim() == 1 or (y.dim() == 2 and y.shape[1] == 1))
 
 
 def _checked_lam(lam: Tensor | float, y1: Tensor) -> Tensor:
@@ -123,7 +126,7 @@ def _checked_lam(lam: Tensor | float, y1: Tensor) -> Tensor:
                 f"lam must be a tensor or a number, got {type(lam).__name__}. "
                 "Use torch.as_tensor(lam)."
             )
-        lam = torch.full((n,), float(lam), device=y1.device)
+        lam = torch.full((n,), float(lam), dtype=torch.float32, device=y1.device)
     if lam.device != y1.device:
         raise ValueError(
             f"lam must be on the device of the labels, {y1.device}, got {lam.device}. "
@@ -138,14 +141,10 @@ def _checked_lam(lam: Tensor | float, y1: Tensor) -> Tensor:
             )
         lam = lam.squeeze(1)
     lam = lam.detach().float()
-    if lam.device.type == "cpu" and n and not torch.compiler.is_compiling():
-        _check_range(lam)
-    return lam
-
-
-def _check_range(lam: Tensor) -> None:
-    low, high = (bound.item() for bound in lam.aminmax())
-    if not (low >= 0 and high <= 1):
+    found = known_range(lam)
+    if found and not (found[0] >= 0 and found[1] <= 1):
         raise ValueError(
-            f"lam must lie in [0, 1], got values from {low} to {high}. It is the weight of y1."
+            f"lam must lie in [0, 1], got values from {found[0]} to {found[1]}. It is the weight "
+            "of y1."
         )
+    return lam
