@@ -69,7 +69,7 @@ def torch_loss(criterion: Loss) -> tuple[Loss, dict[str, Any]] | None:
     """
     if isinstance(criterion, nn.Module):
         kind = type(criterion)
-        function = _OF_FORWARD.get(kind.forward)
+        function = _OF_FORWARD.get(getattr(kind, "forward", None))
         if function is None or kind.__call__ is not nn.Module.__call__ or _is_patched(criterion):
             return None
         names = (*_OPTIONS[function], "reduction")
