@@ -1,55 +1,49 @@
-"""MixLoss: any criterion, made right for a mixed batch. Imports torch, never DALI.
+"""MixLoss: a criterion, made right for a mixed batch. Imports torch, never DALI.
 
-The arithmetic of cross-entropy is in cross_entropy.py.
+The arithmetic of cross-entropy is in cross_entropy.py, what is asked of a criterion in criteria.py.
 """
 
 from __future__ import annotations
 
-import contextlib
-import copy
-import functools
-import inspect
-from collections.abc import Callable, Iterable
-from types import SimpleNamespace
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from dali_mix._batch_target import BatchTarget
-from dali_mix.cross_entropy import mixed_cross_entropy, mixed_nll
+from dali_mix._batch_target import BatchTarget, as_labels
+from dali_mix.criteria import (
+    LINEAR_IN_THE_LABEL,
+    OF_CLASS_IDS,
+    check_criterion,
+    check_losses,
+    fitted,
+    name_of,
+    torch_loss,
+)
+from dali_mix.cross_entropy import mixed_cross_entropy, mixed_nll, reduced
 from dali_mix.manifold_target import ManifoldTarget
 from dali_mix.multi_target import MultiMixTarget
-from dali_mix.targets import MixTarget, checked_parts
+from dali_mix.targets import MixTarget
 
 __all__ = ["MixLoss"]
-
-# A criterion is known by what computes it: a subclass that overrides forward is another criterion.
-_CROSS_ENTROPY = (nn.CrossEntropyLoss.forward, functional.cross_entropy)
-_NLL = (nn.NLLLoss.forward, functional.nll_loss)
-_LINEAR_IN_LABEL_VECTORS = (
-    *_CROSS_ENTROPY,
-    nn.BCELoss.forward,
-    nn.BCEWithLogitsLoss.forward,
-    functional.binary_cross_entropy,
-    functional.binary_cross_entropy_with_logits,
-)
 
 
 class MixLoss(nn.Module):
     """lam * L(y1) + (1 - lam) * L(y2) for each sample of a mixed batch, L being the criterion; with
     more labels, the sum of share * L(y).
 
-    criterion: module or function with a `reduction`: nn.CrossEntropyLoss(…),
-               functools.partial(torch.nn.functional.cross_entropy, label_smoothing=0.1), … It is
-               never written to; its options, reduction included, are read at every call (compiled,
-               those of "any other" below at construction).
-    mix:       "losses" or "labels": of any other criterion, what is blended
+    criterion: a loss of torch, as module or function, nn.CrossEntropyLoss(…) or
+               functools.partial(torch.nn.functional.cross_entropy, label_smoothing=0.1); or any
+               other callable that returns one loss per sample or element: reduction="none"
+    mix:       "losses" or "labels": what is blended, where the criterion is not linear in the label
+    reduction: "mean", "sum" or "none" of the losses that a criterion other than torch's returns;
+               None leaves them unreduced. torch's losses have a reduction of their own
 
     Call it as loss(logits, target) with a MixTarget or MultiMixTarget (or the ManifoldTarget of
     manifold_mixup), or as loss(logits, y1, y2, lam); lam is (N,), other shapes are the criterion's.
-    A plain target goes to the criterion as it is, so that validation uses the same object.
+    A plain target goes to the criterion, so that validation uses the same object.
 
     criterion                         what is computed
     cross-entropy, NLL on class ids   in one pass; "mean" divides by sum(lam*w[y1] + (1-lam)*w[y2]),
@@ -57,39 +51,46 @@ class MixLoss(nn.Module):
                                       lam = 1 it equals the criterion
     cross-entropy on probabilities,   the criterion of the label lam*y1 + (1-lam)*y2, which comes to
     BCE with and without logits       the same, as they are linear in the label
-    any other: MSE, L1, SmoothL1,     mix="losses": both losses unreduced, blended, then summed or
-    Huber, your own, …                averaged over all elements
-                                      mix="labels": the criterion of the label lam*y1 + (1-lam)*y2
+    torch's others: MSE, L1, Huber,   mix="losses": both losses unreduced, blended, then reduced
+    SmoothL1, KLDiv, MultiMargin, …   mix="labels": the criterion of the label lam*y1 + (1-lam)*y2
+    any other: your own, a subclass,  mix="losses": one call for each label, the losses blended,
+    wrapped, hooked or compiled       then reduced as `reduction` says
+                                      mix="labels": one call with the blended label; it may reduce
+
+    The criterion is never written to. torch's are computed by their functions, with the options
+    that they have at the call. Any other is called as it is, each time with copies of logits and
+    labels: what it counts goes on, and one call sees nothing of the other.
 
     For MSE the two meanings differ by lam*(1-lam)*(y1-y2)**2, which no prediction changes: the
     gradients agree. For L1, and SmoothL1 and Huber far from the label, blended losses pull towards
     the label of larger weight, mix="labels" towards the blended label.
 
-    Arithmetic and result are float32 for half-precision logits and float64 for float64 ones. No
-    gradient flows into lam.
+    With torch's losses arithmetic and result are float32 for half-precision logits and float64 for
+    float64 ones; any other criterion gets what it was given. No gradient flows into lam. Labels of
+    every integer type are taken, (N, 1) as (N,); a column of quantities (N, 1) meets (N,). A
+    ValueError or TypeError says what does not fit, an IndexError which class ids do not.
     """
 
-    def __init__(self, criterion: Callable[..., Tensor], *, mix: str = "losses") -> None:
+    def __init__(
+        self,
+        criterion: Callable[..., Tensor],
+        *,
+        mix: str = "losses",
+        reduction: str | None = None,
+    ) -> None:
         super().__init__()
         if mix not in ("losses", "labels"):
             raise ValueError(f"mix must be 'losses' or 'labels', got {mix!r}.")
-        if inspect.isclass(criterion):
-            name = criterion.__name__
-            raise TypeError(f"criterion must be an object, got the class {name}. Use {name}().")
-        self._keywords = _keywords(criterion)
-        if not hasattr(self._keywords or criterion, "reduction"):
-            raise TypeError(
-                f"criterion must have a reduction, attribute or keyword, got {_name(criterion)}. "
-                "In place of a cross-entropy for soft targets or with label smoothing use "
-                "torch.nn.CrossEntropyLoss(label_smoothing=…)."
-            )
+        if reduction not in (None, "mean", "sum", "none"):
+            raise ValueError(f"reduction must be 'mean', 'sum' or 'none', got {reduction!r}.")
+        check_criterion(criterion, mix, reduction)
         self.criterion = criterion
         self.mix = mix
-        # For torch.compile, which cannot trace a copy. In a tuple, so that it is no submodule.
-        self._unreduced_at_first = (_unreduced(criterion),)
+        self.reduction = reduction
 
     def extra_repr(self) -> str:
-        return f"mix={self.mix!r}"
+        own = "" if self.reduction is None else f", reduction={self.reduction!r}"
+        return f"mix={self.mix!r}{own}"
 
     def forward(
         self,
@@ -99,103 +100,89 @@ class MixLoss(nn.Module):
         lam: Tensor | float | None = None,
     ) -> Tensor:
         if y2 is not None and lam is not None:
-            target = MixTarget._make(checked_parts(target, y2, lam))
+            target = MixTarget(target, y2, lam)
         elif y2 is not None or lam is not None:
             raise TypeError("loss(logits, y1, y2, lam) needs y2 and lam. Or pass one MixTarget.")
         elif isinstance(target, ManifoldTarget):
             target = target.mix
         elif isinstance(target, (tuple, list)) and not isinstance(target, BatchTarget):
             raise TypeError(
-                f"target must be a tensor, a MixTarget or a MultiMixTarget, got {_name(target)}. "
+                f"target must be a tensor, a MixTarget or a MultiMixTarget, got {name_of(target)}. "
                 "Use MixTarget(y1, y2, lam)."
             )
+        known = torch_loss(self.criterion) if self.reduction is None else None
         if not isinstance(target, BatchTarget):
-            return self.criterion(logits, target)
+            return self._plain(logits, target, known)
         _check_batch(logits, target)
-        return self._mixed(logits, target)
+        if known:
+            return self._of_torch(logits, target, *known)
+        return self._of_any_other(logits, target)
 
-    def _mixed(self, logits: Tensor, target: BatchTarget) -> Tensor:
-        criterion = self.criterion
-        formula = _formula(criterion)
-        y1 = target.labels[0]
-        if not y1.is_floating_point() and (formula in _CROSS_ENTROPY or formula in _NLL):
-            return self._of_class_ids(formula, logits, target)
-        x = logits if logits.dtype == torch.float64 else logits.float()
-        if formula not in _LINEAR_IN_LABEL_VECTORS:
-            if self.mix == "losses":
-                return self._blend_losses(x, target)
-            _check_blendable(y1)
-        return criterion(x, target.blend([y.to(x.dtype) for y in target.labels]))
+    def _plain(self, logits: Tensor, y: Any, known: Any) -> Tensor:
+        if isinstance(y, Tensor):
+            y = as_labels(y)
+            if known:
+                labels = fitted(known[0], _wide(logits), y)
+                if labels.is_floating_point() and not y.is_floating_point():
+                    logits = _wide(logits)  # integers would be rounded to half precision
+                y = labels
+        losses = self.criterion(logits, y)
+        if self.reduction is None:
+            return losses
+        check_losses(losses, self.criterion, logits, y)
+        return reduced(losses, self.reduction)
 
-    def _of_class_ids(
-        self, formula: Callable[..., Tensor], logits: Tensor, target: BatchTarget
+    def _of_torch(
+        self,
+        logits: Tensor,
+        target: BatchTarget,
+        function: Callable[..., Tensor],
+        options: dict[str, Any],
     ) -> Tensor:
-        _check_ids(logits, target.labels[0])
-        given: Any = self._keywords or self.criterion
-        options = {
-            "weight": given.weight,
-            "ignore_index": given.ignore_index,
-            "reduction": given.reduction,
-        }
-        if formula in _NLL:
-            return mixed_nll(logits, target, **options)
-        options["label_smoothing"] = given.label_smoothing
-        return mixed_cross_entropy(logits, target, **options)
+        labels = target.labels
+        vectors = labels[0].is_floating_point()
+        if function in OF_CLASS_IDS and not vectors:
+            _check_ids(logits, labels[0])
+            if function is functional.nll_loss:
+                return mixed_nll(logits, target, **options)
+            return mixed_cross_entropy(logits, target, **options)
+        x = _wide(logits)
+        labels = tuple(fitted(function, x, y.to(x.dtype) if vectors else y) for y in labels)
+        options = {k: _wide(v) if isinstance(v, Tensor) else v for k, v in options.items()}
+        if self.mix == "labels" and function not in LINEAR_IN_THE_LABEL:
+            _check_blendable(target.labels[0])
+        if self.mix == "labels" or function in LINEAR_IN_THE_LABEL:
+            return function(x, target.blend(labels), **options)
+        reduction = options.pop("reduction")
+        losses = target.blend([function(x, y, reduction="none", **options) for y in labels])
+        if function is functional.kl_div and reduction == "batchmean":
+            return losses.sum() / target.batch_size
+        return reduced(losses, reduction)
 
-    def _blend_losses(self, x: Tensor, target: BatchTarget) -> Tensor:
-        compiling = torch.compiler.is_compiling()
-        each = self._unreduced_at_first[0] if compiling else _unreduced(self.criterion)
-        losses = [each(x, y.to(x.dtype) if y.is_floating_point() else y) for y in target.labels]
-        n = target.batch_size
-        if losses[0].shape[:1] != (n,):
-            raise ValueError(
-                f"criterion {_name(self.criterion)} with reduction='none' must return one loss per "
-                f"sample, shape ({n}, …), got {tuple(losses[0].shape)}."
-            )
-        loss = target.blend(losses)
-        given: Any = self._keywords or self.criterion
-        if given.reduction == "none":
-            return loss
-        if given.reduction == "mean":
-            return loss.mean()
-        if given.reduction not in ("sum", "batchmean"):
-            raise ValueError(
-                "reduction must be 'none', 'mean', 'sum' or 'batchmean' (sum over N), "
-                f"got {given.reduction!r}."
-            )
-        return loss.sum() if given.reduction == "sum" else loss.sum() / n
-
-
-def _formula(criterion: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """The function that computes the criterion."""
-    if isinstance(criterion, nn.Module):
-        return type(criterion).forward
-    return criterion.func if isinstance(criterion, functools.partial) else criterion
+    def _of_any_other(self, logits: Tensor, target: BatchTarget) -> Tensor:
+        labels = target.labels
+        if self.mix == "labels":
+            _check_blendable(labels[0])
+            blended = target.blend([_wide(y) for y in labels]).to(labels[0].dtype)
+            return self._plain(logits, blended, None)
+        each = []
+        for y in labels:
+            losses = self.criterion(logits.clone(), y.clone())
+            check_losses(losses, self.criterion, logits, y)
+            each.append(_wide(losses).clone())  # a criterion may return one buffer twice
+        loss = reduced(target.blend(each), self.reduction or "none")
+        return loss.to(losses.dtype)
 
 
-def _keywords(criterion: Callable[..., Tensor]) -> SimpleNamespace | None:
-    """The keywords of a function with their values; None for an object, which has attributes."""
-    if not inspect.isroutine(criterion) and not isinstance(criterion, functools.partial):
-        return None
-    parameters: Iterable[inspect.Parameter] = ()
-    with contextlib.suppress(ValueError):  # of a builtin without a signature nothing is known
-        parameters = inspect.signature(criterion).parameters.values()
-    return SimpleNamespace(**{p.name: p.default for p in parameters if p.default is not p.empty})
-
-
-def _unreduced(criterion: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """The criterion with reduction="none": a shallow copy where the reduction is an attribute."""
-    if not hasattr(criterion, "reduction"):
-        return functools.partial(criterion, reduction="none")
-    twin: Any = copy.copy(criterion)
-    twin.reduction = "none"
-    return twin
+def _wide(x: Tensor) -> Tensor:
+    """float32, or float64 for that."""
+    return x if x.dtype == torch.float64 else x.float()
 
 
 def _check_batch(logits: Tensor, target: BatchTarget) -> None:
     name, y = ("ys" if isinstance(target, MultiMixTarget) else "y1"), target[0]
     if not isinstance(y, Tensor):
-        raise TypeError(f"{name} must be a tensor, got {_name(y)}. Use torch.as_tensor({name}).")
+        raise TypeError(f"{name} must be a tensor, got {name_of(y)}. Use torch.as_tensor({name}).")
     if logits.dim() == 0 or logits.shape[0] != y.shape[0]:
         raise ValueError(
             "logits and target must hold the same batch, got logits "
@@ -222,7 +209,3 @@ def _check_ids(logits: Tensor, y1: Tensor) -> None:
             "class ids must have the shape of the logits without dimension 1, got logits "
             f"{tuple(logits.shape)} and y1 {tuple(y1.shape)}. Class probabilities must be float."
         )
-
-
-def _name(thing: object) -> str:
-    return getattr(thing, "__name__", type(thing).__name__)

@@ -15,20 +15,13 @@ from mixed_batches import (
 )
 from torch import nn
 
-from dali_mix import cross_entropy
 from dali_mix.losses import MixLoss
+from dali_mix.multi_target import MultiMixTarget
 from dali_mix.targets import MixTarget
 
 with_options = pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS.keys())
 with_dims = pytest.mark.parametrize("dims", [(), (3,), (3, 2), (2, 1, 3)], ids=str)
 with_reductions = pytest.mark.parametrize("reduction", ["none", "sum", "mean"])
-
-
-@pytest.fixture(params=["plain", "one pass"])
-def both_ways(request, monkeypatch):
-    """Both ways to compute cross-entropy, whatever the size of the logits."""
-    one_pass_from = 0 if request.param == "one pass" else 1 << 62
-    monkeypatch.setattr(cross_entropy, "ONE_PASS_FROM", one_pass_from)
 
 
 def label_loss(x, y, weight, ignore_index, smoothing):
@@ -58,7 +51,7 @@ def written_out(logits, target, reduction, weight=None, ignore_index=-100, label
 @with_options
 @with_dims
 @with_reductions
-def test_cross_entropy_is_the_sum_written_out(both_ways, options, dims, reduction):
+def test_cross_entropy_is_the_sum_written_out(options, dims, reduction):
     logits, target = batch(dims, ignored="ignore_index" in options)
     loss = MixLoss(nn.CrossEntropyLoss(reduction=reduction, **options))(logits, target)
     expected = written_out(logits, target, reduction, **options)
@@ -68,7 +61,7 @@ def test_cross_entropy_is_the_sum_written_out(both_ways, options, dims, reductio
 @with_options
 @with_dims
 @with_reductions
-def test_cross_entropy_at_lam_1_is_the_criterion(both_ways, options, dims, reduction):
+def test_cross_entropy_at_lam_1_is_the_criterion(options, dims, reduction):
     logits, target = batch(dims, ignored="ignore_index" in options)
     criterion = nn.CrossEntropyLoss(reduction=reduction, **options)
     mixed = value_and_gradient(MixLoss(criterion), logits, only_own_label(target))
@@ -76,7 +69,7 @@ def test_cross_entropy_at_lam_1_is_the_criterion(both_ways, options, dims, reduc
 
 
 @with_options
-def test_cross_entropy_of_equal_labels_is_that_of_the_hard_label(both_ways, options):
+def test_cross_entropy_of_equal_labels_is_that_of_the_hard_label(options):
     logits, target = batch(ignored="ignore_index" in options)
     criterion = nn.CrossEntropyLoss(**options)
     mixed = value_and_gradient(MixLoss(criterion), logits, target._replace(y2=target.y1))
@@ -84,18 +77,9 @@ def test_cross_entropy_of_equal_labels_is_that_of_the_hard_label(both_ways, opti
     torch.testing.assert_close(mixed, expected, rtol=1e-6, atol=1e-6)
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_both_ways_agree(dtype, monkeypatch):
-    logits, target = batch((3, 2), ignored=True)
-    loss = MixLoss(nn.CrossEntropyLoss(**OPTIONS["all"]).to(dtype))
-    plain = value_and_gradient(loss, logits.to(dtype), target)
-    monkeypatch.setattr(cross_entropy, "ONE_PASS_FROM", 0)
-    torch.testing.assert_close(value_and_gradient(loss, logits.to(dtype), target), plain)
-
-
 @with_options
 @pytest.mark.parametrize("dims", [(), (2,)], ids=str)
-def test_first_and_second_derivatives(both_ways, options, dims):
+def test_first_and_second_derivatives(options, dims):
     logits, target = batch(dims, n=3, ignored="ignore_index" in options)
     loss = MixLoss(nn.CrossEntropyLoss(**options))
     inputs = (logits.requires_grad_(),)
@@ -103,7 +87,7 @@ def test_first_and_second_derivatives(both_ways, options, dims):
     assert torch.autograd.gradgradcheck(lambda x: loss(x, target), inputs)
 
 
-def test_the_gradient_of_each_label_is_its_share(both_ways):
+def test_the_gradient_of_each_label_is_its_share():
     logits, target = torch.zeros(3, C, dtype=torch.float64), batch(n=3)[1]
     y1, y2 = torch.tensor([0, 1, 2]), torch.tensor([3, 4, 5])
     target = MixTarget(y1, y2, torch.tensor([0.25, 1.0, 0.0]))
@@ -114,9 +98,7 @@ def test_the_gradient_of_each_label_is_its_share(both_ways):
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.3])
 @pytest.mark.parametrize("weight", [None, WEIGHT], ids=["unweighted", "weighted"])
-def test_if_every_label_is_ignored_the_mean_is_nan_without_gradient_as_in_torch(
-    both_ways, weight, smoothing
-):
+def test_if_every_label_is_ignored_the_mean_is_nan_without_gradient_as_in_torch(weight, smoothing):
     logits, _ = batch()
     criterion = nn.CrossEntropyLoss(weight=weight, label_smoothing=smoothing)
     y = torch.full((N,), -100)
@@ -127,7 +109,7 @@ def test_if_every_label_is_ignored_the_mean_is_nan_without_gradient_as_in_torch(
 
 
 @with_reductions
-def test_an_empty_batch_gives_what_the_criterion_gives(both_ways, reduction):
+def test_an_empty_batch_gives_what_the_criterion_gives(reduction):
     logits, target = batch(n=0)
     criterion = nn.CrossEntropyLoss(reduction=reduction)
     torch.testing.assert_close(
@@ -135,14 +117,14 @@ def test_an_empty_batch_gives_what_the_criterion_gives(both_ways, reduction):
     )
 
 
-def test_a_single_sample(both_ways):
+def test_a_single_sample():
     logits, _ = batch(n=1)
     target = MixTarget(torch.tensor([3]), torch.tensor([6]), 0.3)
     loss = MixLoss(nn.CrossEntropyLoss())(logits, target)
     torch.testing.assert_close(loss, torch.as_tensor(written_out(logits, target, "mean")))
 
 
-def test_a_class_masked_by_an_infinite_logit_stays_out(both_ways):
+def test_a_class_masked_by_an_infinite_logit_stays_out():
     logits, target = batch(ignored=True)
     masked = logits.index_fill(1, torch.tensor([0]), -torch.inf)
     target = MixTarget(target.y1.clamp(1), target.y2.clamp(1), target.lam)
@@ -162,7 +144,7 @@ def shifted(target: MixTarget) -> dict[str, torch.Tensor]:
     }
 
 
-def test_large_logits_lose_no_digits(both_ways):
+def test_large_logits_lose_no_digits():
     logits = torch.full((1, C), 5000.0)
     target = MixTarget(torch.tensor([1]), torch.tensor([2]), 0.3)
     assert MixLoss(nn.CrossEntropyLoss())(logits, target).item() == pytest.approx(
@@ -170,7 +152,7 @@ def test_large_logits_lose_no_digits(both_ways):
     )
 
 
-def test_class_probabilities_give_the_blend_of_both_losses(both_ways):
+def test_class_probabilities_give_the_blend_of_both_losses():
     logits, target = batch()
     p1, p2 = (torch.rand(N, C, dtype=torch.float64).softmax(1) for _ in range(2))
     criterion = nn.CrossEntropyLoss(weight=WEIGHT, label_smoothing=0.2, reduction="none")
@@ -195,12 +177,24 @@ def test_labels_as_dali_shapes_them(shape):
     torch.testing.assert_close(loss, MixLoss(nn.CrossEntropyLoss())(logits, target))
 
 
-def test_one_pass_saves_nothing_of_the_size_of_the_logits_but_the_logits(monkeypatch):
-    monkeypatch.setattr(cross_entropy, "ONE_PASS_FROM", 0)
-    logits, target = batch()
-    logits.requires_grad_()
+@with_options
+def test_however_many_labels_it_saves_one_tensor_of_the_size_of_the_logits(options):
+    logits = batch(n=64)[0].requires_grad_()
+    ys = torch.randint(C, (64, 3), generator=torch.Generator().manual_seed(1))
+    target = MultiMixTarget(ys, torch.tensor([0.5, 0.3, 0.2]))
     saved = []
     with torch.autograd.graph.saved_tensors_hooks(lambda t: saved.append(t) or t, lambda t: t):
-        MixLoss(nn.CrossEntropyLoss(**OPTIONS["all"]))(logits, target)
-    large = [t.data_ptr() for t in saved if t.numel() >= logits.numel()]
-    assert large == [logits.data_ptr()]
+        MixLoss(nn.CrossEntropyLoss(**options))(logits, target)
+    assert len({t.data_ptr() for t in saved if t.numel() >= logits.numel()}) == 1
+
+
+def test_a_label_of_share_0_counts_nothing_even_where_its_loss_is_infinite():
+    logits, target = batch()
+    masked = logits.scatter(1, target.y2.unsqueeze(1), -torch.inf).scatter(
+        1, target.y1.unsqueeze(1), 1.0
+    )
+    criterion = nn.CrossEntropyLoss()
+    torch.testing.assert_close(
+        value_and_gradient(MixLoss(criterion), masked, only_own_label(target)),
+        value_and_gradient(criterion, masked, target.y1),
+    )

@@ -4,7 +4,7 @@ import functools
 
 import pytest
 import torch
-from mixed_batches import WEIGHT, C, Focal, N, batch
+from mixed_batches import WEIGHT, C, N, batch, label_vectors
 from torch import nn
 from torch.nn import functional
 
@@ -100,9 +100,24 @@ LOGITS, TARGET = batch()
             "mix='labels' needs float labels, got torch.int64: class ids cannot be blended",
         ),
         (
-            lambda: MixLoss(Focal("median"))(LOGITS, TARGET),
+            lambda: MixLoss(nn.HuberLoss(reduction="median"))(*label_vectors()),
             ValueError,
-            "reduction must be .* got 'median'",
+            "reduction must be 'none', 'mean' or 'sum', got 'median'",
+        ),
+        (
+            lambda: MixLoss(nn.Identity(), reduction="median"),
+            ValueError,
+            "reduction must be 'mean', 'sum' or 'none', got 'median'",
+        ),
+        (
+            lambda: MixLoss(nn.MSELoss(), reduction="sum"),
+            ValueError,
+            "must not be given for a loss of torch, .* got 'sum'. Give it to MSELoss",
+        ),
+        (
+            lambda: MixLoss(nn.MSELoss(reduction="batchmean"))(*label_vectors()),
+            ValueError,
+            "reduction must be .* got 'batchmean'",
         ),
         (
             lambda: MixLoss(functools.partial(functional.cross_entropy, reduction="median"))(
@@ -121,15 +136,3 @@ LOGITS, TARGET = batch()
 def test_what_does_not_fit_is_named(call, error, sentence):
     with pytest.raises(error, match=sentence):
         call()
-
-
-def test_a_criterion_must_give_one_loss_per_sample():
-    class Total(Focal):
-        def forward(self, logits, y):
-            return functional.cross_entropy(logits, y)
-
-    with pytest.raises(
-        ValueError,
-        match=r"criterion Total .* must return one loss per sample, shape \(5, …\), got \(\)",
-    ):
-        MixLoss(Total())(LOGITS, TARGET)
