@@ -15,9 +15,16 @@ from torch import Tensor
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+ROUNDING = 2**-8
+"""Weights rounded to bfloat16 miss a sum of 1, or the bounds 0 and 1, by less."""
+
 
 class BatchTarget(tuple):
-    """A named tuple of tensors, for N samples with K labels each, the own label first."""
+    """A named tuple of tensors, for N samples with K labels each, the own label first.
+
+    Frameworks may take it apart and rebuild it, as kind(*parts), kind(parts) or kind._make(parts):
+    each makes the parts what the class promises. Where none is a tensor, all are kept as they are.
+    """
 
     __slots__ = ()
     _fields: ClassVar[tuple[str, ...]]
@@ -46,67 +53,105 @@ class BatchTarget(tuple):
 
     @classmethod
     def _make(cls, iterable: Iterable[Any]) -> Self:
-        """The target of its parts. Where none is a tensor, all are kept as they are."""
         parts = tuple(iterable)
         if len(parts) != len(cls._fields):
             raise TypeError(
-                f"{cls.__name__} takes {len(cls._fields)} parts, {', '.join(cls._fields)}, got "
-                f"{len(parts)}."
+                f"{cls.__name__} takes the parts {', '.join(cls._fields)}, got {len(parts)} parts."
             )
-        if any(isinstance(part, Tensor) for part in parts):
-            parts = cls._checked(*parts)
-        return tuple.__new__(cls, parts)
+        checked = any(isinstance(part, Tensor) for part in parts)
+        return tuple.__new__(cls, cls._checked(*parts) if checked else parts)
 
     @classmethod
     def _rebuilt(cls, first: Any, *others: Any) -> Self:
-        """The target of its parts, or of one iterable of them, as fastai and PyTorch call it."""
-        alone = all(part is None for part in others)
-        if alone and isinstance(first, Iterable) and not isinstance(first, Tensor):
-            return cls._make(first)
-        return cls._make((first, *others))
+        """Of all parts, or of one iterable of them, as fastai and PyTorch call it."""
+        alone = all(part is None for part in others) and not isinstance(first, Tensor)
+        return cls._make(first if alone and isinstance(first, Iterable) else (first, *others))
+
+    def _of(self, parts: Iterable[Tensor]) -> Self:
+        """Such a target of parts that need no check."""
+        return tuple.__new__(type(self), parts)
 
     def __repr__(self) -> str:
         parts = (f"{n}={describe(part)}" for n, part in zip(self._fields, self, strict=True))
         return f"{type(self).__name__}({', '.join(parts)})"
 
+    def __getitem__(self, index: Any) -> Any:
+        """A part, or some of the parts. A slice of all parts is the target itself."""
+        if not isinstance(index, slice):
+            return super().__getitem__(index)
+        if any(bound is not None and abs(bound) > len(self) for bound in (index.start, index.stop)):
+            raise IndexError(
+                f"a slice of a {type(self).__name__} takes from the parts "
+                f"{', '.join(self._fields)}, not from the samples, got [{index.start}:"
+                f"{index.stop}]. Use target.narrow(start, length) or target.split(n)."
+            )
+        return self if index.indices(len(self)) == (0, len(self), 1) else super().__getitem__(index)
+
     @property
     def batch_size(self) -> int:
-        """N, the number of samples."""
+        """N, the number of samples; len() counts the parts."""
         return self[-1].shape[0]
 
-    def to(self, device: torch.device | str | int, non_blocking: bool = False) -> Self:
-        """The same target on `device`; dtypes stay."""
-        return self._make(part.to(device, non_blocking=non_blocking) for part in self)
+    def to(self, *args: Any, **kwargs: Any) -> Self:
+        """The target elsewhere: to(device), to(dtype), to(device, dtype) or to(other_tensor).
+
+        dtype: of float labels, a floating point type. Class ids, multi-hot labels and weights keep
+               theirs. A TypeError names a dtype that does not fit. Also takes non_blocking=True.
+        """
+        device, dtype, non_blocking, _ = torch._C._nn._parse_to(*args, **kwargs)
+        if dtype is not None and not dtype.is_floating_point:
+            raise TypeError(f"dtype must be floating point, got {dtype}. Use target.to(device).")
+
+        def moved(name: str, part: Tensor) -> Tensor:
+            own = dtype if name[0] == "y" and part.is_floating_point() else None
+            return part.to(device=device, dtype=own, non_blocking=non_blocking)
+
+        return self._of(map(moved, self._fields, self))
 
     def pin_memory(self) -> Self:
-        """The same target in page-locked memory, whence copies to a GPU run in the background."""
-        return self._make(part.pin_memory() for part in self)
+        """The target in page-locked memory, whence copies to a GPU run in the background."""
+        return self._of(part.pin_memory() for part in self)
 
-    def dense(self, num_classes: int, smoothing: float = 0.0) -> Tensor:
-        """One probability vector per label: (N, C, d1, ...) float32 for ids (N, d1, ...).
+    def split(self, size: int | Sequence[int]) -> tuple[Self, ...]:
+        """Targets of `size` samples each, the last one of what is left, as torch.split has it."""
+        return tuple(self._of(p) for p in zip(*(part.split(size) for part in self), strict=True))
+
+    def narrow(self, start: int, length: int) -> Self:
+        """The target of `length` samples from sample `start` on."""
+        return self._of(part.narrow(0, start, length) for part in self)
+
+    def dense(
+        self, num_classes: int, smoothing: float = 0.0, threshold: float | None = None
+    ) -> Tensor:
+        """One vector over C classes per label: (N, C, d1, ...) float32 for ids (N, d1, ...).
 
         num_classes: C; every id must lie in [0, C), ids to ignore have no dense form
         smoothing:   e in [0, 1)
+        threshold:   in [0, 1): entries become 1 where they are larger than it, else 0, as timm's
+                     --bce-target-thresh does; 0 makes the targets of DeiT III. Smoothing comes
+                     first, and gives every entry at least e/C.
 
         Equivalent to timm's mixup target, with on = 1 - e + e/C and off = e/C:
             sum over k of shares[k] * one_hot(labels[k], on, off)
-        Float labels (N, C, d1, ...) are probabilities already: p becomes p * (1 - e) + e/C.
+        Labels that are vectors already, p, become p * (1 - e) + e/C: float and bool (N, C, d1, ...)
+        and integers (N, C), which must be 0 or 1.
         """
         if num_classes < 1:
             raise ValueError(f"num_classes must be at least 1, got {num_classes}.")
-        if not 0 <= smoothing < 1:
-            raise ValueError(f"smoothing must lie in [0, 1), got {smoothing}.")
+        for name, value in (("smoothing", smoothing), ("threshold", threshold or 0)):
+            if not 0 <= value < 1:
+                raise ValueError(f"{name} must lie in [0, 1), got {value}.")
         off = smoothing / num_classes
         labels = self.labels
-        if labels[0].is_floating_point():
-            _check_columns(labels[0], num_classes)
-            return self.blend([y.float() for y in labels]) * (1 - smoothing) + off
-        ids = torch.stack(labels, 1).long()
-        _check_ids(ids, num_classes)
-        shares = torch.stack([along_batch(share, labels[0]) for share in self.shares], 1)
-        shape = (ids.shape[0], num_classes, *ids.shape[2:])
-        rows = torch.full(shape, off, device=shares.device)
-        return rows.scatter_add_(1, ids, shares.expand(ids.shape) * (1 - smoothing))
+        if _are_vectors(labels, num_classes):
+            rows = self.blend([y.float() for y in labels]) * (1 - smoothing) + off
+        else:
+            ids = torch.stack(labels, 1)
+            shares = torch.stack([along_batch(share, labels[0]) for share in self.shares], 1)
+            shape = (ids.shape[0], num_classes, *ids.shape[2:])
+            rows = torch.full(shape, off, dtype=torch.float32, device=shares.device)
+            rows = rows.scatter_add(1, ids, shares.expand(ids.shape) * (1 - smoothing))
+        return rows if threshold is None else rows.gt(threshold).float()
 
 
 def as_labels(y: Tensor) -> Tensor:
@@ -119,35 +164,52 @@ def as_labels(y: Tensor) -> Tensor:
 
     Integers may be of any type, uint8 to uint64 and int8 to int64.
     """
-    if y.is_floating_point() or y.dtype == torch.bool:
+    check_part("labels", y)
+    if not is_integer(y):
         return y
     return (y.reshape(-1) if holds_class_ids(y) else y).to(torch.int64)
 
 
 def holds_class_ids(y: Tensor) -> bool:
     """Whether labels are one class id per sample: integers of shape (N,) or (N, 1)."""
-    integer = not y.is_floating_point() and y.dtype != torch.bool
-    return integer and (y.dim() == 1 or (y.dim() == 2 and y.shape[1] == 1))
+    return is_integer(y) and (y.dim() == 1 or (y.dim() == 2 and y.shape[1] == 1))
 
 
 def known_range(values: Tensor) -> tuple[float, float] | None:
     """The smallest and the largest value; None where there is none, or it cannot be had for free.
 
-    A GPU would have to be waited for. Under torch.compile, torch.export, make_fx, torch.jit.trace,
-    torch.func's transforms, FakeTensorMode and on the device "meta" there are no values. A check
-    of values is skipped there.
+    A GPU would have to be waited for. Under torch.compile, torch.export, make_fx, torch.func's
+    transforms, FakeTensorMode and on the device "meta" there are no values. A check of values is
+    skipped there.
     """
-    if torch.compiler.is_compiling() or torch.jit.is_tracing():
+    if torch.compiler.is_compiling():
         return None
     if type(values) is not Tensor or values.device.type != "cpu" or not values.numel():
         return None
     traced = torch._C._len_torch_dispatch_stack() > 0
     if traced or torch._C._functorch.peek_interpreter_stack() is not None:
         return None
-    if values.dtype in (torch.uint16, torch.uint32, torch.uint64):  # torch has no minimum of them
-        values = values.to(torch.int64)
     low, high = values.aminmax()
     return low.item(), high.item()
+
+
+def check_range(values: Tensor, low: float, high: float, sentence: str) -> None:
+    """A ValueError where values are known not to lie in [low, high]; {} becomes their range."""
+    found = known_range(values)
+    if found and not (found[0] >= low and found[1] <= high):
+        raise ValueError(sentence.format(f"from {found[0]} to {found[1]}"))
+
+
+def check_part(name: str, part: Any, like: Tensor | None = None, kind: str = "a tensor") -> None:
+    """A TypeError for what is no tensor, a ValueError for one on another device than `like`."""
+    if not isinstance(part, Tensor):
+        given = type(part).__name__
+        raise TypeError(f"{name} must be {kind}, got {given}. Use torch.as_tensor({name}).")
+    if like is not None and part.device != like.device:
+        raise ValueError(
+            f"{name} must be on the device of the labels, {like.device}, got {part.device}. "
+            f"Use {name}.to(…)."
+        )
 
 
 def along_batch(values: Tensor, like: Tensor) -> Tensor:
@@ -162,18 +224,27 @@ def describe(part: object) -> str:
     return f"{tuple(part.shape)} {str(part.dtype).removeprefix('torch.')} {part.device}"
 
 
-def _check_ids(ids: Tensor, num_classes: int) -> None:
-    """On the CPU only; a GPU reports such an id by an assertion of its own."""
-    found = known_range(ids)
-    if found and (found[0] < 0 or found[1] >= num_classes):
-        raise ValueError(
-            f"class ids must lie in [0, {num_classes}), got ids from {found[0]} to {found[1]}. "
-            "Ids to ignore have no dense form: use MixLoss."
-        )
+def is_integer(y: Tensor) -> bool:
+    """Whether values are integers; bool is none."""
+    return not (y.is_floating_point() or y.is_complex() or y.dtype == torch.bool)
 
 
-def _check_columns(y: Tensor, num_classes: int) -> None:
-    if y.dim() < 2 or y.shape[1] != num_classes:
-        raise ValueError(
-            f"float labels must have shape (N, {num_classes}, …), got {tuple(y.shape)}."
-        )
+def _are_vectors(labels: tuple[Tensor, ...], num_classes: int) -> bool:
+    """Whether labels are vectors over the classes, not ids; a ValueError if they are neither."""
+    y = labels[0]
+    columns = y.dim() > 1 and y.shape[1] == num_classes
+    if not is_integer(y):
+        if not columns:
+            shape = f"(N, {num_classes}, …), got {tuple(y.shape)}"
+            raise ValueError(f"float and bool labels must have shape {shape}.")
+        return True
+    multi_hot = columns and y.dim() == 2
+    sentence = (
+        f"integer labels (N, {num_classes}) are taken for multi-hot, which must be 0 or 1, got "
+        "values {}. Use y.unsqueeze(1) for rows of class ids."
+        if multi_hot
+        else f"class ids must lie in [0, {num_classes}), got ids {{}}. Ids to ignore have no dense "
+        "form: use MixLoss."
+    )
+    check_range(torch.stack(labels), 0, 1 if multi_hot else num_classes - 1, sentence)
+    return multi_hot

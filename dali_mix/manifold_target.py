@@ -5,34 +5,31 @@ Imports torch, never DALI.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import torch
 from torch import Tensor
 
-from dali_mix.targets import MixTarget, checked_parts
+from dali_mix._batch_target import as_labels, check_part, check_range, is_integer
+from dali_mix.targets import MixTarget, PairTarget
 
 __all__ = ["ManifoldTarget"]
 
 
 class _Quadruple(NamedTuple):
     y1: Tensor
-    """(N, ...) own labels, as in MixTarget."""
     y2: Tensor
-    """Like y1: the labels of the partners."""
     lam: Tensor
-    """(N,) float32 in [0, 1]: the weight of y1; y2 weighs 1 - lam."""
     partner: Tensor
-    """(N,) int64 in [0, N): index in the batch of the sample mixed in."""
 
 
-class ManifoldTarget(_Quadruple):
+class ManifoldTarget(PairTarget, _Quadruple):  # type: ignore[misc]
     """The target of a batch of N samples whose hidden activations are to be mixed.
 
     y1, y2, lam: as in MixTarget
     partner:     (N,) or (N, 1) integers in [0, N); becomes (N,) int64
 
-    `MixLoss` takes it as it is; `target.mix` is its MixTarget, for what takes that one. The DALI
+    `MixLoss` and the metrics take it as it is; `target.mix` is its MixTarget. The DALI
     pipeline emits the four parts beside pixels that are not mixed:
 
         plan = dmix.plan(images, methods=dali_mix.MixUp(alpha=2.0, fold=False))
@@ -58,12 +55,14 @@ class ManifoldTarget(_Quadruple):
     __slots__ = ()
 
     def __new__(
-        cls, y1: Tensor, y2: Tensor, lam: Tensor | float, partner: Tensor
+        cls, y1: Any, y2: Any = None, lam: Any = None, partner: Any = None
     ) -> ManifoldTarget:
-        if any(isinstance(part, Tensor) for part in (y1, y2, lam, partner)):
-            y1, y2, lam = checked_parts(y1, y2, lam)
-            partner = _checked_partner(partner, y1)
-        return super().__new__(cls, y1, y2, lam, partner)  # type: ignore[arg-type]
+        return cls._rebuilt(y1, y2, lam, partner)
+
+    @classmethod
+    def _checked(cls, *parts: Any) -> tuple[Tensor, ...]:
+        y1, y2, lam = super()._checked(*parts[:3])
+        return y1, y2, lam, _checked_partner(parts[3], y1)
 
     def __repr__(self) -> str:
         return f"ManifoldTarget({repr(self.mix)[10:-1]}, partner={tuple(self.partner.shape)})"
@@ -73,44 +72,33 @@ class ManifoldTarget(_Quadruple):
         """The MixTarget of the same batch."""
         return MixTarget._make(self[:3])
 
-    @property
-    def batch_size(self) -> int:
-        """N, the number of samples."""
-        return self.lam.shape[0]
+    def split(self, *_: object) -> NoReturn:
+        """Refused: partners are found in the whole batch."""
+        raise TypeError(
+            "a ManifoldTarget cannot be split, as its samples have partners in the whole batch. "
+            "Draw a plan for each micro-batch, or split target.mix after the forward pass."
+        )
 
-    def to(self, device: torch.device | str | int, non_blocking: bool = False) -> ManifoldTarget:
-        """The same target on `device`; dtypes stay."""
-        return ManifoldTarget(*(part.to(device, non_blocking=non_blocking) for part in self))
+    narrow = split  # type: ignore[assignment]
 
-    def pin_memory(self) -> ManifoldTarget:
-        """The same target in page-locked memory, whence copies to a GPU run in the background."""
-        return ManifoldTarget(*(part.pin_memory() for part in self))
+
+torch.serialization.add_safe_globals([ManifoldTarget])
 
 
 def _checked_partner(partner: Tensor, y1: Tensor) -> Tensor:
     n = y1.shape[0]
-    if not isinstance(partner, Tensor):
-        raise TypeError(
-            f"partner must be a tensor, got {type(partner).__name__}; use torch.as_tensor(partner)."
-        )
-    if partner.is_floating_point() or partner.dtype == torch.bool:
+    check_part("partner", partner, y1)
+    if not is_integer(partner):
         raise TypeError(f"partner must hold integers, got {partner.dtype}; pass plan.partner.")
     if partner.shape not in ((n,), (n, 1)):
         raise ValueError(
             f"partner must have shape ({n},), one index per sample, got {tuple(partner.shape)}; "
             "pass the plan.partner of this batch."
         )
-    if partner.device != y1.device:
-        raise ValueError(
-            f"partner must be on the device of the labels, {y1.device}, got {partner.device}; "
-            "use partner.to(…)."
-        )
-    partner = partner.detach().reshape(n).long()
-    if partner.device.type == "cpu" and n and not torch.compiler.is_compiling():
-        low, high = (bound.item() for bound in partner.aminmax())
-        if low < 0 or high >= n:
-            raise ValueError(
-                f"partner must lie in [0, {n}), got indices from {low} to {high}; if the end of "
-                "the batch was cut off, drop the last batch instead."
-            )
+    partner = as_labels(partner.detach())
+    sentence = (
+        f"partner must lie in [0, {n}), got indices {{}}; if the end of the batch was cut off, "
+        "drop the last batch instead."
+    )
+    check_range(partner, 0, n - 1, sentence)
     return partner

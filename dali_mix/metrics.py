@@ -14,8 +14,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from dali_mix._batch_target import BatchTarget, along_batch
-from dali_mix.manifold_target import ManifoldTarget
-from dali_mix.targets import MixTarget, checked_parts
+from dali_mix.targets import MixTarget
 
 __all__ = ["DominantAccuracy", "MixAccuracy"]
 
@@ -60,7 +59,6 @@ class MixAccuracy(nn.Module):
         self.counts = self.counts.to(device)
         return self
 
-    @torch.no_grad()
     def update(
         self,
         logits: Tensor,
@@ -69,7 +67,7 @@ class MixAccuracy(nn.Module):
         lam: Tensor | float | None = None,
     ) -> None:
         """Count one batch."""
-        self.counts += self._count(logits, target, y2, lam)
+        self.forward(logits, target, y2, lam)
 
     @torch.no_grad()
     def compute(self) -> Tensor:
@@ -92,7 +90,7 @@ class MixAccuracy(nn.Module):
         lam: Tensor | float | None = None,
     ) -> Tensor:
         """Count one batch and return its own accuracy, of this rank."""
-        counts = self._count(logits, target, y2, lam)
+        counts = self._count(logits, _as_target(target, y2, lam))
         self.counts += counts
         return counts[0] / counts[1]
 
@@ -101,11 +99,8 @@ class MixAccuracy(nn.Module):
         like = target.labels[0]
         return [along_batch(share, like) for share in target.shares]
 
-    def _count(
-        self, logits: Tensor, target: Any, y2: Tensor | None, lam: Tensor | float | None
-    ) -> Tensor:
+    def _count(self, logits: Tensor, target: BatchTarget) -> Tensor:
         """(2,) float64: the weight of the labels hit, the weight of all labels."""
-        target = _as_target(target, y2, lam)
         self._check(logits, target.labels[0])
         top = logits.topk(self.top_k, dim=1).indices
         counts = torch.zeros_like(self.counts)
@@ -118,7 +113,8 @@ class MixAccuracy(nn.Module):
         return counts
 
     def _check(self, logits: Tensor, y1: Tensor) -> None:
-        if y1.is_floating_point() or logits.dim() != y1.dim() + 1 or logits[:, 0].shape != y1.shape:
+        fits = y1.dtype == torch.int64 and logits.dim() == y1.dim() + 1
+        if not fits or logits[:, 0].shape != y1.shape:
             raise ValueError(
                 "labels must be class ids with the shape of the logits without dimension 1, got "
                 f"logits {tuple(logits.shape)} and y1 {tuple(y1.shape)} {y1.dtype}."
@@ -149,12 +145,10 @@ class DominantAccuracy(MixAccuracy):
 
 
 def _as_target(target: Any, y2: Tensor | None, lam: Tensor | float | None) -> BatchTarget:
-    if isinstance(target, ManifoldTarget):
-        return target.mix
     if isinstance(target, BatchTarget):
         return target
     if y2 is not None and lam is not None:
-        return MixTarget._make(checked_parts(target, y2, lam))
+        return MixTarget(target, y2, lam)
     if y2 is not None or lam is not None:
         raise TypeError("update(logits, y1, y2, lam) needs both y2 and lam. Or pass one MixTarget.")
-    return MixTarget._make(checked_parts(target, target, 1.0))
+    return MixTarget(target, target, 1.0)
