@@ -147,10 +147,12 @@ def fitted(function: Loss, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         elif y.shape[1:2] == (1,) and x.shape == y.shape[:1] + y.shape[2:]:
             y = y.squeeze(1)
     if y.shape != x.shape:
-        hint = "Class ids become label vectors by target.dense(num_classes), plain ones by one_hot."
+        hint = "Class ids must be integers."
+        if not vectors:
+            hint = "Class ids become vectors by target.dense(num_classes), plain ones by one_hot."
         raise ValueError(
             "labels must have the shape of the predictions, got logits "
-            f"{tuple(x.shape)} and labels {tuple(y.shape)}. {'Class ids must be integers.' if vectors else hint}"
+            f"{tuple(x.shape)} and labels {tuple(y.shape)}. {hint}"
         )
     if vectors:
         return x, y

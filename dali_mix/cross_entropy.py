@@ -77,11 +77,12 @@ def mixed_nll(
             f"ignore_index={ignore_index}: {error}"
         ) from error
     # What weighs nothing is taken out, as its log p may be infinite, and so may the gradient be.
-    loss = picked.masked_fill(weights == 0, 0.0) * (weights * (label_smoothing - 1))
+    loss = picked.masked_fill(weights.logical_not(), 0.0) * weights.neg()
     if label_smoothing:
         share = shares.sum(1) * (-label_smoothing / log_p.shape[1])
         spread = log_p if weight is None else log_p * _padded(weight, log_p.dim() - 2)
-        loss = loss.sum(1) + spread.sum(1).masked_fill(share == 0, 0.0) * share
+        spread = spread.sum(1).masked_fill(share == 0, 0.0) * share
+        loss = loss.sum(1) * (1 - label_smoothing) + spread
     elif reduction == "none":
         loss = loss.sum(1)
     return reduced(loss, reduction, weights)
