@@ -1,14 +1,14 @@
 """Hooks that activation checkpointing brings along when it runs a part of the model again.
 
 That happens in the backward pass, when the block that set the hooks has ended and perhaps another
-one has begun. So the function that is to run again is wrapped when checkpointing takes it. It
-brings the hooks of its own block along; while it runs, in whichever thread, others rest.
+one has begun. So, from the import of this module on, a function that is to run again is wrapped
+when torch.utils.checkpoint takes it. It brings the hooks of its own block along, if it has any;
+while it runs, in whichever thread, those of other blocks rest.
 """
 
 from __future__ import annotations
 
 import contextlib
-import functools
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from typing import Any
@@ -26,7 +26,6 @@ _ACTIVE: ContextVar[tuple[object, tuple[Hook, ...]]] = ContextVar("_ACTIVE", def
 @contextlib.contextmanager
 def hooked(*hooks: Hook, inherit: bool = True) -> Iterator[None]:
     """The hooks are on their layers inside, and again where layers in it are computed again."""
-    _follow_checkpointing()
     block = object()
 
     def if_active(hook: Callable[..., Any]) -> Callable[..., Any]:
@@ -56,14 +55,13 @@ def _again(function: Callable[..., Any]) -> Callable[..., Any]:
         with hooked(*hooks, inherit=False):
             return function(*arguments, **keywords)
 
-    return again if hooks else function
+    return again
 
 
-@functools.cache
-def _follow_checkpointing() -> None:
-    """Wrap what torch.utils.checkpoint takes from now on; outside a block that changes nothing."""
-    once: Any = checkpoint.CheckpointFunction  # reentrant
-    frame: Any = checkpoint._CheckpointFrame  # not reentrant
-    apply, init = once.apply, frame.__init__
-    once.apply = staticmethod(lambda function, *rest: apply(_again(function), *rest))
+def _follow(reentrant: Any, frame: Any) -> None:
+    apply, init = reentrant.apply, frame.__init__
+    reentrant.apply = staticmethod(lambda function, *rest: apply(_again(function), *rest))
     frame.__init__ = lambda self, function, *rest: init(self, _again(function), *rest)
+
+
+_follow(checkpoint.CheckpointFunction, checkpoint._CheckpointFrame)
