@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import functools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -14,9 +15,13 @@ import torch
 from torch import Tensor, nn
 
 from dali_mix._batch_target import along_batch
+from dali_mix.checkpointing import Hook, hooked
 from dali_mix.manifold_target import ManifoldTarget
 
 __all__ = ["manifold_mixup"]
+
+_WRAPPERS = ("module", "_orig_mod", "_checkpoint_wrapped_module", "_fsdp_wrapped_module")
+"""DistributedDataParallel, torch.compile, checkpoint_wrapper and FSDP put them into names."""
 
 
 def manifold_mixup(
@@ -56,8 +61,8 @@ def manifold_mixup(
     share the code, and the context gives None; a ManifoldTarget is an error, as a mixed loss of an
     unmixed batch would be wrong (validate on target.y1).
     One forward pass belongs into the block: a layer that runs again is an error, and so is one that
-    does not run at all. With activation checkpointing, call backward() inside, too: layers that run
-    anew must be mixed anew.
+    does not run at all. What torch.utils.checkpoint computes again in the backward pass is mixed
+    again, inside the block and after it. With checkpointing of another make call backward() inside.
     DistributedDataParallel: each rank draws a layer of its own where the random states differ; the
     ranks need not agree.
     torch.compile: compile layer by layer, `model.layer1 = torch.compile(model.layer1)`; the output
@@ -101,14 +106,13 @@ def _mixing(
     drawn = int(torch.randint(len(choices), (), generator=generator, device=device))
     name, module = choices[drawn]
     hook = _Hook(_describe(name, module), target)
+    place: Hook
     if module is None:
-        handle = model.register_forward_pre_hook(hook.on_input, with_kwargs=True)
+        place = functools.partial(model.register_forward_pre_hook, with_kwargs=True), hook.on_input
     else:
-        handle = module.register_forward_hook(hook.on_output)
-    try:
+        place = module.register_forward_hook, hook.on_output
+    with hooked(place):
         yield name
-    finally:
-        handle.remove()
     if not hook.ran:
         raise RuntimeError(
             f"{hook.what} did not run inside manifold_mixup, so that nothing was mixed; call the "
@@ -222,15 +226,20 @@ def _find(modules: dict[str, nn.Module], layer: nn.Module | str) -> tuple[str, n
             f"layers must hold modules or their names, got {layer!r}; take names from "
             "model.named_modules()."
         )
-    # Wrappers (DistributedDataParallel, torch.compile) put a prefix before the user's names.
-    for name in (layer, f"module.{layer}", f"_orig_mod.{layer}", f"module._orig_mod.{layer}"):
-        if name in modules and layer:
-            return name, modules[name]
+    for same in (str, _own_name):
+        for name in modules:
+            if layer and same(name) == same(layer):
+                return name, modules[name]
     close = difflib.get_close_matches(layer, [*filter(None, modules)], 1) or [*modules][1:2]
     raise ValueError(
         f"layers must name modules of the model, got {layer!r}; take names from "
         f"model.named_modules(), such as {', '.join(map(repr, close)) or 'none: it has no layers'}."
     )
+
+
+def _own_name(name: str) -> str:
+    """The name without what wrappers put into it."""
+    return ".".join(part for part in name.split(".") if part not in _WRAPPERS)
 
 
 def _check_compiled(modules: dict[str, nn.Module], name: str, module: nn.Module) -> None:
