@@ -17,49 +17,41 @@ of the logits, however many labels there are.
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
 from dali_mix._batch_target import BatchTarget
 
-__all__ = ["mixed_cross_entropy", "mixed_nll", "reduced", "wide"]
+__all__ = ["mixed_cross_entropy", "reduced", "wide"]
 
 
-def mixed_cross_entropy(logits: Tensor, target: BatchTarget, **options: Any) -> Tensor:
-    """The blend of cross_entropy(logits, y) over the labels y of the target, as defined above.
-
-    logits:  (N, C, d1, ...), any float dtype; arithmetic and result are float32, or float64 for it
-    others:  as in mixed_nll
-    """
-    dtype = torch.float64 if logits.dtype == torch.float64 else torch.float32
-    return mixed_nll(torch.log_softmax(logits, 1, dtype=dtype), target, **options)
-
-
-def mixed_nll(
-    log_p: Tensor,
+def mixed_cross_entropy(
+    logits: Tensor,
     target: BatchTarget,
     *,
     weight: Tensor | None = None,
     ignore_index: int = -100,
     label_smoothing: float = 0.0,
     reduction: str = "mean",
+    normalized: bool = False,
 ) -> Tensor:
-    """The same for log p itself, (N, C, d1, ...), as nll_loss takes it.
+    """The blend of cross_entropy(logits, y) over the labels y of the target, as defined above.
 
-    target:  MixTarget or MultiMixTarget of class ids (N, d1, ...)
-    others:  as in torch.nn.functional.cross_entropy, which this equals at lam = 1
-    returns: (N, d1, ...) for "none", else a scalar; like torch, a "mean" of ignored labels alone is
-             nan and its gradient zero
+    logits:     (N, C, d1, ...), any float dtype; arithmetic and result are float32, or float64
+    target:     MixTarget or MultiMixTarget of class ids (N, d1, ...)
+    normalized: the logits are log p itself, as nll_loss takes it
+    others:     as in torch.nn.functional.cross_entropy, which this equals at lam = 1
+    returns:    (N, d1, ...) for "none", else a scalar; like torch, a "mean" of ignored labels alone
+                is nan and its gradient zero
 
     A label of share 0 counts nothing, even where its loss is infinite. No gradient flows into lam
     or weight. An IndexError reports a label outside [0, C); on a GPU an assertion of the device
     does.
     """
-    log_p = wide(log_p)
     ids = torch.stack(target.labels, 1).long()  # (N, K, d1, ...), as all that is of labels below
-    _check_shape(log_p, ids)
+    _check_shape(logits, ids)
+    dtype = torch.float64 if logits.dtype == torch.float64 else torch.float32
+    log_p = logits.to(dtype) if normalized else torch.log_softmax(logits, 1, dtype=dtype)
     valid = ids != ignore_index
     ids = ids * valid
     shares = torch.stack(target.shares, 1).to(log_p.dtype)
@@ -88,12 +80,12 @@ def mixed_nll(
     return reduced(loss, reduction, weights)
 
 
-def _check_shape(log_p: Tensor, ids: Tensor) -> None:
-    if ids.dim() != log_p.dim() or ids.shape[2:] != log_p.shape[2:]:
+def _check_shape(logits: Tensor, ids: Tensor) -> None:
+    if ids.dim() != logits.dim() or ids.shape[2:] != logits.shape[2:]:
         y = (ids.shape[0], *ids.shape[2:])
         raise ValueError(
             "class ids must have the shape of the logits without dimension 1, got logits "
-            f"{tuple(log_p.shape)} and labels {y}. Class probabilities must be float."
+            f"{tuple(logits.shape)} and labels {y}. Class probabilities must be float."
         )
 
 

@@ -13,7 +13,7 @@ from torch.nn import functional
 from dali_mix import criteria
 from dali_mix._batch_target import BatchTarget, as_labels
 from dali_mix.criteria import Loss, fitted, name_of
-from dali_mix.cross_entropy import mixed_cross_entropy, mixed_nll, reduced, wide
+from dali_mix.cross_entropy import mixed_cross_entropy, reduced, wide
 from dali_mix.manifold_target import ManifoldTarget
 from dali_mix.multi_target import MultiMixTarget
 from dali_mix.targets import MixTarget
@@ -120,10 +120,9 @@ class MixLoss(nn.Module):
         self, logits: Tensor, target: BatchTarget, function: Loss, options: dict[str, Any]
     ) -> Tensor:
         vectors = target[0].is_floating_point()
-        if function is functional.cross_entropy and not vectors:
-            return mixed_cross_entropy(logits, target, **options)
-        if function is functional.nll_loss and not vectors:
-            return mixed_nll(logits, target, **options)
+        if function in (functional.cross_entropy, functional.nll_loss) and not vectors:
+            log_p = function is functional.nll_loss
+            return mixed_cross_entropy(logits, target, **options, normalized=log_p)
         x, linear = wide(logits), function in criteria.LINEAR_IN_THE_LABEL
         labels = [y.to(x.dtype) if vectors else y for y in target.labels]
         ys = [fitted(function, x, y)[1] for y in labels]
