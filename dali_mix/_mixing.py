@@ -142,7 +142,7 @@ class Mixing(Pixels, Labels, Travel):
                  not
         returns: (x, y1, y2, lam) as `mix`, whose other arguments it shares
         """
-        return self._mix("mixup", images, labels, MixUp(alpha, fold), None, arguments)
+        return self._mix("mixup", images, labels, MixUp(alpha, fold=fold), None, arguments)
 
     def cutmix(
         self,
@@ -160,7 +160,7 @@ class Mixing(Pixels, Labels, Travel):
         fold:    replace a draw t by max(t, 1 - t)
         returns: (x, y1, y2, lam) as `mix`, whose other arguments it shares
         """
-        return self._mix("cutmix", images, labels, CutMix(alpha, fold), None, arguments)
+        return self._mix("cutmix", images, labels, CutMix(alpha, fold=fold), None, arguments)
 
     def _mix(
         self,
