@@ -5,8 +5,24 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+GRAPH_FUNCTIONS = (
+    "apply",
+    "apply_boxes",
+    "apply_mask",
+    "apply_points",
+    "blend_labels",
+    "cutmix",
+    "mix",
+    "mixup",
+    "pair_labels",
+    "plan",
+    "resized",
+)
+"""Of `dali_mix.fn` and `dali_mix.dynamic`."""
 
 _LEAVE = "leave it out"
 _CROP = "windows must lie inside the image; enlarge the image before, with fn.pad or fn.crop"
@@ -119,19 +135,25 @@ def check_call(
         )
 
 
-def no_attribute(module: str, name: str, known: Mapping[str, str]) -> AttributeError:
+def no_attribute(module: str, name: str, *groups: Mapping[str, str]) -> AttributeError:
     """For a name that a module has not.
 
-    known: names that there are, such as "MixUp", and what to write, such as "dali_mix.MixUp"
+    groups: names that there are, such as "MixUp", and what to write, such as "dali_mix.MixUp"
     """
     wanted = _letters(name)
-    same = [text for there, text in known.items() if _letters(there) == wanted]
-    if not same:
-        same = [known[there] for there in difflib.get_close_matches(name, known, 1, cutoff=0.75)]
-    hint = f"; did you mean {' or '.join(dict.fromkeys(same))}?" if same else ""
-    error = AttributeError(f"module {module!r} has no attribute {name!r}{hint}")
-    error.name = name
-    return error
+    found = [text for known in groups for there, text in known.items() if _letters(there) == wanted]
+    if not found:
+        every = {there: text for known in groups for there, text in known.items()}
+        found = [every[there] for there in difflib.get_close_matches(name, every, 1, cutoff=0.75)]
+    hint = f"; did you mean {' or '.join(found)}?" if found else ""
+    return AttributeError(f"module {module!r} has no attribute {name!r}{hint}")
+
+
+def graph_function_lacks(module: str, name: str) -> AttributeError:
+    """For a name that `dali_mix.fn` or `dali_mix.dynamic` has not."""
+    functions = {there: f"{module}.{there}" for there in GRAPH_FUNCTIONS}
+    elsewhere = {there: f"dali_mix.{there}" for there in sys.modules["dali_mix"].__all__}
+    return no_attribute(module, name, elsewhere, functions)
 
 
 def _letters(name: str) -> str:

@@ -9,8 +9,9 @@ They take and return DALI batches.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from dali_mix._calls import graph_function_lacks
 from dali_mix._mixing import Mixing
 from dali_mix._mode import Mode
 from dali_mix._plugin import load_plugin
@@ -82,3 +83,8 @@ mixup = _mixing.mixup
 pair_labels = _mixing.pair_labels
 plan = _mixing.plan
 resized = _mixing.resized
+
+if not TYPE_CHECKING:  # a type checker would take any name for a function
+
+    def __getattr__(name):
+        raise graph_function_lacks(__name__, name)
