@@ -91,7 +91,7 @@ def __dir__() -> list[str]:
 
 
 def _no_attribute(name: str) -> AttributeError:
-    from dali_mix._calls import GRAPH_FUNCTIONS, no_attribute
+    from dali_mix.methods.calls import GRAPH_FUNCTIONS, no_attribute
 
     known = {there: f"dali_mix.{there}" for there in (*_HOMES, *_MODULES)}
     functions = {there: f"dali_mix.fn.{there}" for there in GRAPH_FUNCTIONS}

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from dali_mix._calls import graph_function_lacks
-from dali_mix._mixing import Mixing
-from dali_mix._mode import Mode
 from dali_mix._plugin import load_plugin
+from dali_mix.graph.mixing import Mixing
+from dali_mix.graph.mode import Mode
+from dali_mix.methods.calls import graph_function_lacks
 from dali_mix.plan import Plan
 
 load_plugin()

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 import dali_mix.fn as dmix  # before DALI, because it says in a sentence if DALI is missing
 from dali_mix._image_list import IMAGE_FILES, Names, checked_root, chosen, class_names, is_image
-from dali_mix._method import is_whole
 from dali_mix.methods import CutMix, Method, MixUp
+from dali_mix.methods.method import is_whole
 
 # isort: split
 from nvidia.dali import fn, types
@@ -29,7 +29,7 @@ from nvidia.dali.pipeline import Pipeline
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from dali_mix._arguments import Draw
+    from dali_mix.graph.arguments import Draw
 
 __all__ = [
     "IMAGENET_MEAN",

@@ -12,7 +12,7 @@ import dali_mix
 import dali_mix.dynamic
 import dali_mix.fn as dmix
 from dali_mix import RICAP, CutMix, MixUp
-from dali_mix._arguments import Draw, Output, View
+from dali_mix.graph.arguments import Draw, Output, View
 
 COUNT, SIZE = 8, (32, 48)
 IMAGES, IDS = fingerprints(COUNT, *SIZE), np.arange(COUNT)

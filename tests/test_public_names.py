@@ -63,7 +63,7 @@ def test_type_checkers_see_the_names_that_there_are():
 
 @pytest.mark.parametrize("place", [dali_mix.fn, dali_mix.dynamic], ids=["fn", "dynamic"])
 def test_the_list_of_graph_functions_is_whole(place):
-    from dali_mix._calls import GRAPH_FUNCTIONS
+    from dali_mix.methods.calls import GRAPH_FUNCTIONS
 
     assert sorted(place.__all__) == sorted(["Plan", *GRAPH_FUNCTIONS])
 

@@ -9,8 +9,8 @@ from nvidia.dali import fn
 from random_batches import Seeded, random_batch
 
 import dali_mix.fn as dmix
-from dali_mix import reference_travel
 from dali_mix.plan import Plan
+from dali_mix.reference import shapes as reference_travel
 
 
 def travel(shapes, labels, plan, *, others=None, views=None):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dali_mix import _arguments as args
-from dali_mix._arguments import Output, View
-from dali_mix._mode import Mode
+from dali_mix.graph import arguments as args
+from dali_mix.graph.arguments import Output, View
+from dali_mix.graph.mode import Mode
 from dali_mix.plan import Plan
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from dali_mix.plan import Plan
-from dali_mix.reference_resized import resized as resized
+from dali_mix.reference.sizes import resized as resized
 
 
 def cut_box(

@@ -9,7 +9,7 @@ import numbers
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar
 
-from dali_mix._calls import check_call
+from dali_mix.methods.calls import check_call
 
 _OF_THE_CALL = "box choose_per lam partner per prob prob_per rng seed weights".split()
 _CALLED = "it is an argument of mix, mixup, cutmix and plan, not of a method"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from dali_mix._mode import Mode
+from dali_mix.graph.mode import Mode
 from dali_mix.plan import Plan
 
 

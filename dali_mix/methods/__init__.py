@@ -12,7 +12,7 @@ import numbers
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, ClassVar
 
-from dali_mix._method import (
+from dali_mix.methods.method import (
     Method,
     check_interval,
     check_whole,

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from dali_mix import _arguments as args
-from dali_mix._arguments import Draw, DrawAndOutput, Output
-from dali_mix._labels import Labels
-from dali_mix._pixels import Pixels
-from dali_mix._travel import Travel
+from dali_mix.graph import arguments as args
+from dali_mix.graph.arguments import Draw, DrawAndOutput, Output
+from dali_mix.graph.labels import Labels
+from dali_mix.graph.pixels import Pixels
+from dali_mix.graph.travel import Travel
 from dali_mix.methods import CutMix, Method, MixUp
 from dali_mix.plan import Plan
 
