@@ -15,7 +15,7 @@ from dali_mix._epochs import share_of_reader
 from dali_mix._image_list import checked_root, chosen, listed
 from dali_mix._substitute import StandIns
 from dali_mix._tail import PATTERNS, KeptPartners
-from dali_mix.graph.arguments import as_methods, images_of
+from dali_mix.graph.checks import as_methods, images_of
 from dali_mix.methods.method import is_whole
 
 # isort: split

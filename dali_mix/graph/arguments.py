@@ -1,65 +1,162 @@
-"""Arguments of the graph functions: what there are, and what Python checks about them."""
+"""The arguments that graph functions share: name, type, default, what help says of each, and how it
+is checked. `dali_mix.graph.door` does so, once, with what users pass."""
 
 from __future__ import annotations
 
-import numbers
 from collections.abc import Sequence
-from typing import Any, TypedDict
+from typing import Annotated, Any, NamedTuple, TypeAlias, TypedDict
 
-from dali_mix.methods import METHODS, Method
+from dali_mix.graph import checks
+from dali_mix.plan import Plan
+
+SIZE = ("crop", "crop_h", "crop_w")
+WINDOW = (*SIZE, "crop_pos_x", "crop_pos_y")
+
+
+class Argument(NamedTuple):
+    """Of a type: what goes with it."""
+
+    check: checks.Check
+    default: Any = None
+    text: str = ""
+
+
+Tensor: TypeAlias = Any
+"""A batch of DALI's: a graph node in a pipeline, a batch in dynamic mode."""
+Batch: TypeAlias = Annotated[Tensor, Argument(checks.batch)]
+Batches: TypeAlias = Annotated[Tensor, Argument(checks.batches)]
+BatchAndLabels: TypeAlias = Annotated[Tensor, Argument(checks.batch_and_labels)]
+Drawn: TypeAlias = Annotated[Plan, Argument(checks.drawn)]
+Count: TypeAlias = Annotated[int, Argument(checks.whole(1))]
+Several: TypeAlias = Annotated[int, Argument(checks.whole(2))]
+Numbers: TypeAlias = Annotated[Any, Argument(checks.no_words)]
 
 
 class View(TypedDict, total=False):
     """What is seen of an image, as `crop_mirror_normalize` says it."""
 
-    mirror: Any
-    crop: Any
-    crop_h: Any
-    crop_w: Any
-    crop_pos_x: Any
-    crop_pos_y: Any
+    mirror: Annotated[
+        int | Tensor,
+        Argument(checks.no_words, 0, "nonzero flips horizontally, number or DALI tensor"),
+    ]
+    crop: Annotated[
+        Sequence[float] | Tensor | None,
+        Argument(checks.no_words, None, "output size in pixels, (H, W); default: the whole image"),
+    ]
+    crop_h: Annotated[float | Tensor | None, Argument(checks.no_words, None, "height, with crop_w")]
+    crop_w: Annotated[float | Tensor | None, Argument(checks.no_words, None, "width, with crop_h")]
+    crop_pos_x: Annotated[
+        float | Tensor,
+        Argument(checks.no_words, 0.5, "place of the window from left to right, in [0, 1]"),
+    ]
+    crop_pos_y: Annotated[
+        float | Tensor,
+        Argument(checks.no_words, 0.5, "place of the window from top to bottom, in [0, 1]"),
+    ]
 
 
 class Output(View, total=False):
     """Arguments of the output, with the names, meanings and defaults of `crop_mirror_normalize`."""
 
-    mean: Any
-    std: Any
-    scale: float
-    shift: float
-    dtype: Any
-    output_layout: str
-    pad_output: bool
+    mean: Annotated[
+        float | Sequence[float], Argument(checks.constant, 0.0, "per channel, or one for all")
+    ]
+    std: Annotated[
+        float | Sequence[float], Argument(checks.constant, 1.0, "per channel, or one for all")
+    ]
+    scale: Annotated[float, Argument(checks.constant, 1.0, "factor of the normalised value")]
+    shift: Annotated[float, Argument(checks.constant, 0.0, "added after the scale")]
+    dtype: Annotated[
+        Any, Argument(checks.dtype, None, "types.FLOAT (default), FLOAT16, UINT8, INT8")
+    ]
+    output_layout: Annotated[
+        str, Argument(checks.as_it_is, "CHW", '"CHW" or "HWC", of each frame; or "CFHW", "CDHW"')
+    ]
+    pad_output: Annotated[
+        bool, Argument(checks.flag, False, "add channels of zeros up to a power of two")
+    ]
 
 
 class Draw(TypedDict, total=False):
     """Arguments of the draw."""
 
-    per: str
-    prob: Any
-    prob_per: str
-    choose_per: str
-    partner: Any
-    lam: Any
-    box: Any
-    seed: int
-    """In pipeline mode."""
-    rng: Any
-    """In dynamic mode."""
+    per: Annotated[
+        str,
+        Argument(
+            checks.as_it_is,
+            "sample",
+            '"sample", "pair" or "batch": what shares a draw of weight and box. "pair" draws a '
+            "random matching whose members share everything drawn, and leaves an odd one unmixed",
+        ),
+    ]
+    prob: Annotated[
+        float | Tensor,
+        Argument(
+            checks.for_each_sample,
+            1.0,
+            "probability in [0, 1] that a sample is mixed, number, DALI tensor or "
+            "`dali_mix.Scheduled`",
+        ),
+    ]
+    prob_per: Annotated[
+        str, Argument(checks.as_it_is, "sample", '"sample" or "batch": what `prob` decides on')
+    ]
+    choose_per: Annotated[
+        str, Argument(checks.as_it_is, "sample", '"sample" or "batch": what takes one method')
+    ]
+    partner: Annotated[
+        str | Tensor,
+        Argument(
+            checks.pairing,
+            "derange",
+            '"derange" (a uniform permutation without fixed points), "shuffle" (with), "reverse", '
+            '"roll" (the image before); "same_class", "other_class" (any such image by `labels`, '
+            'class ids; unmixed where there is none); "others" (the image across, in the other '
+            "batch that apply is given); or given: an int DALI tensor of batch indices, of K-1 "
+            "with K images",
+        ),
+    ]
+    lam: Annotated[
+        float | Tensor | None,
+        Argument(
+            checks.for_each_sample,
+            None,
+            "given, not drawn: in [0, 1], mixup's weight, or what a box or mask is to leave",
+        ),
+    ]
+    box: Annotated[
+        Sequence[int] | Tensor | None,
+        Argument(
+            checks.one_box,
+            None,
+            "given, not drawn: (y0, x0, y1, x1) for all samples or an int DALI tensor, for cutmix; "
+            "clipped to the image. Not with `lam`",
+        ),
+    ]
+    seed: Annotated[
+        int | None,
+        Argument(checks.seed, None, "of the operator; default: drawn from the pipeline's"),
+    ]
+    rng: Annotated[Any, Argument(checks.as_it_is, None, "a DALI RNG; default: that of the thread")]
 
 
 class DrawAndOutput(Draw, Output, total=False):
     """What the mixing functions take."""
 
-    second: Any
+    second: Annotated[
+        tuple[Tensor, Tensor] | None,
+        Argument(
+            checks.as_it_is,
+            None,
+            "(images2, labels2), a second stream to take the partners from, alike in kind and "
+            "size; with another reader, what the papers do. Image i is mixed with the one across",
+        ),
+    ]
 
 
-PAIRINGS = ("derange", "shuffle", "reverse", "roll", "same_class", "other_class", "others")
-BY_CLASS = ("same_class", "other_class")
-GIVEN_TENSORS = {"partner": "INT32", "box": "INT32", "lam": "FLOAT", "prob": "FLOAT"}
-SIZE = ("crop", "crop_h", "crop_w")
-WINDOW = (*SIZE, "crop_pos_x", "crop_pos_y")
-NUMBERS = ("mean", "std", "scale", "shift", "mirror", *WINDOW, "prob", "lam", "box", "seed")
+DRAW = tuple(Draw.__annotations__)
+OUTPUT = tuple(Output.__annotations__)
+SECTIONS = {"The draw": (*DRAW, "second"), "The output, as in `fn.crop_mirror_normalize`": OUTPUT}
 
 
 def only(arguments: Any, names: Sequence[str]) -> dict[str, Any]:
@@ -73,80 +170,3 @@ def given(**arguments: Any) -> dict[str, Any]:
 def named(names: Sequence[str], values: Sequence[Any]) -> dict[str, Any]:
     """Not with zip(strict=True): a graph with conditionals has a zip of its own, without it."""
     return {name: values[k] for k, name in enumerate(names)}
-
-
-def is_tensor(value: Any) -> bool:
-    return not isinstance(value, (numbers.Real, str, list, tuple))
-
-
-def as_methods(methods: Method | Sequence[Method]) -> list[Method]:
-    listed: list[Any] = list(methods) if isinstance(methods, (list, tuple)) else [methods]
-    if not listed:
-        raise ValueError("methods must name at least one method, got none.")
-    for method in listed:
-        if not isinstance(method, METHODS):
-            known = ", ".join(f"dali_mix.{kind.__name__}" for kind in METHODS)
-            raise TypeError(f"methods must be objects of {known}, got {method!r}.")
-    return listed
-
-
-def as_pairing(partner: str) -> str:
-    if partner not in PAIRINGS:
-        raise ValueError(
-            f"partner must be one of {', '.join(map(repr, PAIRINGS))} or a DALI tensor of batch "
-            f"indices, got {partner!r}."
-        )
-    return partner
-
-
-def as_weights(weights: Sequence[Any] | None, count: int) -> Sequence[Any]:
-    if weights is None:
-        return [1.0] * count
-    if isinstance(weights, str) or any(isinstance(weight, str) for weight in weights):
-        raise TypeError(f"weights must be numbers or DALI tensors, got {weights!r}.")
-    if len(weights) != count:
-        raise ValueError(
-            f"weights must have one value for each of the {count} methods, got {len(weights)}."
-        )
-    return weights
-
-
-def check_no_lists(arguments: dict[str, Any]) -> None:
-    for name in ("partner", "lam", "prob"):
-        if isinstance(arguments.get(name), (list, tuple)):
-            raise TypeError(
-                f"{name} must be a DALI tensor with one value for each sample, got "
-                f"{arguments[name]!r}: the batch size may vary, a list cannot."
-            )
-
-
-def check_no_words(arguments: Any) -> None:
-    """DALI says of words that they are no numbers, but not which argument they are."""
-    for name in NUMBERS:
-        value = arguments.get(name)
-        parts = value if isinstance(value, (list, tuple)) else [value]
-        if any(isinstance(part, str) for part in parts):
-            raise TypeError(f"{name} must be numbers or a DALI tensor, got {value!r}.")
-
-
-def columns_of(methods: Sequence[Method]) -> tuple[str, ...]:
-    """Names of the outputs of the plan operator, in their order."""
-    needed = {name for method in methods for name in method.columns()}
-    extra = [name for name in ("offset", "fit", "frames", "mask") if name in needed]
-    return ("partner", "blend", "box", "lam", "size", *extra)
-
-
-def images_of(methods: Sequence[Method]) -> int:
-    """How many images one sample mixes, at most."""
-    return max(method.images for method in methods)
-
-
-def reject_unknown(random: str, caller: str, arguments: Any, *known: Any) -> None:
-    """`random`: the mode's own name for the argument of the random state."""
-    names = {name for group in known for name in group.__annotations__}
-    names -= {"seed", "rng"} - {random}
-    for name in arguments:
-        if name not in names:
-            raise TypeError(
-                f"{caller}() has no argument {name!r}; it takes {', '.join(sorted(names))}."
-            )

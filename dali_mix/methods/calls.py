@@ -77,8 +77,6 @@ ELSEWHERE: Mapping[str, str] = {
     "inplace": f"images are never written to; {_LEAVE}",
     "generator": _RANDOM,
     "random_state": _RANDOM,
-    "seed": _RANDOM,
-    "rng": _RANDOM,
     "alphas": _NAMED_ALPHA,
     "beta": _NAMED_ALPHA,
     "lambda_": _NAMED_LAM,
@@ -131,7 +129,7 @@ def check_call(
         by_name = f" and {', '.join(rest)} by name" if rest else ""
         raise TypeError(
             f"{caller}() takes {', '.join(places) or 'nothing'} by position{by_name}, got "
-            f"{values[len(places)]!r} in place {len(places) + 1}."
+            f"{shown(values[len(places)])} in place {len(places) + 1}."
         )
 
 
@@ -158,3 +156,9 @@ def graph_function_lacks(module: str, name: str) -> AttributeError:
 
 def _letters(name: str) -> str:
     return name.replace("_", "").lower()
+
+
+def shown(value: Any) -> str:
+    """On one line, not too long."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 60 else f"{text[:57]}…"

@@ -9,7 +9,7 @@ import numbers
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar
 
-from dali_mix.methods.calls import check_call
+from dali_mix.methods.calls import check_call, shown
 
 _OF_THE_CALL = "box choose_per lam partner per prob prob_per rng seed weights".split()
 _CALLED = "it is an argument of mix, mixup, cutmix and plan, not of a method"
@@ -88,7 +88,7 @@ def check_alpha(method: Method) -> None:
     if alpha is None or isinstance(alpha, (bool, str, list, tuple)) or holds_many(alpha):
         raise TypeError(
             f"alpha of {type(method).__name__} must be a number, or a DALI tensor with one value "
-            f"for each sample, got {alpha!r}."
+            f"for each sample, got {shown(alpha)}."
         )
     if isinstance(alpha, numbers.Real) and not 0 <= float(alpha) < math.inf:
         raise ValueError(
