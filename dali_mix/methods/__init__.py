@@ -15,9 +15,9 @@ from typing import Any, ClassVar
 from dali_mix.methods.method import (
     Method,
     check_interval,
+    check_sides,
     check_whole,
     check_word,
-    is_whole,
     named_fields,
 )
 
@@ -39,7 +39,6 @@ PLACES = ("center", "inside", "uniform")
 EXTENTS = ("space", "time", "space-time")
 SHAPES = ("box", "patches")
 MOST_IMAGES = MOST_BOXES = 8
-MOST_PIXELS = 2**20
 
 
 @named_fields
@@ -160,12 +159,7 @@ class PatchMix(Method):
     def check(self) -> None:
         check_word(self, "shape", SHAPES)
         check_word(self, "place", PLACES)
-        sides = self.patch if isinstance(self.patch, tuple) else (self.patch, self.patch)
-        if len(sides) != 2 or not all(is_whole(s) and 1 <= s <= MOST_PIXELS for s in sides):
-            raise ValueError(
-                f"patch of PatchMix must be whole pixels, one number or (height, width), got "
-                f"{self.patch!r}."
-            )
+        check_sides(self, "patch")
 
     def options(self) -> dict[str, Any]:
         sides = self.patch if isinstance(self.patch, tuple) else (self.patch, self.patch)

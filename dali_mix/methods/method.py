@@ -13,6 +13,7 @@ from dali_mix.methods.calls import check_call, shown
 
 _OF_THE_CALL = "box choose_per lam partner per prob prob_per rng seed weights".split()
 _CALLED = "it is an argument of mix, mixup, cutmix and plan, not of a method"
+MOST_PIXELS = 2**20
 Kind = TypeVar("Kind", bound="type[Method]")
 
 
@@ -127,6 +128,16 @@ def check_whole(method: Method, name: str, low: int, high: int) -> None:
         raise ValueError(
             f"{name} of {type(method).__name__} must be a whole number from {low} to {high}, got "
             f"{value!r}."
+        )
+
+
+def check_sides(method: Method, name: str) -> None:
+    value = getattr(method, name)
+    sides = value if isinstance(value, tuple) else (value, value)
+    if len(sides) != 2 or not all(is_whole(side) and 1 <= side <= MOST_PIXELS for side in sides):
+        raise ValueError(
+            f"{name} of {type(method).__name__} must be whole pixels, one number or (height, "
+            f"width), got {value!r}."
         )
 
 

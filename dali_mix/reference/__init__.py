@@ -1,252 +1,53 @@
-"""The definition of dali_mix in NumPy: boxes, weights, pixels. Read it in five minutes; it is never
-optimised, draws nothing, and where a backend disagrees it is right until a test shows otherwise."""
+"""The definition of dali_mix in NumPy: boxes, weights, pixels, shapes. Read it in five minutes.
 
-from __future__ import annotations
+It is never optimised and draws nothing. Where a backend disagrees, it is right until a test shows
+otherwise."""
 
-import math
-from typing import Any
+from dali_mix.reference.pixels import (
+    apply,
+    cast,
+    copy_images,
+    from_frames,
+    mix_images,
+    place,
+    shown_images,
+    to_frames,
+    window,
+)
+from dali_mix.reference.shapes import place_of, snap, travel, visible_box, visible_point
+from dali_mix.reference.sizes import nearest, resized
+from dali_mix.reference.weights import (
+    count_lam,
+    count_weights,
+    cut_box,
+    fold,
+    image_weights,
+    own_weight,
+    pair_labels,
+)
 
-import numpy as np
-
-from dali_mix.plan import Plan
-from dali_mix.reference.sizes import resized as resized
-
-
-def cut_box(
-    lam: float, center: tuple[int, int], size: tuple[int, int]
-) -> tuple[int, int, int, int]:
-    """Box of CutMix (Yun et al. 2019, eq. 2) that leaves the own image the share `lam`.
-
-    Sides are sqrt(1 - lam) of the image's, rounded down; a side s covers [c - s//2, c + (s+1)//2),
-    so odd sides are exact; then the box is clipped to the image. An empty box is all zero.
-    """
-    ratio = math.sqrt(1.0 - float(np.float32(lam)))
-    ends = []
-    for c, length in zip(center, size, strict=True):
-        side = int(length * ratio)
-        ends.append((max(c - side // 2, 0), min(c + (side + 1) // 2, length)))
-    (y0, y1), (x0, x1) = ends
-    return (y0, x0, y1, x1) if y0 < y1 and x0 < x1 else (0, 0, 0, 0)
-
-
-def count_lam(box: tuple[int, int, int, int], size: tuple[int, int]) -> np.float32:
-    """Share of the own image's pixels, one minus the area of the box over that of the image."""
-    y0, x0, y1, x1 = (int(edge) for edge in box)
-    return np.float32(1.0 - (y1 - y0) * (x1 - x0) / (size[0] * size[1]))
-
-
-def fold(t: np.ndarray) -> np.ndarray:
-    """max(t, 1 - t): the own image dominates."""
-    return np.maximum(t, 1.0 - t)
-
-
-def own_weight(blend: float, box: tuple[int, int, int, int], size: tuple[int, int]) -> np.ndarray:
-    """(H, W) float64, weight of the own image at each output pixel."""
-    weight = np.full(size, float(np.float32(blend)))
-    y0, x0, y1, x1 = box
-    weight[y0:y1, x0:x1] = 0.0
-    return weight
-
-
-def image_weights(plan: Plan, i: int, size: tuple[int, int], frame: int = 0) -> np.ndarray:
-    """(K, H, W) float64, weight of each image of sample `i` at each pixel; image 0 is its own.
-
-    Behind everything lies `blend`. A mask multiplies the own weight, and the first partner has the
-    rest; its value at row y is that of row y*h // H, and so for columns. In a box one image shows:
-    of K = 2 the partner, of more the partner with the number of the box; later boxes cover earlier
-    ones, and boxes the mask.
-    """
-    partners, given = np.atleast_1d(plan.partner[i]), np.atleast_1d(plan.blend[i])
-    blend = np.zeros(1 + len(partners))
-    blend[: len(given)] = given
-    if len(given) == 1:
-        blend[1] = 1.0 - blend[0]
-    else:
-        blend /= blend.sum()  # no more than rounded
-    weights = np.empty((len(blend), *size))
-    weights[:] = blend[:, None, None]
-    mask = None if plan.mask is None else plan.mask[i]
-    if mask is not None and mask.size:
-        y, x = (np.arange(n) * cells // n for n, cells in zip(size, mask.shape, strict=True))
-        weights[0] *= mask[np.ix_(y, x)] / 255.0
-        weights[1] = 1.0 - weights[0]
-    begin, end = (0, frame + 1) if plan.frames is None else plan.frames[i]
-    if begin <= frame < end:
-        for b, (y0, x0, y1, x1) in enumerate(np.reshape(plan.box[i], (-1, 4))):
-            weights[:, y0:y1, x0:x1] = 0.0
-            weights[1 if len(partners) == 1 else b + 1, y0:y1, x0:x1] = 1.0
-    if len(partners) == 1 and partners[0] == i:
-        weights[0], weights[1] = 1.0, 0.0
-    return weights
-
-
-def count_weights(plan: Plan, i: int, size: tuple[int, ...]) -> np.ndarray:
-    """(K,) float32: the mean weight of each image of sample `i`, over an output of (H, W) or of
-    (frames, H, W). The first is lam."""
-    frames = range(size[0] if len(size) == 3 else 1)
-    height, width = size[-2:]
-    means = [image_weights(plan, i, (height, width), frame).mean((1, 2)) for frame in frames]
-    return np.mean(means, axis=0).astype(np.float32)
-
-
-def window(
-    image: np.ndarray,
-    *,
-    crop: tuple[int, int] | None = None,
-    crop_pos: tuple[float, float] = (0.5, 0.5),
-    mirror: bool = False,
-) -> np.ndarray:
-    """The part of an (H, W, C) image that the output sees: cropped at round(pos * (size - crop)),
-    halves away from zero, then mirrored horizontally. `crop_pos` is (y, x) in [0, 1]."""
-    if crop is not None:
-        slack = [length - side for length, side in zip(image.shape, crop, strict=False)]
-        y, x = (int(float(np.float32(p)) * s + 0.5) for p, s in zip(crop_pos, slack, strict=True))
-        image = image[y : y + crop[0], x : x + crop[1]]
-    return image[:, ::-1] if mirror else image
-
-
-def place(image: np.ndarray, size: tuple[int, int], offset: tuple[int, int]) -> np.ndarray:
-    """(H, W, C): the output pixel (y, x) shows pixel (y, x) + `offset` of the image. What the image
-    does not have is zero."""
-    placed = np.zeros((*size, image.shape[2]), image.dtype)
-    y, x = (np.arange(n) + start for n, start in zip(size, offset, strict=True))
-    in_y, in_x = ((at >= 0) & (at < n) for at, n in zip((y, x), image.shape, strict=False))
-    placed[np.ix_(in_y, in_x)] = image[np.ix_(y[in_y], x[in_x])]
-    return placed
-
-
-def mix_images(images: list[np.ndarray], weights: np.ndarray, k: np.ndarray, s: Any) -> np.ndarray:
-    """(H, W, C) float64: K images, with weights of (K, H, W), mixed and normalised. Where a weight
-    is 0, that image is not read, whatever it holds."""
-    total = np.zeros(images[0].shape)
-    for image, weight in zip(images, weights[..., None], strict=True):
-        total += np.where(weight != 0, image.astype(np.float64), 0.0) * (weight * k)
-    return total + s
-
-
-def copy_images(images: list[np.ndarray], weights: np.ndarray, copied: int) -> np.ndarray:
-    """(H, W, C): the image that shows at each pixel. Where several are blended it is number
-    `copied`, or the own one if that has no weight."""
-    blended = (weights != 0).sum(0) > 1
-    shown = np.where(blended, np.where(weights[copied] != 0, copied, 0), weights.argmax(0))
-    return np.choose(shown[..., None], images)
-
-
-def cast(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """To `dtype`; integers saturate and round halves to even, NaN becomes the lowest value, and
-    float64 stays as it is."""
-    if dtype == np.float64:
-        return values
-    if np.issubdtype(dtype, np.integer):
-        info = np.iinfo(dtype)
-        values = np.where(np.isnan(values), info.min, values)
-        return np.rint(np.clip(values, info.min, info.max)).astype(dtype)
-    with np.errstate(over="ignore"):
-        return values.astype(np.float32).astype(dtype)
-
-
-def to_frames(image: np.ndarray, layout: str) -> np.ndarray:
-    """(frames, H, W, C), from an array with the axes of the layout; those it lacks get length 1."""
-    axes = layout.replace("D", "F")
-    missing = [axis for axis in "FC" if axis not in axes]
-    image = image.reshape(image.shape + (1,) * len(missing))
-    return image.transpose([(axes + "".join(missing)).index(axis) for axis in "FHWC"])
-
-
-def from_frames(frames: np.ndarray, layout: str) -> np.ndarray:
-    """Back from (frames, H, W, C)."""
-    axes = layout.replace("D", "F")
-    missing = "".join(axis for axis in "FC" if axis not in axes)
-    turned = frames.transpose(["FHWC".index(axis) for axis in missing + axes])
-    return turned.reshape(turned.shape[len(missing) :])
-
-
-def shown_images(
-    plan: Plan, i: int, seen: list[np.ndarray], fitted: list[np.ndarray]
-) -> list[np.ndarray]:
-    """The K images of sample `i`, each (frames, H, W, C), as they lie on the output."""
-    own, partners = seen[i], np.atleast_1d(plan.partner[i])
-    offsets = np.zeros((len(partners), 2), int)
-    if plan.offset is not None:
-        offsets = np.reshape(plan.offset[i], (-1, 2))
-    images = [own]
-    for k, j in enumerate(partners):
-        image, offset = seen[j], offsets[k]
-        if k == 0 and plan.fit is not None and np.any(plan.fit[i]):
-            image, offset = fitted[i], -np.reshape(plan.box[i], (-1, 4))[0, :2]
-        images.append(np.stack([place(frame, own.shape[1:3], offset) for frame in image]))
-    return images
-
-
-def apply(
-    images: list[np.ndarray],
-    plan: Plan,
-    *,
-    others: list[np.ndarray] | None = None,
-    fitted: list[np.ndarray] | None = None,
-    copied: int | None = None,
-    mean: float | list[float] = 0.0,
-    std: float | list[float] = 1.0,
-    scale: float = 1.0,
-    shift: float = 0.0,
-    dtype: type = np.float32,
-    input_layout: str = "HWC",
-    output_layout: str = "CHW",
-    pad_output: bool = False,
-    windows: list[dict] | None = None,
-) -> list[np.ndarray]:
-    """Mix each image with its partners, normalise, lay out and cast.
-
-    images:  N arrays in `input_layout`, uint8, float16 or float32; channels alike; not written to.
-             With frames ("FHWC", ...; "D" for slices) each is mixed as an image of its own
-    others:  N more, behind the indices of `images`; seen through the same windows
-    fitted:  N more, for samples that `plan.fit`: shown in the first box, from its corner, mirrored
-             if the first partner is
-    copied:  images are maps of integers that are copied: see `copy_images`
-    windows: for each image the arguments of `window`
-    returns: N arrays in `output_layout` of `dtype`; `pad_output` adds channels of zeros up to a
-             power of two. "CHW" and "HWC" are those of each frame
-
-    For every sample i, with the windows a of its images and w = image_weights(...):
-        out = cast(scale * ((w[0]*a[0] + w[1]*a[1] + ...) - mean) / std + shift)
-    """
-    k = np.float64(np.float32(scale)) / np.asarray(std, np.float32).astype(np.float64)
-    s = np.float64(np.float32(shift)) - np.asarray(mean, np.float32).astype(np.float64) * k
-    windows = windows or [{}] * len(images)
-
-    def see(batch: list[np.ndarray], windows: list[dict]) -> list[np.ndarray]:
-        frames = [to_frames(image, input_layout) for image in batch]
-        return [
-            np.stack([window(x, **kw) for x in sample])
-            for sample, kw in zip(frames, windows, strict=True)
-        ]
-
-    seen = see(images, windows) + see(others or [], windows if others else [])
-    firsts = [int(np.atleast_1d(partners)[0]) % len(images) for partners in plan.partner]
-    mirrored = [{"mirror": windows[j].get("mirror", False)} for j in firsts]
-    fitted = see(fitted, mirrored) if fitted else []
-    if len(output_layout) == 3 and len(input_layout) == 4:
-        output_layout = input_layout.strip("CHW") + output_layout
-    outputs = []
-    for i, own in enumerate(seen[: len(images)]):
-        frames = []
-        layers = shown_images(plan, i, seen, fitted)
-        for f in range(len(own)):
-            shown = [layer[f] for layer in layers]
-            weights = image_weights(plan, i, own.shape[1:3], f)
-            if copied is not None:
-                frames.append(copy_images(shown, weights, copied))
-            else:
-                frames.append(cast(mix_images(shown, weights, k, s), np.dtype(dtype)))
-        out = np.stack(frames)
-        if pad_output:
-            channels = out.shape[-1]
-            padding = 2 ** math.ceil(math.log2(channels)) - channels
-            out = np.pad(out, ((0, 0), (0, 0), (0, 0), (0, padding)))
-        outputs.append(from_frames(out, output_layout))
-    return outputs
-
-
-def pair_labels(labels: np.ndarray, plan: Plan) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(y1, y2, lam): own labels, partners' labels, and the weight of the own."""
-    return labels, labels[plan.partner], plan.lam
+__all__ = [
+    "apply",
+    "cast",
+    "copy_images",
+    "count_lam",
+    "count_weights",
+    "cut_box",
+    "fold",
+    "from_frames",
+    "image_weights",
+    "mix_images",
+    "nearest",
+    "own_weight",
+    "pair_labels",
+    "place",
+    "place_of",
+    "resized",
+    "shown_images",
+    "snap",
+    "to_frames",
+    "travel",
+    "visible_box",
+    "visible_point",
+    "window",
+]

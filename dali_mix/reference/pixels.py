@@ -1,0 +1,169 @@
+"""The pixels of mixed images: what is seen of each, blended, normalised, laid out and cast."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from dali_mix.plan import Plan
+from dali_mix.reference.weights import image_weights
+
+
+def window(
+    image: np.ndarray,
+    *,
+    crop: tuple[int, int] | None = None,
+    crop_pos: tuple[float, float] = (0.5, 0.5),
+    mirror: bool = False,
+) -> np.ndarray:
+    """The part of an (H, W, C) image that the output sees: cropped at round(pos * (size - crop)),
+    halves away from zero, then mirrored horizontally. `crop_pos` is (y, x) in [0, 1]."""
+    if crop is not None:
+        slack = [length - side for length, side in zip(image.shape, crop, strict=False)]
+        y, x = (int(float(np.float32(p)) * s + 0.5) for p, s in zip(crop_pos, slack, strict=True))
+        image = image[y : y + crop[0], x : x + crop[1]]
+    return image[:, ::-1] if mirror else image
+
+
+def place(image: np.ndarray, size: tuple[int, int], offset: tuple[int, int]) -> np.ndarray:
+    """(H, W, C): the output pixel (y, x) shows pixel (y, x) + `offset` of the image. What the image
+    does not have is zero."""
+    placed = np.zeros((*size, image.shape[2]), image.dtype)
+    y, x = (np.arange(n) + start for n, start in zip(size, offset, strict=True))
+    in_y, in_x = ((at >= 0) & (at < n) for at, n in zip((y, x), image.shape, strict=False))
+    placed[np.ix_(in_y, in_x)] = image[np.ix_(y[in_y], x[in_x])]
+    return placed
+
+
+def mix_images(images: list[np.ndarray], weights: np.ndarray, k: np.ndarray, s: Any) -> np.ndarray:
+    """(H, W, C) float64: K images, with weights of (K, H, W), mixed and normalised. Where a weight
+    is 0, that image is not read, whatever it holds."""
+    total = np.zeros(images[0].shape)
+    for image, weight in zip(images, weights[..., None], strict=True):
+        total += np.where(weight != 0, image.astype(np.float64), 0.0) * (weight * k)
+    return total + s
+
+
+def copy_images(images: list[np.ndarray], weights: np.ndarray, copied: int) -> np.ndarray:
+    """(H, W, C): the image that shows at each pixel. Where several are blended it is number
+    `copied`, or the own one if that has no weight."""
+    blended = (weights != 0).sum(0) > 1
+    shown = np.where(blended, np.where(weights[copied] != 0, copied, 0), weights.argmax(0))
+    return np.choose(shown[..., None], images)
+
+
+def cast(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """To `dtype`; integers saturate and round halves to even, NaN becomes the lowest value, and
+    float64 stays as it is."""
+    if dtype == np.float64:
+        return values
+    if np.issubdtype(dtype, np.integer):
+        info = np.iinfo(dtype)
+        values = np.where(np.isnan(values), info.min, values)
+        return np.rint(np.clip(values, info.min, info.max)).astype(dtype)
+    with np.errstate(over="ignore"):
+        return values.astype(np.float32).astype(dtype)
+
+
+def to_frames(image: np.ndarray, layout: str) -> np.ndarray:
+    """(frames, H, W, C), from an array with the axes of the layout; those it lacks get length 1."""
+    axes = layout.replace("D", "F")
+    missing = [axis for axis in "FC" if axis not in axes]
+    image = image.reshape(image.shape + (1,) * len(missing))
+    return image.transpose([(axes + "".join(missing)).index(axis) for axis in "FHWC"])
+
+
+def from_frames(frames: np.ndarray, layout: str) -> np.ndarray:
+    """Back from (frames, H, W, C)."""
+    axes = layout.replace("D", "F")
+    missing = "".join(axis for axis in "FC" if axis not in axes)
+    turned = frames.transpose(["FHWC".index(axis) for axis in missing + axes])
+    return turned.reshape(turned.shape[len(missing) :])
+
+
+def shown_images(
+    plan: Plan, i: int, seen: list[np.ndarray], fitted: list[np.ndarray]
+) -> list[np.ndarray]:
+    """The K images of sample `i`, each (frames, H, W, C), as they lie on the output."""
+    own, partners = seen[i], np.atleast_1d(plan.partner[i])
+    offsets = np.zeros((len(partners), 2), int)
+    if plan.offset is not None:
+        offsets = np.reshape(plan.offset[i], (-1, 2))
+    images = [own]
+    for k, j in enumerate(partners):
+        image, offset = seen[j], offsets[k]
+        if k == 0 and plan.fit is not None and np.any(plan.fit[i]):
+            image, offset = fitted[i], -np.reshape(plan.box[i], (-1, 4))[0, :2]
+        images.append(np.stack([place(frame, own.shape[1:3], offset) for frame in image]))
+    return images
+
+
+def apply(
+    images: list[np.ndarray],
+    plan: Plan,
+    *,
+    others: list[np.ndarray] | None = None,
+    fitted: list[np.ndarray] | None = None,
+    copied: int | None = None,
+    mean: float | list[float] = 0.0,
+    std: float | list[float] = 1.0,
+    scale: float = 1.0,
+    shift: float = 0.0,
+    dtype: type = np.float32,
+    input_layout: str = "HWC",
+    output_layout: str = "CHW",
+    pad_output: bool = False,
+    windows: list[dict] | None = None,
+) -> list[np.ndarray]:
+    """Mix each image with its partners, normalise, lay out and cast.
+
+    images:  N arrays in `input_layout`, uint8, float16 or float32; channels alike; not written to.
+             With frames ("FHWC", ...; "D" for slices) each is mixed as an image of its own
+    others:  N more, behind the indices of `images`; seen through the same windows
+    fitted:  N more, for samples that `plan.fit`: shown in the first box, from its corner, mirrored
+             if the first partner is
+    copied:  images are maps of integers that are copied: see `copy_images`
+    windows: for each image the arguments of `window`
+    returns: N arrays in `output_layout` of `dtype`; `pad_output` adds channels of zeros up to a
+             power of two. "CHW" and "HWC" are those of each frame
+
+    For every sample i, with the windows a of its images and w = image_weights(...):
+        out = cast(scale * ((w[0]*a[0] + w[1]*a[1] + ...) - mean) / std + shift)
+    """
+    k = np.float64(np.float32(scale)) / np.asarray(std, np.float32).astype(np.float64)
+    s = np.float64(np.float32(shift)) - np.asarray(mean, np.float32).astype(np.float64) * k
+    windows = windows or [{}] * len(images)
+
+    def see(batch: list[np.ndarray], windows: list[dict]) -> list[np.ndarray]:
+        frames = [to_frames(image, input_layout) for image in batch]
+        return [
+            np.stack([window(x, **kw) for x in sample])
+            for sample, kw in zip(frames, windows, strict=True)
+        ]
+
+    seen = see(images, windows) + see(others or [], windows if others else [])
+    firsts = [int(np.atleast_1d(partners)[0]) % len(images) for partners in plan.partner]
+    mirrored = [{"mirror": windows[j].get("mirror", False)} for j in firsts]
+    fitted = see(fitted, mirrored) if fitted else []
+    if len(output_layout) == 3 and len(input_layout) == 4:
+        output_layout = input_layout.strip("CHW") + output_layout
+    outputs = []
+    for i, own in enumerate(seen[: len(images)]):
+        frames = []
+        layers = shown_images(plan, i, seen, fitted)
+        for f in range(len(own)):
+            shown = [layer[f] for layer in layers]
+            weights = image_weights(plan, i, own.shape[1:3], f)
+            if copied is not None:
+                frames.append(copy_images(shown, weights, copied))
+            else:
+                frames.append(cast(mix_images(shown, weights, k, s), np.dtype(dtype)))
+        out = np.stack(frames)
+        if pad_output:
+            channels = out.shape[-1]
+            padding = 2 ** math.ceil(math.log2(channels)) - channels
+            out = np.pad(out, ((0, 0), (0, 0), (0, 0), (0, padding)))
+        outputs.append(from_frames(out, output_layout))
+    return outputs
