@@ -5,35 +5,43 @@ The public names; each lives in a module of its own and is imported at first use
 """
 
 import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
 
-if TYPE_CHECKING:
-    from dali_mix._distributed import Shard, shard
-    from dali_mix._plugin import load_plugin, plugin_path
-    from dali_mix.loader import MixLoader
-    from dali_mix.losses import MixLoss
-    from dali_mix.manifold import manifold_mixup
-    from dali_mix.manifold_target import ManifoldTarget
-    from dali_mix.methods import (
-        RICAP,
-        CutMix,
-        FMix,
-        GridMix,
-        MixUp,
-        MultiMix,
-        PatchMix,
-        ResizeMix,
-        SmoothMix,
-    )
-    from dali_mix.metrics import DominantAccuracy, MixAccuracy
-    from dali_mix.multi_target import MultiMixTarget
-    from dali_mix.plan import Plan
-    from dali_mix.schedule import Scheduled
-    from dali_mix.targets import MixTarget
+if TYPE_CHECKING:  # for type checkers; the same names as below
+    from dali_mix import dynamic as dynamic
+    from dali_mix import fn as fn
+    from dali_mix import migrate as migrate
+    from dali_mix import recipes as recipes
+    from dali_mix import reference as reference
+    from dali_mix._distributed import Shard as Shard
+    from dali_mix._distributed import shard as shard
+    from dali_mix._plugin import load_plugin as load_plugin
+    from dali_mix._plugin import plugin_path as plugin_path
+    from dali_mix.loader import MixLoader as MixLoader
+    from dali_mix.losses import MixLoss as MixLoss
+    from dali_mix.manifold import manifold_mixup as manifold_mixup
+    from dali_mix.manifold_target import ManifoldTarget as ManifoldTarget
+    from dali_mix.methods import RICAP as RICAP
+    from dali_mix.methods import CutMix as CutMix
+    from dali_mix.methods import FMix as FMix
+    from dali_mix.methods import GridMix as GridMix
+    from dali_mix.methods import MixUp as MixUp
+    from dali_mix.methods import MultiMix as MultiMix
+    from dali_mix.methods import PatchMix as PatchMix
+    from dali_mix.methods import ResizeMix as ResizeMix
+    from dali_mix.methods import SmoothMix as SmoothMix
+    from dali_mix.metrics import DominantAccuracy as DominantAccuracy
+    from dali_mix.metrics import MixAccuracy as MixAccuracy
+    from dali_mix.multi_target import MultiMixTarget as MultiMixTarget
+    from dali_mix.plan import Plan as Plan
+    from dali_mix.schedule import Scheduled as Scheduled
+    from dali_mix.targets import MixTarget as MixTarget
 
+_MODULES = ("dynamic", "fn", "migrate", "recipes", "reference")
 _HOMES = {
+    "RICAP": "methods",
     "CutMix": "methods",
     "DominantAccuracy": "metrics",
     "FMix": "methods",
@@ -48,7 +56,6 @@ _HOMES = {
     "MultiMixTarget": "multi_target",
     "PatchMix": "methods",
     "Plan": "plan",
-    "RICAP": "methods",
     "ResizeMix": "methods",
     "Scheduled": "schedule",
     "Shard": "_distributed",
@@ -59,47 +66,33 @@ _HOMES = {
     "shard": "_distributed",
 }
 
-__all__ = [
-    "RICAP",
-    "CutMix",
-    "DominantAccuracy",
-    "FMix",
-    "GridMix",
-    "ManifoldTarget",
-    "MixAccuracy",
-    "MixLoader",
-    "MixLoss",
-    "MixTarget",
-    "MixUp",
-    "MultiMix",
-    "MultiMixTarget",
-    "PatchMix",
-    "Plan",
-    "ResizeMix",
-    "Scheduled",
-    "Shard",
-    "SmoothMix",
-    "__version__",
-    "load_plugin",
-    "manifold_mixup",
-    "plugin_path",
-    "shard",
-]
+__all__ = ["__version__", *_HOMES]
 
+if not TYPE_CHECKING:  # a type checker would take any name for one of these
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'dali_mix' has no attribute {name!r}")
-    try:
-        module = importlib.import_module(f"dali_mix.{_HOMES[name]}")
-    except ModuleNotFoundError as error:
-        if error.name != "torch":
-            raise
-        raise ImportError(
-            f"dali_mix.{name} needs PyTorch, which is not installed; run `pip install torch`."
-        ) from error
-    return getattr(module, name)
+    def __getattr__(name):
+        if name in _MODULES:
+            return importlib.import_module(f"dali_mix.{name}")
+        if name not in _HOMES:
+            raise _no_attribute(name)
+        try:
+            module = importlib.import_module(f"dali_mix.{_HOMES[name]}")
+        except ModuleNotFoundError as error:
+            if error.name != "torch":
+                raise
+            raise ImportError(
+                f"dali_mix.{name} needs PyTorch, which is not installed; run `pip install torch`."
+            ) from error
+        return getattr(module, name)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES})
+    return sorted({*globals(), *_HOMES, *_MODULES})
+
+
+def _no_attribute(name: str) -> AttributeError:
+    from dali_mix.methods.calls import GRAPH_FUNCTIONS, no_attribute
+
+    known = {there: f"dali_mix.{there}" for there in (*_HOMES, *_MODULES)}
+    functions = {there: f"dali_mix.fn.{there}" for there in GRAPH_FUNCTIONS}
+    return no_attribute("dali_mix", name, known, functions)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dali_mix._method import is_whole
+from dali_mix.methods.method import is_whole
 
 __all__ = ["Shard", "shard", "spread_seed"]
 

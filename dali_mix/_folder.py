@@ -10,13 +10,13 @@ from typing import Any
 import torch
 
 from dali_mix import recipes  # before DALI, because it says in a sentence if DALI is missing
-from dali_mix._arguments import as_methods, images_of
 from dali_mix._distributed import Shard, spread_seed
 from dali_mix._epochs import share_of_reader
 from dali_mix._image_list import checked_root, chosen, listed
-from dali_mix._method import is_whole
 from dali_mix._substitute import StandIns
 from dali_mix._tail import PATTERNS, KeptPartners
+from dali_mix.graph.checks import as_methods, images_of
+from dali_mix.methods.method import is_whole
 
 # isort: split
 from nvidia.dali import fn, types

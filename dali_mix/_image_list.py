@@ -23,9 +23,6 @@ IMAGE_FILES = (
 )
 """File names that count as images, in upper or lower case. DALI's reader would also take sound."""
 
-Names: TypeAlias = "str | os.PathLike[str] | Sequence[str] | ImageList"
-"""A list of images: the path of one, names relative to the folder, or one that was checked."""
-
 
 class ImageList(NamedTuple):
     """Images that are there, in the order of the reader."""
@@ -34,6 +31,10 @@ class ImageList(NamedTuple):
     """Relative to the folder: class/file."""
     labels: list[int]
     """Place of the class in `class_names`."""
+
+
+Names: TypeAlias = str | os.PathLike[str] | Sequence[str] | ImageList
+"""A list of images: the path of one, names relative to the folder, or one that was checked."""
 
 
 def class_names(root: str | os.PathLike[str]) -> list[str]:

@@ -9,11 +9,13 @@ They take and return DALI batches.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from dali_mix._mixing import Mixing
-from dali_mix._mode import Mode
 from dali_mix._plugin import load_plugin
+from dali_mix.graph import drawing, labels, mixing, pixels, travel
+from dali_mix.graph.door import bound
+from dali_mix.graph.mode import Mode
+from dali_mix.methods.calls import graph_function_lacks
 from dali_mix.plan import Plan
 
 load_plugin()
@@ -43,6 +45,8 @@ class _DynamicMode(Mode):
     ops = ndd
     dtypes: ClassVar = {"FLOAT": ndd.float32, "INT32": ndd.int32}
     dtype_kinds = (types.DALIDataType, ndd.DType)
+    batches = (ndd.Batch, ndd.Tensor)
+    feed = "ndd.batch([…]) makes one of arrays"
     random = "rng"
     nearest = types.INTERP_NN
 
@@ -70,15 +74,20 @@ class _DynamicMode(Mode):
         )
 
 
-_mixing = Mixing(_DynamicMode())
-apply = _mixing.apply
-apply_boxes = _mixing.apply_boxes
-apply_mask = _mixing.apply_mask
-apply_points = _mixing.apply_points
-blend_labels = _mixing.blend_labels
-cutmix = _mixing.cutmix
-mix = _mixing.mix
-mixup = _mixing.mixup
-pair_labels = _mixing.pair_labels
-plan = _mixing.plan
-resized = _mixing.resized
+_mode = _DynamicMode()
+apply = bound(pixels.apply, _mode)
+apply_boxes = bound(travel.apply_boxes, _mode)
+apply_mask = bound(pixels.apply_mask, _mode)
+apply_points = bound(travel.apply_points, _mode)
+blend_labels = bound(labels.blend_labels, _mode)
+cutmix = bound(mixing.cutmix, _mode)
+mix = bound(mixing.mix, _mode)
+mixup = bound(mixing.mixup, _mode)
+pair_labels = bound(labels.pair_labels, _mode)
+plan = bound(drawing.plan, _mode)
+resized = bound(pixels.resized, _mode)
+
+if not TYPE_CHECKING:  # a type checker would take any name for a function
+
+    def __getattr__(name):
+        raise graph_function_lacks(__name__, name)

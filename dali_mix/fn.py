@@ -12,16 +12,19 @@ in `dali_mix.dynamic`.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from dali_mix._mixing import Mixing
-from dali_mix._mode import Mode
 from dali_mix._plugin import load_plugin
+from dali_mix.graph import drawing, labels, mixing, pixels, travel
+from dali_mix.graph.door import bound
+from dali_mix.graph.mode import Mode
+from dali_mix.methods.calls import graph_function_lacks
 from dali_mix.plan import Plan
 
 load_plugin()
 
 from nvidia.dali import fn, types  # noqa: E402
+from nvidia.dali.data_node import DataNode  # noqa: E402
 from nvidia.dali.pipeline import Pipeline  # noqa: E402
 
 __all__ = [
@@ -46,6 +49,8 @@ class _PipelineMode(Mode):
     ops: Any = fn
     dtypes: ClassVar = {"FLOAT": types.FLOAT, "INT32": types.INT32}
     dtype_kinds = (types.DALIDataType,)
+    batches = (DataNode,)
+    feed = "arrays come into a pipeline by fn.external_source"
     random = "seed"
     nearest = types.INTERP_NN
 
@@ -80,15 +85,20 @@ class _PipelineMode(Mode):
         return self.ops.dali_mix.previous(batch)
 
 
-_mixing = Mixing(_PipelineMode())
-apply = _mixing.apply
-apply_boxes = _mixing.apply_boxes
-apply_mask = _mixing.apply_mask
-apply_points = _mixing.apply_points
-blend_labels = _mixing.blend_labels
-cutmix = _mixing.cutmix
-mix = _mixing.mix
-mixup = _mixing.mixup
-pair_labels = _mixing.pair_labels
-plan = _mixing.plan
-resized = _mixing.resized
+_mode = _PipelineMode()
+apply = bound(pixels.apply, _mode)
+apply_boxes = bound(travel.apply_boxes, _mode)
+apply_mask = bound(pixels.apply_mask, _mode)
+apply_points = bound(travel.apply_points, _mode)
+blend_labels = bound(labels.blend_labels, _mode)
+cutmix = bound(mixing.cutmix, _mode)
+mix = bound(mixing.mix, _mode)
+mixup = bound(mixing.mixup, _mode)
+pair_labels = bound(labels.pair_labels, _mode)
+plan = bound(drawing.plan, _mode)
+resized = bound(pixels.resized, _mode)
+
+if not TYPE_CHECKING:  # a type checker would take any name for a function
+
+    def __getattr__(name):
+        raise graph_function_lacks(__name__, name)

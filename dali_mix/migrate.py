@@ -3,7 +3,8 @@
     x, y1, y2, lam = dmix.mix(images, labels, std=255, **migrate.from_timm(mixup_alpha=0.8))
 
 The law is the peer's: what is drawn, for whom, and who is mixed with whom. lam is counted from the
-pixels, in all of them. Where a peer has a flaw that dali_mix has not, its function says so.
+pixels, in all of them. A method whose alpha is 0 is off, as in the peers' programs, and is never
+drawn. Where a peer has a flaw that dali_mix has not, its function says so.
 """
 
 from __future__ import annotations
@@ -79,9 +80,10 @@ def from_torchvision(
 ) -> dict[str, Any]:
     """Of `torchvision.transforms.v2.MixUp` or `CutMix`, or `RandomChoice` of the two.
 
-    mixup_alpha:  alpha of MixUp, whose default is 1.0; None: it is not used
+    mixup_alpha:  alpha of MixUp, whose default is 1.0; None or 0: it is not used
     cutmix_alpha: alpha of CutMix, likewise
-    p:            that of `RandomChoice([MixUp, CutMix], p)`; None: alike
+    p:            that of `RandomChoice([MixUp, CutMix], p)`, a value for each alpha that is not
+                  None; None: alike
 
     Boxes have odd sides too, where torchvision rounds them down to even ones. Its num_classes is
     that of `target.dense(num_classes)`, and not needed by `MixLoss`.
@@ -91,8 +93,10 @@ def from_torchvision(
         found.append((MixUp(mixup_alpha, fold=False), 1.0))
     if cutmix_alpha is not None:
         found.append((CutMix(cutmix_alpha), 1.0))
-    if not found:
-        raise ValueError("mixup_alpha or cutmix_alpha must be given: torchvision's default is 1.0.")
+    if all(_is_off(method) for method, _ in found):
+        raise ValueError(
+            "mixup_alpha or cutmix_alpha must be given, and above 0: torchvision's default is 1.0."
+        )
     if p is not None:
         if not _adds_up(p):
             raise ValueError(
@@ -111,7 +115,7 @@ def from_fastai(
 ) -> dict[str, Any]:
     """Of fastai's callback `MixUp` (v1: `MixUpCallback`), or of `CutMix`.
 
-    mixup_alpha:  alpha of MixUp, whose default is 0.4; None: it is not used
+    mixup_alpha:  alpha of MixUp, whose default is 0.4; None or 0: it is not used
     cutmix_alpha: alpha of CutMix, whose default is 1.0, likewise
 
     Boxes have odd sides too, where fastai rounds to even ones. Partners are drawn as fastai draws
@@ -120,15 +124,17 @@ def from_fastai(
     ValueError: both or neither. A learner with both mixes every image twice, which has no
     equivalent; `dali_mix.fn.mix` takes both methods, and draws one for each image.
     """
-    if (mixup_alpha is None) == (cutmix_alpha is None):
-        what = "neither" if mixup_alpha is None else "both"
+    mixup = None if mixup_alpha is None else MixUp(mixup_alpha)
+    cutmix = None if cutmix_alpha is None else CutMix(cutmix_alpha)
+    used = [method for method in (mixup, cutmix) if method is not None and not _is_off(method)]
+    if len(used) != 1:
         raise ValueError(
-            f"one of mixup_alpha and cutmix_alpha must be given, got {what}; fastai with both "
-            "callbacks mixes every image twice, which has no equivalent here."
+            "one of mixup_alpha and cutmix_alpha, above 0, must be given, got "
+            f"{'both' if used else 'neither'}; fastai with both callbacks mixes every image twice, "
+            "which has no equivalent here."
         )
-    if mixup_alpha is not None:
-        return _arguments([(MixUp(mixup_alpha), 1.0)], partner="shuffle", per="sample")
-    return _arguments([(CutMix(cutmix_alpha), 1.0)], partner="shuffle", per="batch")
+    per = "sample" if used[0] is mixup else "batch"
+    return _arguments([(used[0], 1.0)], partner="shuffle", per=per)
 
 
 def from_mmpretrain(
@@ -138,7 +144,7 @@ def from_mmpretrain(
     """Of mmpretrain's `batch_augments`, which are `RandomBatchAugment(augments, probs)`.
 
     augments: one or several configs, dict(type="Mixup", alpha=…) or dict(type="CutMix", alpha=…,
-              cutmix_minmax=…)
+              cutmix_minmax=…). One with alpha 0 is never drawn: the others share its probability
     probs:    probability of each; what they leave of 1 stays unmixed. None: alike
 
     Boxes have odd sides too, where mmpretrain rounds them down to even ones.
@@ -211,9 +217,17 @@ def _adds_up(chances: Any, most: float = math.inf) -> bool:
         return False
 
 
+def _is_off(method: Method) -> bool:
+    """An alpha of 0 switches a method off, unless it draws by another number."""
+    draws_by_alpha = getattr(method, "minmax", None) is None
+    return draws_by_alpha and isinstance(method.alpha, numbers.Real) and method.alpha == 0
+
+
 def _arguments(found: Sequence[tuple[Method, float]], **draw: Any) -> dict[str, Any]:
     """What `mix` takes; methods that are never drawn are left out."""
-    drawn = [(method, weight) for method, weight in found if weight > 0]
+    drawn = [(method, weight) for method, weight in found if weight > 0 and not _is_off(method)]
+    if not drawn:
+        raise ValueError("no method is left to draw: one with a chance must have an alpha above 0.")
     weights = {"weights": [weight for _, weight in drawn]} if len(drawn) > 1 else {}
     return {"methods": [method for method, _ in drawn], **weights, **draw}
 

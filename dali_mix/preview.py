@@ -12,9 +12,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dali_mix._method_options import KINDS, method_of, words_of
 from dali_mix._names import shown
 from dali_mix.methods import Method
+from dali_mix.methods.words import KINDS, method_of, words_of
 
 if TYPE_CHECKING:
     from dali_mix.sheet import Row

@@ -18,8 +18,10 @@ from typing import TYPE_CHECKING, Any
 
 import dali_mix.fn as dmix  # before DALI, because it says in a sentence if DALI is missing
 from dali_mix._image_list import IMAGE_FILES, Names, checked_root, chosen, class_names, is_image
-from dali_mix._method import is_whole
+from dali_mix.graph.arguments import Draw
+from dali_mix.graph.door import spelled_out
 from dali_mix.methods import CutMix, Method, MixUp
+from dali_mix.methods.method import is_whole
 
 # isort: split
 from nvidia.dali import fn, types
@@ -28,8 +30,6 @@ from nvidia.dali.pipeline import Pipeline
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
-
-    from dali_mix._arguments import Draw
 
 __all__ = [
     "IMAGENET_MEAN",
@@ -49,6 +49,7 @@ IMAGENET_STD = (0.229 * 255, 0.224 * 255, 0.225 * 255)
 _DEFAULT_METHODS = (MixUp(alpha=0.2), CutMix(alpha=1.0))
 
 
+@spelled_out
 def imagefolder_train(
     root: str | os.PathLike[str],
     *,
@@ -88,7 +89,6 @@ def imagefolder_train(
     dtype:        types.FLOAT, FLOAT16, UINT8 or INT8 (for bytes, choose mean and std to suit)
     layout:       "CHW" or "HWC"
     device:       "cpu" or "gpu"; default: the GPU of the pipeline, if it has one
-    draw:         per, prob, partner … as in `dali_mix.fn.plan`
     returns:      (x, y1, y2, lam), or (x, ys, weights) of methods that mix more than two images, as
                   `dali_mix.fn.mix`, on `device`; labels are places in `class_names(root)`, int32 of
                   shape (1,)

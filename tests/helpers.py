@@ -248,6 +248,15 @@ def sentence_of(graph, images=None, layout="HWC", error=ValueError):
     return text.split("Current pipeline object")[0].strip()
 
 
+def said(error, call, *arguments, **named):
+    """The sentence, of one line, that the call is refused with."""
+    with pytest.raises(error) as caught:
+        call(*arguments, **named)
+    text = str(caught.value)
+    assert "\n" not in text and text.endswith((".", "?")), text
+    return text
+
+
 def assert_refused(sentence, graph, **options):
     said = sentence_of(graph, **options)
     assert re.fullmatch(sentence, said), said

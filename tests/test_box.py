@@ -111,7 +111,7 @@ def test_the_counted_lam_follows_the_law_of_the_paper(alpha, fold):
     t = np.maximum(t, 1 - t) if fold else t
     center, half = rng.random((2, 20000)), np.sqrt(1 - t) / 2
     sides = np.minimum(center + half, 1) - np.maximum(center - half, 0)
-    lam = draw(20000, CutMix(alpha, fold), size=(5000, 5000), partner="roll").lam[0]
+    lam = draw(20000, CutMix(alpha, fold=fold), size=(5000, 5000), partner="roll").lam[0]
     expected = 1 - sides[0] * sides[1]
     # Beyond this share pixels are too coarse.
     lam, expected = (np.minimum(np.float32(x), np.float32(0.9999)) for x in (lam, expected))

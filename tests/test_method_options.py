@@ -4,8 +4,8 @@ import dataclasses
 
 import pytest
 
-from dali_mix._method_options import method_of, words_of
 from dali_mix.methods import CutMix, GridMix, MixUp, PatchMix
+from dali_mix.methods.words import method_of, words_of
 
 
 @pytest.mark.parametrize(

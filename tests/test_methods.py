@@ -28,7 +28,7 @@ def test_alpha_is_finite_and_not_negative(kind, alpha):
 
 
 @pytest.mark.parametrize("kind", WITH_ALPHA, ids=lambda kind: kind.name)
-@pytest.mark.parametrize("alpha", [None, "0.4", [0.4], (0.1, 0.4)])
+@pytest.mark.parametrize("alpha", [None, True, "0.4", [0.4], (0.1, 0.4), np.float32([0.4])])
 def test_alpha_is_a_number_or_a_tensor(kind, alpha):
     sentence = f"alpha of {kind.__name__} must be a number, or a DALI tensor .*, got .*"
     with pytest.raises(TypeError, match=sentence):

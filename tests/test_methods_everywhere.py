@@ -12,7 +12,6 @@ import dali_mix
 import dali_mix.dynamic
 import dali_mix.fn as dmix
 from dali_mix import RICAP, CutMix, MixUp
-from dali_mix._arguments import Draw, Output, View
 
 COUNT, SIZE = 8, (32, 48)
 IMAGES, IDS = fingerprints(COUNT, *SIZE), np.arange(COUNT)
@@ -247,33 +246,6 @@ def schema_arguments(name):
     schema = backend.GetSchema(f"dali_mix__{name.capitalize()}")
     hidden = {"preserve", "device", "bytes_per_sample_hint", "seed", "preserve_name"}
     return [a for a in schema.GetArgumentNames() if not a.startswith("_") and a not in hidden]
-
-
-@pytest.mark.parametrize("place", [dmix, dali_mix.dynamic], ids=["pipeline", "dynamic"])
-def test_functions_explain_their_arguments(place):
-    shared = {"rng", "seed"}
-    for name, groups in {
-        "plan": [Draw],
-        "apply": [Output],
-        "apply_mask": [View],
-        "mix": [],
-        "mixup": [],
-        "cutmix": [],
-        "resized": [],
-        "pair_labels": [],
-        "blend_labels": [],
-    }.items():
-        function = getattr(place, name)
-        positional = function.__code__.co_varnames[: function.__code__.co_argcount]
-        keywords = function.__code__.co_varnames[
-            function.__code__.co_argcount : function.__code__.co_argcount
-            + function.__code__.co_kwonlyargcount
-        ]
-        named = {a for group in groups for a in group.__annotations__} - shared
-        for argument in {*positional[1:], *keywords, *named}:
-            assert argument in function.__doc__ or name in ("mixup", "cutmix"), (name, argument)
-    assert all(name in dir(place) for name in place.__all__)
-    assert {"resized", "apply_mask", "pair_labels", "blend_labels"} <= set(place.__all__)
 
 
 def test_dynamic_mode_refuses_what_it_cannot_keep():

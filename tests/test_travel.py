@@ -9,7 +9,7 @@ from nvidia.dali import fn
 from random_batches import Seeded, random_batch
 
 import dali_mix.fn as dmix
-from dali_mix import reference_travel
+from dali_mix import reference
 from dali_mix.plan import Plan
 
 
@@ -48,7 +48,7 @@ def both(shapes, plan, size, **options):
     ends = np.cumsum([0, *(len(shape) for shape in shapes)])
     labels = [np.arange(*ends[i : i + 2], dtype=np.int32) for i in range(count)]
     got = travel(shapes, labels, plan, **options)
-    expected = reference_travel.travel(shapes, labels, plan)
+    expected = reference.travel(shapes, labels, plan)
     assert_alike(got, expected)
     return got
 
@@ -151,7 +151,7 @@ def test_a_part_of_a_larger_partner():
     shapes = [none, boxes_of((0.5, 0.25, 0.75, 0.5), (0.0, 0.0, 0.5, 1.0))]
     views = [(40, 60), (80, 120)]
     got = travel(shapes, labels, plan, views=PerSample(np.int32(v) for v in views))
-    assert_alike(got, reference_travel.travel(shapes, labels, plan, views=views))
+    assert_alike(got, reference.travel(shapes, labels, plan, views=views))
     np.testing.assert_allclose(got[0][0], [(0.5, 0.0, 1.0, 0.5)])
     assert got[1][0].tolist() == [5] and got[2][0].tolist() == [1]
 
@@ -162,7 +162,7 @@ def test_others_bring_their_own():
     shapes, others = [OWN, PARTNER], [PARTNER[:1], OWN]
     labels = [np.arange(len(x), dtype=np.int32) for x in shapes + others]
     got = travel(shapes, labels[:2], plan, others=(others, labels[2:]))
-    assert_alike(got, reference_travel.travel(shapes + others, labels, plan))
+    assert_alike(got, reference.travel(shapes + others, labels, plan))
     np.testing.assert_array_equal(got[0][0], np.concatenate([OWN, OWN]))
 
 
@@ -212,5 +212,5 @@ def test_the_graph_functions_take_a_plan(call, columns):
         function = getattr(dmix, call)
         return function(*inputs, Plan(*nodes), others=others, views=views)
 
-    expected = reference_travel.travel(shapes, [x.astype(np.int32) for x in labels], plan)
+    expected = reference.travel(shapes, [x.astype(np.int32) for x in labels], plan)
     assert_alike(run(graph, batch_size=2), expected)

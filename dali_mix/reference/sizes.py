@@ -1,5 +1,4 @@
-"""The definition of `plan.resized`: the same plan for outputs of another size. Part of
-`dali_mix.reference`."""
+"""The same plan for outputs of another size, as `plan.resized` makes it."""
 
 from __future__ import annotations
 
@@ -8,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from dali_mix.plan import Plan
+from dali_mix.reference.weights import count_weights
 
 
 def nearest(edges: np.ndarray, to: np.ndarray, size: np.ndarray) -> np.ndarray:
@@ -22,8 +22,6 @@ def resized(plan: Plan, size: tuple[int, int]) -> Plan:
     Boxes go to the nearest pixel, and are none where they become empty; what a box shows stays
     inside its image; lam is counted again. Mask, frames and weights stay as they are.
     """
-    from dali_mix.reference import count_weights
-
     to, old = np.array(size, np.int32), np.asarray(plan.size)
     if (to <= 0).any():
         raise ValueError(f"size must be a height and a width above 0, got {size[0]} x {size[1]}.")

@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import math
 import numbers
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, ClassVar
 
-from dali_mix._method import (
+from dali_mix.methods.method import (
     Method,
-    check_alpha,
     check_interval,
+    check_sides,
     check_whole,
     check_word,
-    is_whole,
+    named_fields,
 )
 
 __all__ = [
@@ -39,9 +39,9 @@ PLACES = ("center", "inside", "uniform")
 EXTENTS = ("space", "time", "space-time")
 SHAPES = ("box", "patches")
 MOST_IMAGES = MOST_BOXES = 8
-MOST_PIXELS = 2**20
 
 
+@named_fields
 @dataclass(frozen=True)
 class MixUp(Method):
     """Blend the whole image with its partner (Zhang et al. 2018, mixup, eq. 1).
@@ -53,13 +53,12 @@ class MixUp(Method):
     """
 
     alpha: Any = 0.4
+    _: KW_ONLY
     fold: bool = True
     name: ClassVar[str] = "mixup"
 
-    def __post_init__(self) -> None:
-        check_alpha(self)
 
-
+@named_fields
 @dataclass(frozen=True)
 class CutMix(Method):
     """Show the partner inside a box (Yun et al. 2019, CutMix, eq. 1 and 2).
@@ -85,6 +84,7 @@ class CutMix(Method):
     """
 
     alpha: Any = 1.0
+    _: KW_ONLY
     fold: bool = False
     place: str = "center"
     minmax: tuple[float, float] | None = None
@@ -93,8 +93,7 @@ class CutMix(Method):
     extent: str = "space"
     name: ClassVar[str] = "cutmix"
 
-    def __post_init__(self) -> None:
-        check_alpha(self)
+    def check(self) -> None:
         check_word(self, "place", PLACES)
         check_word(self, "extent", EXTENTS)
         check_whole(self, "boxes", 1, MOST_BOXES)
@@ -112,6 +111,7 @@ class CutMix(Method):
         return () if self.extent == "space" else ("frames",)
 
 
+@named_fields
 @dataclass(frozen=True)
 class ResizeMix(Method):
     """Show the whole partner, made smaller, inside a box (Qin et al. 2020, ResizeMix, eq. 3).
@@ -126,13 +126,14 @@ class ResizeMix(Method):
     name: ClassVar[str] = "resizemix"
     draws: ClassVar[tuple[str, ...]] = ("fit",)
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
         check_interval(self, "scope", 0, 1)
 
     def options(self) -> dict[str, Any]:
         return {"scope": self.scope}
 
 
+@named_fields
 @dataclass(frozen=True)
 class PatchMix(Method):
     """CutMix in whole patches, for vision transformers: no token sees two images.
@@ -146,23 +147,19 @@ class PatchMix(Method):
     place: of the box, as in CutMix
     """
 
+    _: KW_ONLY
     alpha: Any = 1.0
     fold: bool = False
     patch: int | tuple[int, int] = 16
     shape: str = "box"
     place: str = "center"
     name: ClassVar[str] = "patchmix"
+    rival: ClassVar[str] = "patch"
 
-    def __post_init__(self) -> None:
-        check_alpha(self)
+    def check(self) -> None:
         check_word(self, "shape", SHAPES)
         check_word(self, "place", PLACES)
-        sides = self.patch if isinstance(self.patch, tuple) else (self.patch, self.patch)
-        if len(sides) != 2 or not all(is_whole(s) and 1 <= s <= MOST_PIXELS for s in sides):
-            raise ValueError(
-                f"patch of PatchMix must be whole pixels, one number or (height, width), got "
-                f"{self.patch!r}."
-            )
+        check_sides(self, "patch")
 
     def options(self) -> dict[str, Any]:
         sides = self.patch if isinstance(self.patch, tuple) else (self.patch, self.patch)
@@ -172,6 +169,7 @@ class PatchMix(Method):
         return ("mask",) if self.shape == "patches" else ()
 
 
+@named_fields
 @dataclass(frozen=True)
 class GridMix(Method):
     """Show the partner through a grid of holes (OpenMixup's GridMix).
@@ -183,19 +181,21 @@ class GridMix(Method):
     """
 
     alpha: Any = 1.0
+    _: KW_ONLY
     fold: bool = False
     holes: tuple[int, int] = (2, 6)
     name: ClassVar[str] = "gridmix"
+    rival: ClassVar[str] = "holes"
     draws: ClassVar[tuple[str, ...]] = ("mask",)
 
-    def __post_init__(self) -> None:
-        check_alpha(self)
+    def check(self) -> None:
         check_interval(self, "holes", 1, 1000, whole=True)
 
     def options(self) -> dict[str, Any]:
         return {"holes": self.holes}
 
 
+@named_fields
 @dataclass(frozen=True)
 class FMix(Method):
     """Show the partner in patches of any shape, where Fourier noise is low (Harris et al. 2020).
@@ -207,13 +207,14 @@ class FMix(Method):
     """
 
     alpha: Any = 1.0
+    _: KW_ONLY
     fold: bool = False
     decay: float = 3.0
     name: ClassVar[str] = "fmix"
+    rival: ClassVar[str] = "decay"
     draws: ClassVar[tuple[str, ...]] = ("mask",)
 
-    def __post_init__(self) -> None:
-        check_alpha(self)
+    def check(self) -> None:
         if not (isinstance(self.decay, numbers.Real) and 1.5 <= float(self.decay) <= 20):
             raise ValueError(f"decay of FMix must be in [1.5, 20], got {self.decay!r}.")
 
@@ -221,6 +222,7 @@ class FMix(Method):
         return {"decay": self.decay}
 
 
+@named_fields
 @dataclass(frozen=True)
 class SmoothMix(Method):
     """Blend the partner in by a Gaussian bell around any pixel (Lee et al. 2020, SmoothMix).
@@ -235,13 +237,14 @@ class SmoothMix(Method):
     name: ClassVar[str] = "smoothmix"
     draws: ClassVar[tuple[str, ...]] = ("mask",)
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
         check_interval(self, "sigma", 0, math.inf, above=True)
 
     def options(self) -> dict[str, Any]:
         return {"sigma": self.sigma}
 
 
+@named_fields
 @dataclass(frozen=True)
 class MultiMix(Method):
     """Blend K images with weights from a Dirichlet distribution: mixup of more than two.
@@ -252,18 +255,20 @@ class MultiMix(Method):
     """
 
     alpha: Any = 1.0
+    _: KW_ONLY
     fold: bool = True
     images: int = 3
     name: ClassVar[str] = "multimix"
+    rival: ClassVar[str] = "images"
 
-    def __post_init__(self) -> None:
-        check_alpha(self)
+    def check(self) -> None:
         check_whole(self, "images", 2, MOST_IMAGES)
 
     def options(self) -> dict[str, Any]:
         return {"images": self.images}
 
 
+@named_fields
 @dataclass(frozen=True)
 class RICAP(Method):
     """Four images around one point, with labels by area (Takahashi et al. 2018, RICAP).
@@ -279,9 +284,6 @@ class RICAP(Method):
     name: ClassVar[str] = "ricap"
     images = 4
     draws: ClassVar[tuple[str, ...]] = ("offset",)
-
-    def __post_init__(self) -> None:
-        check_alpha(self)
 
 
 METHODS: tuple[type[Method], ...] = (

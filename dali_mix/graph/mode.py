@@ -19,6 +19,10 @@ class Mode(ABC):
     """FLOAT and INT32 as these operators take them."""
     dtype_kinds: ClassVar[tuple[type, ...]]
     """Of which a dtype is one."""
+    batches: ClassVar[tuple[type, ...]]
+    """Of which a batch is one."""
+    feed: ClassVar[str]
+    """How to make one of what is none: half a sentence."""
     random: str
     """Name of the argument of the random state: "seed" or "rng"."""
     nearest: Any

@@ -1,4 +1,4 @@
-"""What becomes of bounding boxes and points when their images are mixed: the definition, in NumPy.
+"""What becomes of bounding boxes and points when their images are mixed.
 
 Coordinates are relative, in [0, 1], to what is seen of an image, after its crop and its mirror."""
 
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from dali_mix.plan import Plan
-from dali_mix.reference import image_weights
+from dali_mix.reference.weights import image_weights
 
 SNAP = 1e-3
 """Relative coordinates are rounded: an edge this close to one between pixels, in pixels, lies on

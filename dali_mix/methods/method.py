@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import math
 import numbers
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
+
+from dali_mix.methods.calls import check_call, shown
+
+_OF_THE_CALL = "box choose_per lam partner per prob prob_per rng seed weights".split()
+_CALLED = "it is an argument of mix, mixup, cutmix and plan, not of a method"
+MOST_PIXELS = 2**20
+Kind = TypeVar("Kind", bound="type[Method]")
 
 
 @dataclass(frozen=True)
@@ -19,6 +28,16 @@ class Method:
     images = 2
     draws: ClassVar[tuple[str, ...]] = ()
     """Columns of the plan that only some methods need: offset, fit, frames, mask."""
+    rival: ClassVar[str] = ""
+    """The field that a whole number by position may mean, where that is taken for alpha."""
+
+    def __post_init__(self) -> None:
+        check_alpha(self)
+        check_flag(self, "fold")
+        self.check()
+
+    def check(self) -> None:
+        """Of the fields that this method alone has."""
 
     def options(self) -> dict[str, Any]:
         """What the plan operator is told besides alpha and fold."""
@@ -35,6 +54,27 @@ class Method:
         return self.draws
 
 
+def named_fields(kind: Kind) -> Kind:
+    """Refuse in one sentence what is given by position or by name and is not meant so."""
+    made: Any = kind.__init__
+    name = kind.__name__
+    fields = inspect.signature(kind)
+
+    @functools.wraps(made)
+    def init(self: Method, *values: Any, **named: Any) -> None:
+        whole = bool(values) and is_whole(values[0]) and values[0] > 1
+        if whole and kind.rival and len(values) == 1:
+            raise TypeError(
+                f"{name}({values[0]}) does not say what it means: write "
+                f"{name}({kind.rival}=…) or {name}(alpha={values[0]})."
+            )
+        check_call(name, fields, values, named, dict.fromkeys(_OF_THE_CALL, _CALLED))
+        made(self, *values, **named)
+
+    setattr(kind, "__init__", init)  # noqa: B010
+    return kind
+
+
 def _text(value: Any) -> str:
     """Numbers as Python writes its own, whatever their type."""
     if isinstance(value, (tuple, list)):
@@ -46,10 +86,10 @@ def _text(value: Any) -> str:
 
 def check_alpha(method: Method) -> None:
     alpha = method.alpha
-    if alpha is None or isinstance(alpha, (str, list, tuple)):
+    if alpha is None or isinstance(alpha, (bool, str, list, tuple)) or holds_many(alpha):
         raise TypeError(
             f"alpha of {type(method).__name__} must be a number, or a DALI tensor with one value "
-            f"for each sample, got {alpha!r}."
+            f"for each sample, got {shown(alpha)}."
         )
     if isinstance(alpha, numbers.Real) and not 0 <= float(alpha) < math.inf:
         raise ValueError(
@@ -58,12 +98,24 @@ def check_alpha(method: Method) -> None:
         )
 
 
+def check_flag(method: Method, name: str) -> None:
+    value = getattr(method, name)
+    kind = type(value).__name__
+    if not (kind in ("bool", "bool_") or (is_whole(value) and value in (0, 1))):
+        raise TypeError(f"{name} of {type(method).__name__} must be True or False, got {value!r}.")
+
+
 def check_word(method: Method, name: str, words: tuple[str, ...]) -> None:
     if getattr(method, name) not in words:
         raise ValueError(
             f"{name} of {type(method).__name__} must be one of {', '.join(map(repr, words))}, got "
             f"{getattr(method, name)!r}."
         )
+
+
+def holds_many(value: Any) -> bool:
+    """Whether it is an array of NumPy or a tensor of PyTorch with more than a number in it."""
+    return hasattr(value, "tolist") and isinstance(value.tolist(), list)
 
 
 def is_whole(value: Any) -> bool:
@@ -76,6 +128,16 @@ def check_whole(method: Method, name: str, low: int, high: int) -> None:
         raise ValueError(
             f"{name} of {type(method).__name__} must be a whole number from {low} to {high}, got "
             f"{value!r}."
+        )
+
+
+def check_sides(method: Method, name: str) -> None:
+    value = getattr(method, name)
+    sides = value if isinstance(value, tuple) else (value, value)
+    if len(sides) != 2 or not all(is_whole(side) and 1 <= side <= MOST_PIXELS for side in sides):
+        raise ValueError(
+            f"{name} of {type(method).__name__} must be whole pixels, one number or (height, "
+            f"width), got {value!r}."
         )
 
 

@@ -1,0 +1,1 @@
+"""What the graph functions of pipeline mode and of dynamic mode share. Uses DALI, not PyTorch."""

@@ -1,0 +1,211 @@
+"""What the value of an argument must be: each check returns what the function is to get, or refuses
+in a sentence."""
+
+from __future__ import annotations
+
+import numbers
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
+
+from dali_mix.graph.mode import Mode
+from dali_mix.methods import METHODS, Method
+from dali_mix.methods.calls import shown
+from dali_mix.methods.method import holds_many, is_whole
+from dali_mix.plan import Plan
+
+PAIRINGS = ("derange", "shuffle", "reverse", "roll", "same_class", "other_class", "others")
+
+Check: TypeAlias = Callable[[Mode, str, Any], Any]
+
+
+def as_it_is(mode: Mode, name: str, value: Any) -> Any:
+    return value
+
+
+def no_words(mode: Mode, name: str, value: Any) -> Any:
+    """DALI says of words that they are no numbers, but not which argument they are."""
+    parts = value if isinstance(value, (list, tuple)) else [value]
+    if any(isinstance(part, str) for part in parts):
+        raise TypeError(f"{name} must be numbers or a DALI tensor, got {value!r}.")
+    return value
+
+
+def constant(mode: Mode, name: str, value: Any) -> Any:
+    no_words(mode, name, value)
+    if isinstance(value, mode.batches):
+        raise TypeError(f"{name} must be numbers, alike for all samples, got a DALI tensor.")
+    return value.tolist() if hasattr(value, "tolist") else value
+
+
+def for_each_sample(mode: Mode, name: str, value: Any) -> Any:
+    """A number, or a tensor of DALI's with one for each sample."""
+    if isinstance(value, (list, tuple)) or holds_many(value):
+        raise TypeError(
+            f"{name} must be a DALI tensor with one value for each sample, got {shown(value)}: "
+            "the batch size may vary, a list cannot."
+        )
+    value = value.tolist() if hasattr(value, "tolist") else value
+    return no_words(mode, name, value)
+
+
+def pairing(mode: Mode, name: str, value: Any) -> Any:
+    return value if isinstance(value, str) else for_each_sample(mode, name, value)
+
+
+def one_box(mode: Mode, name: str, value: Any) -> Any:
+    parts = value.tolist() if hasattr(value, "tolist") else value
+    if isinstance(parts, (list, tuple)) and any(isinstance(part, (list, tuple)) for part in parts):
+        return for_each_sample(mode, name, value)
+    return no_words(mode, name, value)
+
+
+def flag(mode: Mode, name: str, value: Any) -> Any:
+    if type(value).__name__ not in ("bool", "bool_") and not (is_whole(value) and value in (0, 1)):
+        raise TypeError(f"{name} must be True or False, got {value!r}.")
+    return bool(value)
+
+
+def seed(mode: Mode, name: str, value: Any) -> Any:
+    no_words(mode, name, value)
+    if not is_whole(value):
+        raise TypeError(f"{name} must be a whole number, got {value!r}.")
+    return int(value)
+
+
+def dtype(mode: Mode, name: str, value: Any) -> Any:
+    if not isinstance(value, mode.dtype_kinds):
+        raise TypeError(f"{name} must be one of DALI's, such as types.FLOAT16, got {value!r}.")
+    return value
+
+
+def batch(mode: Mode, name: str, value: Any) -> Any:
+    if not isinstance(value, mode.batches):
+        hint = "methods come behind the labels" if isinstance(value, Method) else mode.feed
+        raise TypeError(f"{name} must be a batch of DALI's, got {_kind(value)}: {hint}.")
+    return value
+
+
+def batches(mode: Mode, name: str, value: Any) -> Any:
+    """One, or a tuple of several."""
+    if not isinstance(value, (list, tuple)):
+        return batch(mode, name, value)
+    if not value:
+        raise ValueError(f"{name} must hold at least one batch, got none: pass None for no labels.")
+    return tuple(batch(mode, name, part) for part in value)
+
+
+def batch_and_labels(mode: Mode, name: str, value: Any) -> Any:
+    if not isinstance(value, (list, tuple)) or len(value) != 2:
+        got = f"{len(value)} parts" if isinstance(value, (list, tuple)) else _kind(value)
+        raise TypeError(f"{name} must be a pair, what is mixed and its labels, got {got}.")
+    return tuple(batch(mode, name, part) for part in value)
+
+
+def drawn(mode: Mode, name: str, value: Any) -> Any:
+    if not isinstance(value, Plan):
+        raise TypeError(f"{name} must be a Plan, which plan() draws, got {_kind(value)}.")
+    return value
+
+
+def still(caller: str) -> Check:
+    def check(mode: Mode, name: str, value: Any) -> Any:
+        if drawn(mode, name, value).frames is not None:
+            raise ValueError(
+                f"{caller} mixes the boxes or points of single images, got a plan for some frames "
+                "of sequences. Leave frames out of the plan."
+            )
+        return value
+
+    return check
+
+
+def whole(low: int) -> Check:
+    def check(mode: Mode, name: str, value: Any) -> Any:
+        if not (is_whole(value) and low <= value <= 8):
+            raise ValueError(f"{name} must be a whole number from {low} to 8, got {value!r}.")
+        return int(value)
+
+    return check
+
+
+# Of arguments that need each other.
+
+
+def is_tensor(value: Any) -> bool:
+    return not isinstance(value, (numbers.Real, str, list, tuple))
+
+
+def as_methods(methods: Method | Sequence[Method]) -> list[Method]:
+    listed: list[Any] = list(methods) if isinstance(methods, (list, tuple)) else [methods]
+    if not listed:
+        raise ValueError("methods must name at least one method, got none.")
+    for method in listed:
+        if not isinstance(method, METHODS):
+            known = ", ".join(f"dali_mix.{kind.__name__}" for kind in METHODS)
+            hint = " Write it with brackets." if method in METHODS else ""
+            raise TypeError(f"methods must be objects of {known}, got {method!r}.{hint}")
+    return listed
+
+
+def as_pairing(partner: str) -> str:
+    if partner not in PAIRINGS:
+        raise ValueError(
+            f"partner must be one of {', '.join(map(repr, PAIRINGS))} or a DALI tensor of batch "
+            f"indices, got {partner!r}."
+        )
+    return partner
+
+
+def as_weights(weights: Sequence[Any] | None, count: int) -> Sequence[Any]:
+    if weights is None:
+        return [1.0] * count
+    if not hasattr(weights, "__len__") or isinstance(weights, str):
+        raise TypeError(f"weights must be one value for each method, got {weights!r}.")
+    if any(isinstance(weight, str) for weight in weights):
+        raise TypeError(f"weights must be numbers or DALI tensors, got {weights!r}.")
+    if len(weights) != count:
+        raise ValueError(
+            f"weights must have one value for each of the {count} methods, got {len(weights)}."
+        )
+    return weights
+
+
+def images_of(methods: Sequence[Method]) -> int:
+    """How many images one sample mixes, at most."""
+    return max(method.images for method in methods)
+
+
+def second_of(mode: Mode, second: Any, labels: Any) -> tuple[Any, Any]:
+    """(images2, labels2), if they are built as the images and their labels."""
+    form = "second must be (images2, labels2)"
+    if not isinstance(second, (tuple, list)) or len(second) != 2:
+        got = f"{len(second)} parts" if isinstance(second, (tuple, list)) else _kind(second)
+        raise TypeError(f"{form}, where labels2 is None if there are no labels, got {got}.")
+    images2, labels2 = second
+    batch(mode, "images2 of second", images2)
+    if labels is None and labels2 is not None:
+        raise ValueError(f"{form}, with None for labels2 as there are no labels, got labels2.")
+    if labels is not None and labels2 is None:
+        raise ValueError(f"{form}, with labels2 as there are labels, got None.")
+    if isinstance(labels, tuple):
+        count = len(labels2) if isinstance(labels2, (tuple, list)) else 0
+        if count != len(labels):
+            got = f"a tuple of {count}" if count else _kind(labels2)
+            raise ValueError(
+                f"{form}, with a tuple of {len(labels)} batches for labels2, as labels is one, got "
+                f"{got}."
+            )
+        return images2, batches(mode, "labels2 of second", labels2)
+    if isinstance(labels2, (tuple, list)):
+        raise ValueError(
+            f"{form}, with one batch for labels2, as labels is one, got a tuple of {len(labels2)}."
+        )
+    return images2, labels2 if labels2 is None else batch(mode, "labels2 of second", labels2)
+
+
+def _kind(value: Any) -> str:
+    if value is None:
+        return "None"
+    kind = type(value)
+    home = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
+    return f"{home}{kind.__qualname__}"

@@ -1,0 +1,91 @@
+"""What weighs how much: boxes, the weight of each image at each pixel, and the shares of labels."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from dali_mix.plan import Plan
+
+
+def cut_box(
+    lam: float, center: tuple[int, int], size: tuple[int, int]
+) -> tuple[int, int, int, int]:
+    """Box of CutMix (Yun et al. 2019, eq. 2) that leaves the own image the share `lam`.
+
+    Sides are sqrt(1 - lam) of the image's, rounded down; a side s covers [c - s//2, c + (s+1)//2),
+    so odd sides are exact; then the box is clipped to the image. An empty box is all zero.
+    """
+    ratio = math.sqrt(1.0 - float(np.float32(lam)))
+    ends = []
+    for c, length in zip(center, size, strict=True):
+        side = int(length * ratio)
+        ends.append((max(c - side // 2, 0), min(c + (side + 1) // 2, length)))
+    (y0, y1), (x0, x1) = ends
+    return (y0, x0, y1, x1) if y0 < y1 and x0 < x1 else (0, 0, 0, 0)
+
+
+def count_lam(box: tuple[int, int, int, int], size: tuple[int, int]) -> np.float32:
+    """Share of the own image's pixels, one minus the area of the box over that of the image."""
+    y0, x0, y1, x1 = (int(edge) for edge in box)
+    return np.float32(1.0 - (y1 - y0) * (x1 - x0) / (size[0] * size[1]))
+
+
+def fold(t: np.ndarray) -> np.ndarray:
+    """max(t, 1 - t): the own image dominates."""
+    return np.maximum(t, 1.0 - t)
+
+
+def own_weight(blend: float, box: tuple[int, int, int, int], size: tuple[int, int]) -> np.ndarray:
+    """(H, W) float64, weight of the own image at each output pixel."""
+    weight = np.full(size, float(np.float32(blend)))
+    y0, x0, y1, x1 = box
+    weight[y0:y1, x0:x1] = 0.0
+    return weight
+
+
+def image_weights(plan: Plan, i: int, size: tuple[int, int], frame: int = 0) -> np.ndarray:
+    """(K, H, W) float64, weight of each image of sample `i` at each pixel; image 0 is its own.
+
+    Behind everything lies `blend`. A mask multiplies the own weight, and the first partner has the
+    rest; its value at row y is that of row y*h // H, and so for columns. In a box one image shows:
+    of K = 2 the partner, of more the partner with the number of the box; later boxes cover earlier
+    ones, and boxes the mask.
+    """
+    partners, given = np.atleast_1d(plan.partner[i]), np.atleast_1d(plan.blend[i])
+    blend = np.zeros(1 + len(partners))
+    blend[: len(given)] = given
+    if len(given) == 1:
+        blend[1] = 1.0 - blend[0]
+    else:
+        blend /= blend.sum()  # no more than rounded
+    weights = np.empty((len(blend), *size))
+    weights[:] = blend[:, None, None]
+    mask = None if plan.mask is None else plan.mask[i]
+    if mask is not None and mask.size:
+        y, x = (np.arange(n) * cells // n for n, cells in zip(size, mask.shape, strict=True))
+        weights[0] *= mask[np.ix_(y, x)] / 255.0
+        weights[1] = 1.0 - weights[0]
+    begin, end = (0, frame + 1) if plan.frames is None else plan.frames[i]
+    if begin <= frame < end:
+        for b, (y0, x0, y1, x1) in enumerate(np.reshape(plan.box[i], (-1, 4))):
+            weights[:, y0:y1, x0:x1] = 0.0
+            weights[1 if len(partners) == 1 else b + 1, y0:y1, x0:x1] = 1.0
+    if len(partners) == 1 and partners[0] == i:
+        weights[0], weights[1] = 1.0, 0.0
+    return weights
+
+
+def count_weights(plan: Plan, i: int, size: tuple[int, ...]) -> np.ndarray:
+    """(K,) float32: the mean weight of each image of sample `i`, over an output of (H, W) or of
+    (frames, H, W). The first is lam."""
+    frames = range(size[0] if len(size) == 3 else 1)
+    height, width = size[-2:]
+    means = [image_weights(plan, i, (height, width), frame).mean((1, 2)) for frame in frames]
+    return np.mean(means, axis=0).astype(np.float32)
+
+
+def pair_labels(labels: np.ndarray, plan: Plan) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(y1, y2, lam): own labels, partners' labels, and the weight of the own."""
+    return labels, labels[plan.partner], plan.lam
