@@ -11,9 +11,10 @@ import torch
 
 from dali_mix import recipes  # before DALI, because it says in a sentence if DALI is missing
 from dali_mix._arguments import as_methods, images_of
+from dali_mix._class_folders import ImageList, class_names
 from dali_mix._distributed import Shard, spread_seed
 from dali_mix._epochs import share_of_reader
-from dali_mix._image_list import checked_root, chosen, listed
+from dali_mix._image_list import chosen
 from dali_mix._method import is_whole
 from dali_mix._substitute import StandIns
 from dali_mix._tail import PATTERNS, KeptPartners
@@ -43,6 +44,9 @@ class FolderPipeline:
     """Of the pipeline."""
     recipe: dict[str, Any]
     """Arguments of the recipe."""
+    images: ImageList
+    classes: list[str]
+    """Their names, in the order of the labels."""
     stand_ins: StandIns | None = None
     """Put good files in the place of bad ones."""
 
@@ -64,9 +68,8 @@ class FolderPipeline:
             )
         function: Any = recipes.imagefolder_train if self.training else recipes.imagefolder_val
         with pipeline:
-            given = dict(self.recipe)
-            if self.stand_ins is not None:
-                given["files"] = self.stand_ins.images()
+            images = self.images if self.stand_ins is None else self.stand_ins.images()
+            given = self.recipe | {"files": images}
             if partners is not None:
                 given["partner"] = fn.external_source(
                     source=partners,
@@ -118,15 +121,15 @@ def folder_pipeline(
         # DALI adds the number of the epoch to it, and takes 32 bits.
         recipe.setdefault("shuffle_seed", spread_seed(shuffle_seed) % 2**30)
     recipe |= {"shard_id": shard.shard_id, "num_shards": shard.num_shards}
-    root, stand_ins = checked_root(root), None
-    if recipe.get("files") is not None:
-        recipe["files"] = chosen(recipe["files"], root)
+    root, stand_ins = os.fspath(root), None
+    classes = recipe.pop("classes", None)
+    images = chosen(recipe.get("files"), root, classes)
+    classes = class_names(root) if classes is None else list(classes)
     if on_bad_file == "substitute":
-        images = recipe.get("files") or listed(root)
         # Training shuffles all files before it takes its shard of them.
         own = (0, 1) if training else (shard.shard_id, shard.num_shards)
         stand_ins = StandIns(root, images, *own)
-    return FolderPipeline(root, training, keeps_tail, options, recipe, stand_ins)
+    return FolderPipeline(root, training, keeps_tail, options, recipe, images, classes, stand_ins)
 
 
 def _checked_recipe(training: bool, recipe: dict[str, Any]) -> dict[str, Any]:

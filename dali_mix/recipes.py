@@ -17,8 +17,10 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import dali_mix.fn as dmix  # before DALI, because it says in a sentence if DALI is missing
-from dali_mix._image_list import IMAGE_FILES, Names, checked_root, chosen, class_names, is_image
+from dali_mix._class_folders import IMAGE_FILES, class_names, is_image
+from dali_mix._image_list import Names, chosen
 from dali_mix._method import is_whole
+from dali_mix._reader import read
 from dali_mix.methods import CutMix, Method, MixUp
 
 # isort: split
@@ -56,6 +58,7 @@ def imagefolder_train(
     weights: Sequence[Any] | None = None,
     size: int | tuple[int, int] = 224,
     files: Names | None = None,
+    classes: Sequence[str] | None = None,
     shard_id: int = 0,
     num_shards: int = 1,
     shuffle_seed: int = 0,
@@ -78,6 +81,10 @@ def imagefolder_train(
     size:         output height and width in pixels, one number for both
     files:        the images to read: path of a list that `dali-mix check --fix-list` wrote, or
                   names relative to `root`; default: all in `root`
+    classes:      names of the class folders in the order of their labels, as `class_names` of the
+                  training set: labels are places in it. Folders without images may then be there,
+                  or be missing; a folder of images that it does not name is an error. Default:
+                  `class_names(root)`
     shard_id:     which of `num_shards` parts of the files to read, from 0
     shuffle_seed: of the order of the files; the same in every shard, unlike the pipeline's seed
     area, aspect: ranges of the random crop: share of the image's area, width over height
@@ -90,8 +97,8 @@ def imagefolder_train(
     device:       "cpu" or "gpu"; default: the GPU of the pipeline, if it has one
     draw:         per, prob, partner … as in `dali_mix.fn.plan`
     returns:      (x, y1, y2, lam), or (x, ys, weights) of methods that mix more than two images, as
-                  `dali_mix.fn.mix`, on `device`; labels are places in `class_names(root)`, int32 of
-                  shape (1,)
+                  `dali_mix.fn.mix`, on `device`; labels are places in `classes`, int32 of shape
+                  (1,)
 
     The reader is named "Reader" and shuffles all files anew for every epoch. It pads each shard
     with its last file, so that all shards have the same number of batches: iterate with
@@ -108,7 +115,7 @@ def imagefolder_train(
         raise TypeError(f"augment must be a function of images, got {augment!r}.")
     # A true shuffle of all files, unlike random_shuffle, which only stirs a buffer.
     order = {"shuffle_after_epoch": True, "shuffle_after_epoch_seed": shuffle_seed}
-    encoded, labels = _read(root, files, shard_id, num_shards, **order)
+    encoded, labels = _read(root, files, classes, shard_id, num_shards, **order)
     images = fn.decoders.image_random_crop(
         encoded,
         device=_decoder_device(device),
@@ -137,6 +144,7 @@ def imagefolder_val(
     size: int | tuple[int, int] = 224,
     resize: int | None = None,
     files: Names | None = None,
+    classes: Sequence[str] | None = None,
     shard_id: int = 0,
     num_shards: int = 1,
     mean: Any = IMAGENET_MEAN,
@@ -161,7 +169,7 @@ def imagefolder_val(
         rule = f"finite and at least the size of the crop, {height}x{width} pixels"
         raise ValueError(f"resize must be {rule}, got {shorter!r}.")
     decoder = _decoder_device(device)
-    encoded, labels = _read(root, files, shard_id, num_shards, stick_to_shard=True)
+    encoded, labels = _read(root, files, classes, shard_id, num_shards, stick_to_shard=True)
     images = fn.decoders.image(encoded, device=decoder, output_type=types.RGB)
     images = fn.resize(images, size=shorter, mode="not_smaller", interp_type=types.INTERP_LINEAR)
     unmixed = dmix.Plan(partner=None, blend=None, box=None, lam=None, size=None)
@@ -232,6 +240,7 @@ def header_checked(encoded: Any) -> Any:
 def _read(
     root: str | os.PathLike[str],
     files: Names | None,
+    classes: Sequence[str] | None,
     shard_id: int,
     num_shards: int,
     **order: Any,
@@ -245,17 +254,13 @@ def _read(
         raise ValueError(
             f"shard_id must lie in [0, num_shards), got {shard_id} with num_shards {num_shards}."
         )
-    read: dict[str, Any] = {"file_root": checked_root(root)}
-    if files is None:
-        read["file_filters"] = list(IMAGE_FILES)
-    else:
-        read["files"], read["labels"] = chosen(files, root)
-    encoded, labels = fn.readers.file(
+    encoded, labels = read(
+        root,
+        chosen(files, root, classes),
         name="Reader",
         shard_id=shard_id,
         num_shards=num_shards,
         pad_last_batch=True,
-        **read,
         **order,
     )
     return header_checked(encoded), labels
