@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 import os
+import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,8 +22,8 @@ from dali_mix._substitute import StandIns
 from dali_mix._tail import PATTERNS, KeptPartners
 
 # isort: split
-from nvidia.dali import fn, types
-from nvidia.dali.pipeline import Pipeline
+from nvidia.dali import fn, pipeline_def, types
+from nvidia.dali.pipeline import Pipeline, do_not_convert
 
 _READER = "Reader"
 _DTYPES = {
@@ -60,28 +62,61 @@ class FolderPipeline:
         return self.training and self.recipe.get("methods", ()) is not None
 
     def __call__(self) -> Pipeline:
-        pipeline = Pipeline(**self.options)
         partners = None
         if self._mixes and self.keeps_tail:
             partners = KeptPartners(
                 self.options["seed"], _pattern(self.recipe), _images(self.recipe)
             )
         function: Any = recipes.imagefolder_train if self.training else recipes.imagefolder_val
-        with pipeline:
-            images = self.images if self.stand_ins is None else self.stand_ins.images()
-            given = self.recipe | {"files": images}
+        images = self.images if self.stand_ins is None else self.stand_ins.images()
+        given = self.recipe | {"files": images}
+
+        def graph() -> tuple[Any, ...]:
             if partners is not None:
-                given["partner"] = fn.external_source(
-                    source=partners,
-                    name=f"partner-{partners.pattern}",
-                    dtype=types.INT32,
-                    ndim=0 if partners.images == 2 else 1,
-                )
-            pipeline.set_outputs(*function(self.root, **given))
+                given["partner"] = _partner_node(partners)
+            return function(self.root, **given)
+
+        pipeline = _with_conditionals(graph, self.recipe.get("augment") is not None, self.options)
         meta = pipeline.reader_meta(_READER)
         if partners is not None:
             partners.share = share_of_reader(_READER, meta, pipeline.max_batch_size)
         return pipeline
+
+
+@do_not_convert
+def _partner_node(partners: KeptPartners) -> Any:
+    return fn.external_source(
+        source=partners,
+        name=f"partner-{partners.pattern}",
+        dtype=types.INT32,
+        ndim=0 if partners.images == 2 else 1,
+    )
+
+
+def _with_conditionals(
+    graph: Callable[[], tuple[Any, ...]], conditionals: bool, options: dict[str, Any]
+) -> Pipeline:
+    """The pipeline of a graph that may choose by `if`, as RandAugment does."""
+    try:
+        with warnings.catch_warnings(record=True) as heard:
+            pipeline = pipeline_def(graph, enable_conditionals=conditionals)(**options)
+    except Exception as error:
+        # DALI puts the lines of the graph into the message. The error itself says enough.
+        cause = error.__context__ if hasattr(error.__context__, "ag_error_metadata") else error
+        if "used in conditional context" in str(cause):
+            raise TypeError(
+                "augment chooses by `if` among images, but DALI cannot read its source; define it "
+                "by def in a file, or give a function of DALI's with its arguments, such as "
+                "functools.partial(rand_augment, n=2, m=9, shape=[224, 224])."
+            ) from cause
+        raise cause or error from None
+    for warning in heard:
+        # DALI's own augmentations use operators by names that it has given up.
+        if "moved out from the experimental phase" not in str(warning.message):
+            warnings.warn_explicit(
+                warning.message, warning.category, warning.filename, warning.lineno
+            )
+    return pipeline
 
 
 def folder_pipeline(
