@@ -141,9 +141,8 @@ def _of_values(encoded: np.ndarray, header: Header | None) -> Iterator[Finding]:
     if depth is None:
         return
     if depth.white not in (None, 255, 65535):
-        what = (
-            f"its white is {depth.white}, which DALI takes for {255 if depth.bits == 8 else 65535}"
-        )
+        taken = 255 if depth.bits == 8 else 65535
+        what = f"its white is {depth.white}, and DALI takes {taken} for white"
         yield Finding("pixels", what)
         return
     try:

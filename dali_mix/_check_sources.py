@@ -92,10 +92,10 @@ def differing_classes(sources: Sequence[Source]) -> Iterator[Item]:
         title = shown(other.root)
         for place, name in enumerate(other.classes):
             if label.get(name) != place:
-                there = f"is {label[name]}" if name in label else "is no class"
+                there = f"label {label[name]}" if name in label else "no such class"
                 what = (
-                    f"the label of its class {shown(name)} is {place}, and in {shown(first.root)} "
-                    f"the class {there}"
+                    f"its class {shown(name)} has label {place}, and {shown(first.root)} has "
+                    f"{there}"
                 )
                 yield _of_folder(title, other.root, Finding("classes", what))
                 break
