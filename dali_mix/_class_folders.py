@@ -105,15 +105,8 @@ def listed(root: str | os.PathLike[str], classes: Sequence[str] | None = None) -
 
 
 def checked_root(root: str | os.PathLike[str]) -> str:
-    """`root` as DALI takes it, where there are images in class folders."""
+    """`root` as text, where there are images in class folders."""
     path, name = Path(root), shown(root)
-    try:
-        os.fspath(path).encode()
-    except UnicodeEncodeError as error:
-        raise ValueError(
-            f"root must be a path in UTF-8, as DALI takes no other, got {name}; rename the folder, "
-            "or name a link to it. What lies in it may have any name."
-        ) from error
     if not path.is_dir():
         what = "is not a folder" if path.exists() else "does not exist"
         raise ValueError(f"root must be a folder with one folder per class; {name} {what}.")

@@ -25,6 +25,11 @@ def read(root: str | os.PathLike[str], images: ImageList, **options: Any) -> tup
     DALI takes names as Python's text, which must be UTF-8, or in a file, which holds any bytes but
     the ends of lines.
     """
+    if not is_utf8(os.fspath(root)):
+        raise ValueError(
+            f"root must be a path in UTF-8, as DALI takes no other, got {shown(root)}; rename the "
+            "folder, or name a link to it. What lies in it may have any name."
+        )
     names, labels = images
     if all(map(is_utf8, names)):
         return tuple(
