@@ -11,13 +11,16 @@ import os
 import re
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import cache, partial
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
 import numpy as np
+from nvidia.dali import fn, types
 from PIL import Image
 
+from dali_mix._check_depth import depth_of
 from dali_mix._check_sources import Item
 from dali_mix._check_workers import limit_memory
 from dali_mix._decoding import Single, Undecodable, decoder, shape_reader
@@ -27,6 +30,8 @@ _SMALLEST = 8
 """Pixels of the shorter side of an ordinary image."""
 _LONGEST = 20
 """Times as long as wide."""
+_DARK = 1 / 4
+"""Of white: an image that is no brighter leaves the upper two of its bits unused."""
 _ORIENTATION = 0x0112  # the tag of EXIF
 _HARM = re.compile(r"corrupt|premature|truncat|crc|not enough|unexpected end|error", re.IGNORECASE)
 """In a warning: pixels are wrong or missing."""
@@ -88,6 +93,9 @@ def _examined(
         heard = said.first_line()
         return [*findings, Finding("undecodable", f"{known} ({heard})" if heard else known)]
     findings += _of_pixels(encoded, header, said.first_line())
+    findings += _of_values(encoded, header)
+    if header is not None and header.format != "JPEG":  # which may hold previews
+        findings += _of_layers(encoded)
     if min(height, width) < _SMALLEST or max(height, width) > _LONGEST * min(height, width):
         findings.append(Finding("shape", f"it has {width}x{height} pixels"))
     return findings + list(_of_header(header, item.name))
@@ -123,6 +131,56 @@ def _of_pixels(encoded: np.ndarray, header: Header | None, heard: str) -> Iterat
         yield Finding("damaged" if harm else "warning", f"it decodes, with a warning ({heard})")
     elif header is not None and header.format == "JPEG" and is_cut_off(encoded):
         yield Finding("damaged", "it decodes, but its end is missing")
+
+
+def _of_values(encoded: np.ndarray, header: Header | None) -> Iterator[Finding]:
+    """Of images that decode, but perhaps to other pixels than those that were meant."""
+    if header is not None and header.mode == "LAB":
+        yield Finding("pixels", "it is stored as LAB, which DALI decodes to other colours")
+    depth = depth_of(encoded.tobytes())
+    if depth is None:
+        return
+    if depth.white not in (None, 255, 65535):
+        taken = 255 if depth.bits == 8 else 65535
+        what = f"its white is {depth.white}, and DALI takes {taken} for white"
+        yield Finding("pixels", what)
+        return
+    try:
+        values = np.array(decoder_of_values()(encoded)[0])
+    except Undecodable:  # as 8 bits it could be
+        return
+    low, high = float(values.min()), float(values.max())
+    if depth.floats:
+        if low >= 0 and high <= 1:  # and no NaN
+            yield Finding("deep", "its values are floating-point numbers")
+        else:
+            what = f"its values go from {low:.4g} to {high:.4g}, of which DALI keeps 0 to 1"
+            yield Finding("pixels", what)
+    elif 0 < high <= _DARK:
+        what = f"it has {depth.bits} bits, and its brightest value becomes {high * 255:.0f} of 255"
+        yield Finding("pixels", what)
+    else:
+        yield Finding("deep", f"its values have {depth.bits} bits")
+
+
+def _of_layers(encoded: np.ndarray) -> list[Finding]:
+    """Of what an image has besides one picture of three colours."""
+    found = []
+    with suppress(Exception), Image.open(io.BytesIO(encoded.tobytes())) as image:
+        frames = getattr(image, "n_frames", 1)
+        if frames > 1:
+            found.append(Finding("frames", f"it holds {frames} pictures"))
+        if image.has_transparency_data and image.convert("RGBA").getextrema()[3][0] < 255:
+            found.append(Finding("alpha", "it is transparent in places"))
+    return found
+
+
+@cache
+def decoder_of_values() -> Single:
+    """Decodes integers to 0 to 1, and floating-point numbers to themselves."""
+    return Single(
+        lambda encoded: fn.decoders.image(encoded, output_type=types.RGB, dtype=types.FLOAT)
+    )
 
 
 def _of_header(header: Header | None, name: str) -> Iterator[Finding]:

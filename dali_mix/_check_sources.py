@@ -1,26 +1,18 @@
-"""The images that `dali-mix check` looks at: in class folders, in one folder, in tar shards."""
+"""What `dali-mix check` is given: folders, tar shards and single images, each a source of items."""
 
 from __future__ import annotations
 
 import os
-import tarfile
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, Protocol
 
+from dali_mix._class_folders import ImageList, is_image
 from dali_mix._findings import Finding
-from dali_mix._image_list import (
-    ImageList,
-    class_names,
-    image_files,
-    is_image,
-    is_utf8,
-    listed,
-)
 from dali_mix._names import shown
 
 
 class Item(NamedTuple):
-    """One image, and what is known of it without reading it."""
+    """One image, or something else to be told of, and what is known of it without reading it."""
 
     name: str
     """Relative to its folder or tar."""
@@ -34,98 +26,88 @@ class Item(NamedTuple):
     """In bytes; -1: to the end of the file."""
     encoded: bool = True
     """Whether there is anything to decode."""
+    counts: bool = True
+    """Whether it is one of the images: not so a class folder."""
 
 
-class Folder:
-    """A folder with one folder of images for each class, or with images alone."""
+class Source(Protocol):
+    """Yields items; of a folder it also knows the images, and the names of its classes."""
 
-    def __init__(self, root: str) -> None:
-        self.root = root
-        self.images = listed(root)
-        self._outside = list(_outside_of_classes(root))
-        if not self.images.names:
-            own = image_files(root)
-            self.images = ImageList(own, [0] * len(own))
-            inside = set(own)  # of a million names, a list would be searched for hours
-            self._outside = [name for name in self._outside if name not in inside]
-        if not self.images.names:
-            raise ValueError(
-                f"{shown(root)} holds no images, neither in itself nor in one folder per class; "
-                "name the folder directly above the classes, or the tar files."
-            )
+    root: str
+    is_void: bool
+    """Whether it holds no images, for no reason that is known."""
 
-    def __len__(self) -> int:
-        return len(self.images.names) + len(self._outside)
+    @property
+    def images(self) -> ImageList | None:
+        """None: it is no folder."""
 
-    def __iter__(self) -> Iterator[Item]:
-        inside = os.path.realpath(self.root)
-        for name in self.images.names:
-            path = os.path.join(self.root, name)
-            yield Item(name, shown(path), path, tuple(_of_name(name, path, inside)))
-        for name in self._outside:
-            path = os.path.join(self.root, name)
-            finding = Finding("unread", "it lies in no class folder, where nothing reads it")
-            yield Item(name, shown(path), path, (finding,), encoded=False)
+    @property
+    def classes(self) -> Sequence[str]:
+        """Empty where there are none."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[Item]: ...
 
 
-class Tar:
-    """A shard of images, as WebDataset writes them."""
+class Single:
+    """One image, named by itself."""
+
+    images = None
+    classes = ()
+    is_void = False
 
     def __init__(self, path: str) -> None:
-        self._items: list[Item] = []
-        try:
-            with tarfile.open(path, "r:", errors="surrogateescape") as tar:
-                for member in tar:  # one by one: what precedes a fault is checked all the same
-                    if is_image(member.name):
-                        self._items.append(_item(path, member))
-        except (tarfile.TarError, OSError, EOFError) as error:
-            said = shown(str(getattr(error, "strerror", None) or error)).rstrip(".")
-            finding = Finding("unreadable", f"it is no whole tar file: {said}")
-            self._items.append(Item("", shown(path), path, (finding,), encoded=False))
+        self.root = path
 
     def __len__(self) -> int:
-        return len(self._items)
+        return 1
 
     def __iter__(self) -> Iterator[Item]:
-        return iter(self._items)
+        yield Item(os.path.basename(self.root), shown(self.root), self.root)
 
 
-def opened(source: str) -> Folder | Tar:
+def opened(source: str) -> Source:
     """What the command was given."""
+    from dali_mix._check_folder import Folder
+    from dali_mix._check_tar import Tar
+
     if os.path.isdir(source):
         return Folder(source)
     if os.path.isfile(source):
-        return Tar(source)
+        name = os.path.basename(source).lstrip(".")  # whoever names it wants it looked at
+        return Single(source) if is_image(name) else Tar(source)
     what = "is neither a folder nor a file" if os.path.lexists(source) else "does not exist"
     raise ValueError(f"{shown(source)} {what}; name a folder of images, or tar files.")
 
 
-def _of_name(name: str, path: str, inside: str) -> Iterator[Finding]:
-    if not is_utf8(name):
-        yield Finding("name", "its name is not UTF-8, and DALI takes no others in a list")
-    real = os.path.realpath(path) if _linked(name, path) else inside
-    if os.path.commonpath([real, inside]) != inside:
-        yield Finding("link", f"it is a link that leads out of the folder, to {shown(real)}")
+def differing_classes(sources: Sequence[Source]) -> Iterator[Item]:
+    """Folders whose classes are not those of the first one, as of training and validation."""
+    with_classes = [source for source in sources if source.classes]
+    if not with_classes:
+        return
+    first, *others = with_classes
+    label = {name: place for place, name in enumerate(first.classes)}
+    for other in others:
+        title = shown(other.root)
+        for place, name in enumerate(other.classes):
+            if label.get(name) != place:
+                there = f"label {label[name]}" if name in label else "no such class"
+                what = (
+                    f"its class {shown(name)} has label {place}, and {shown(first.root)} has "
+                    f"{there}"
+                )
+                yield _of_folder(title, other.root, Finding("classes", what))
+                break
+        else:
+            absent = first.classes[len(other.classes) :]
+            if absent:
+                more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
+                what = (
+                    f"it has no folder for {shown(absent[0])}{more}, which {shown(first.root)} has"
+                )
+                yield _of_folder(title, other.root, Finding("fewer", what))
 
 
-def _linked(name: str, path: str) -> bool:
-    return os.path.islink(path) or ("/" in name and os.path.islink(os.path.dirname(path)))
-
-
-def _outside_of_classes(root: str) -> Iterator[str]:
-    """Images that the class folders do not hold directly."""
-    classes = set(class_names(root))
-    for folder, _, files in os.walk(root):
-        place = os.path.relpath(folder, root)
-        if place not in classes:
-            yield from sorted(
-                os.path.normpath(os.path.join(place, file)) for file in files if is_image(file)
-            )
-
-
-def _item(path: str, member: tarfile.TarInfo) -> Item:
-    title = shown(f"{path}:{member.name}")
-    if not member.isfile() or member.issparse():
-        finding = Finding("unreadable", "it is no plain file in the tar")
-        return Item(member.name, title, path, (finding,), encoded=False)
-    return Item(member.name, title, path, offset=member.offset_data, size=member.size)
+def _of_folder(title: str, path: str, finding: Finding) -> Item:
+    return Item("", title, path, (finding,), encoded=False, counts=False)

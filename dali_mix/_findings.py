@@ -8,9 +8,14 @@ BAD = {
     "unreadable": "mend its storage or permissions, or remove it",
     "undecodable": "repair, convert or remove it",
     "damaged": "fetch it again, or remove it",
+    "pixels": "convert it to 8 bits for each of red, green and blue",
     "huge": "shrink or remove it, or raise --max-pixels",
     "crash": "remove it",
-    "name": "rename it",
+    "archive": "unpack it into a folder or a plain tar to have its images checked",
+    "incomplete": "write the tar anew with what it lacks, or without the sample",
+    "duplicate": "write the tar anew with one of each, and files of a sample side by side",
+    "empty": "fill or remove it",
+    "classes": "name the classes alike, or give one loader the classes of the other: classes=…",
 }
 """Left out of the list of good files: kind, and what to do."""
 
@@ -20,11 +25,17 @@ UNREAD = "unread"
 UNUSUAL = {
     "misnamed": "DALI goes by the content; rename it for readers that go by the name",
     "warning": "it can be used",
+    "deep": "DALI makes 8 bits of them",
+    "alpha": "DALI drops it, and shows the colours below",
+    "frames": "DALI reads the first",
     "cmyk": "DALI makes it RGB",
     "grayscale": "DALI makes it RGB",
     "rotated": "DALI turns it upright, torchvision does not",
     "shape": "look whether it is meant to be an image",
     "link": "copy the file if the folder is to be moved",
+    "name": "rename it for programs that give DALI a list of names",
+    "fewer": "the labels of its own classes are the same",
+    "hidden": "remove it, because DALI's own listing and torchvision take it for a class",
     UNREAD: "put it in a class folder if it is to be read",
 }
 """Usable, but for those that are unread: kind, and what to know."""

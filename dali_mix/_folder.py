@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import inspect
 import os
+import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 from dali_mix import recipes  # before DALI, because it says in a sentence if DALI is missing
+from dali_mix._class_folders import ImageList, class_names
 from dali_mix._distributed import Shard, spread_seed
 from dali_mix._epochs import share_of_reader
-from dali_mix._image_list import checked_root, chosen, listed
+from dali_mix._image_list import chosen
 from dali_mix._substitute import StandIns
 from dali_mix._tail import PATTERNS, KeptPartners
 from dali_mix.graph.checks import as_methods, images_of
 from dali_mix.methods.method import is_whole
 
 # isort: split
-from nvidia.dali import fn, types
-from nvidia.dali.pipeline import Pipeline
+from nvidia.dali import fn, pipeline_def, types
+from nvidia.dali.pipeline import Pipeline, do_not_convert
 
 _READER = "Reader"
 _DTYPES = {
@@ -43,6 +46,9 @@ class FolderPipeline:
     """Of the pipeline."""
     recipe: dict[str, Any]
     """Arguments of the recipe."""
+    images: ImageList
+    classes: list[str]
+    """Their names, in the order of the labels."""
     stand_ins: StandIns | None = None
     """Put good files in the place of bad ones."""
 
@@ -56,29 +62,61 @@ class FolderPipeline:
         return self.training and self.recipe.get("methods", ()) is not None
 
     def __call__(self) -> Pipeline:
-        pipeline = Pipeline(**self.options)
         partners = None
         if self._mixes and self.keeps_tail:
             partners = KeptPartners(
                 self.options["seed"], _pattern(self.recipe), _images(self.recipe)
             )
         function: Any = recipes.imagefolder_train if self.training else recipes.imagefolder_val
-        with pipeline:
-            given = dict(self.recipe)
-            if self.stand_ins is not None:
-                given["files"] = self.stand_ins.images()
+        images = self.images if self.stand_ins is None else self.stand_ins.images()
+        given = self.recipe | {"files": images}
+
+        def graph() -> tuple[Any, ...]:
             if partners is not None:
-                given["partner"] = fn.external_source(
-                    source=partners,
-                    name=f"partner-{partners.pattern}",
-                    dtype=types.INT32,
-                    ndim=0 if partners.images == 2 else 1,
-                )
-            pipeline.set_outputs(*function(self.root, **given))
+                given["partner"] = _partner_node(partners)
+            return function(self.root, **given)
+
+        pipeline = _with_conditionals(graph, self.recipe.get("augment") is not None, self.options)
         meta = pipeline.reader_meta(_READER)
         if partners is not None:
             partners.share = share_of_reader(_READER, meta, pipeline.max_batch_size)
         return pipeline
+
+
+@do_not_convert
+def _partner_node(partners: KeptPartners) -> Any:
+    return fn.external_source(
+        source=partners,
+        name=f"partner-{partners.pattern}",
+        dtype=types.INT32,
+        ndim=0 if partners.images == 2 else 1,
+    )
+
+
+def _with_conditionals(
+    graph: Callable[[], tuple[Any, ...]], conditionals: bool, options: dict[str, Any]
+) -> Pipeline:
+    """The pipeline of a graph that may choose by `if`, as RandAugment does."""
+    try:
+        with warnings.catch_warnings(record=True) as heard:
+            pipeline = pipeline_def(graph, enable_conditionals=conditionals)(**options)
+    except Exception as error:
+        # DALI puts the lines of the graph into the message. The error itself says enough.
+        cause = error.__context__ if hasattr(error.__context__, "ag_error_metadata") else error
+        if "used in conditional context" in str(cause):
+            raise TypeError(
+                "augment chooses by `if` among images, but DALI cannot read its source; define it "
+                "by def in a file, or give a function of DALI's with its arguments, such as "
+                "functools.partial(rand_augment, n=2, m=9, shape=[224, 224])."
+            ) from cause
+        raise cause or error from None
+    for warning in heard:
+        # DALI's own augmentations use operators by names that it has given up.
+        if "moved out from the experimental phase" not in str(warning.message):
+            warnings.warn_explicit(
+                warning.message, warning.category, warning.filename, warning.lineno
+            )
+    return pipeline
 
 
 def folder_pipeline(
@@ -118,15 +156,15 @@ def folder_pipeline(
         # DALI adds the number of the epoch to it, and takes 32 bits.
         recipe.setdefault("shuffle_seed", spread_seed(shuffle_seed) % 2**30)
     recipe |= {"shard_id": shard.shard_id, "num_shards": shard.num_shards}
-    root, stand_ins = checked_root(root), None
-    if recipe.get("files") is not None:
-        recipe["files"] = chosen(recipe["files"], root)
+    root, stand_ins = os.fspath(root), None
+    classes = recipe.pop("classes", None)
+    images = chosen(recipe.get("files"), root, classes)
+    classes = class_names(root) if classes is None else list(classes)
     if on_bad_file == "substitute":
-        images = recipe.get("files") or listed(root)
         # Training shuffles all files before it takes its shard of them.
         own = (0, 1) if training else (shard.shard_id, shard.num_shards)
         stand_ins = StandIns(root, images, *own)
-    return FolderPipeline(root, training, keeps_tail, options, recipe, stand_ins)
+    return FolderPipeline(root, training, keeps_tail, options, recipe, images, classes, stand_ins)
 
 
 def _checked_recipe(training: bool, recipe: dict[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 
 import dali_mix.fn as dmix
+from dali_mix._decoding import decoder, fault_of_file
 from dali_mix._names import shown
 from dali_mix.methods import Method
 from dali_mix.recipes import header_checked
@@ -28,8 +30,8 @@ def rows_of(
     """
     try:
         drawn = _run(files, method, size, seed)
-    except RuntimeError:
-        _name_undecodable(files)
+    except (OSError, RuntimeError):
+        _name_unusable(files)
         raise
     return [_row(drawn, labels, method.name, i) for i in range(len(files))]
 
@@ -112,16 +114,13 @@ def _boxes(drawn: dict[str, np.ndarray], i: int, partners: int) -> list[Box]:
     return boxes
 
 
-def _name_undecodable(files: Sequence[Path]) -> None:
+def _name_unusable(files: Sequence[Path]) -> None:
     """DALI does not always say which file it was, so each is tried alone."""
+    decode = decoder(None)
     for file in files:
-        with Pipeline(batch_size=1, num_threads=1, device_id=None) as pipeline:
-            encoded = fn.external_source(source=[[np.fromfile(file, np.uint8)]])
-            pipeline.set_outputs(fn.decoders.image(encoded))
-        try:
-            pipeline.run()
-        except RuntimeError as error:
+        fault = fault_of_file(os.fspath(file), decode)
+        if fault is not None:
             raise ValueError(
                 f"{shown(file)} cannot be decoded as an image; mend it or take it out of the "
-                "folder."
-            ) from error
+                f"folder ({fault})."
+            )

@@ -25,8 +25,8 @@ from nvidia.dali.pipeline import Pipeline
 
 from dali_mix import schedule
 from dali_mix._checkpoint import restore, states_of_operators, with_state
+from dali_mix._class_folders import ImageList
 from dali_mix._decoding import Single, decoder, fault_of_file
-from dali_mix._image_list import ImageList
 from dali_mix._names import shown
 
 ON_BAD_FILE = ("raise", "substitute")
@@ -151,7 +151,8 @@ def _coming(pipeline: Pipeline, reader: str, count: int) -> Iterator[list[int]]:
     """
     operator = next(op for op in pipeline._ops or [] if op.name == reader)
     arguments = {k: v for k, v in operator._op._init_args.items() if not k.startswith("_")}
-    del arguments["file_root"]
+    for name in ("file_root", "file_list"):
+        arguments.pop(name, None)
     arguments |= {"files": [__file__] * count, "labels": list(range(count))}
     places = Pipeline(
         pipeline.max_batch_size, num_threads=1, device_id=None, enable_checkpointing=True

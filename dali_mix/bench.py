@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from dali_mix import _harness as harness
+from dali_mix._output_file import check_writable
 
 SYNTHETIC = 128
 """JPEG files that are made where no folder is given."""
@@ -95,8 +96,7 @@ def _check(args: argparse.Namespace) -> None:
             continue
         if path.suffix.lower() not in endings:
             raise ValueError(f"--{name} must end in {' or '.join(endings)}, got {path.name!r}.")
-        if not path.parent.is_dir():
-            raise ValueError(f"--{name} {path} cannot be written: {path.parent} is not a folder.")
+        check_writable(name, path)
     if args.device == "gpu":
         from dali_mix import doctor
 

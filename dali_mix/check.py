@@ -1,8 +1,9 @@
 """Find images that cannot be decoded, are damaged, or are not what they seem.
 
 Everything is decoded with the decoder of training. A finding is a line `kind: path: what it is,
-what to do`; at the end come the counts. Exit status: 0, all images that were looked at can be used;
-1, some cannot; 2, nothing was checked, for the reason given.
+what to do`; at the end come the counts. Of several folders, such as those for training and for
+validation, the classes are compared. Exit status: 0, all that was looked at can be used; 1, some
+cannot; 2, nothing was checked, for the reason given.
 """
 
 from __future__ import annotations
@@ -21,9 +22,10 @@ from typing import TYPE_CHECKING
 
 from dali_mix import doctor
 from dali_mix._findings import BAD, UNREAD, UNUSUAL, Finding
+from dali_mix._output_file import check_writable
 
 if TYPE_CHECKING:
-    from dali_mix._check_sources import Folder, Item, Tar
+    from dali_mix._check_sources import Item, Source
 
 _PATIENCE = 60.0
 """Seconds for one image."""
@@ -35,8 +37,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "sources",
         nargs="+",
-        metavar="folder|tar",
-        help="one folder of images for each class, a folder of images, or tar shards",
+        metavar="folder|tar|image",
+        help="folders with one folder of images for each class, whose classes are compared; "
+        "folders of images; tar shards; images",
     )
     parser.add_argument(
         "--fix-list",
@@ -73,20 +76,24 @@ def run(args: argparse.Namespace) -> int:
             raise ValueError(f"--{option} must be at least 1, got {value}.")
     _check_installed()
     from dali_mix import _check_sources
-    from dali_mix._image_list import ImageList, write_list
+    from dali_mix._class_folders import ImageList
+    from dali_mix._image_list import write_list
 
+    if args.fix_list is not None:
+        check_writable("fix-list", args.fix_list)
     sources = [_check_sources.opened(source) for source in args.sources]
-    if not any(map(len, sources)):
+    if all(source.is_void for source in sources):
         raise ValueError("the tar files hold no images; their names must end in .jpg or the like.")
     labels = _labels(args.fix_list, sources)
     kinds: Counter[str] = Counter()
     good, images, bad = ImageList([], []), 0, 0
-    for item, findings in _examined(sources, args):
+    differing = ((item, item.findings) for item in _check_sources.differing_classes(sources))
+    for item, findings in chain(differing, _examined(sources, args)):
         for finding in findings:
             _print(f"{finding.kind}: {item.title}: {finding}")
         kinds.update({finding.kind for finding in findings})
         is_bad = any(finding.bad for finding in findings)
-        images, bad = images + 1, bad + is_bad
+        images, bad = images + item.counts, bad + (item.counts and is_bad)
         if args.fix_list is not None and item.encoded and not is_bad:
             good.names.append(item.name)
             good.labels.append(labels[item.name])
@@ -96,11 +103,11 @@ def run(args: argparse.Namespace) -> int:
     elif args.fix_list is not None:
         write_list(args.fix_list, good)
         _print(f"{args.fix_list}: {len(good.names)} good files")
-    return 1 if bad else 0
+    return 1 if set(kinds) & set(BAD) else 0
 
 
 def _examined(
-    sources: Sequence[Folder | Tar], args: argparse.Namespace
+    sources: Sequence[Source], args: argparse.Namespace
 ) -> Iterator[tuple[Item, Sequence[Finding]]]:
     """Each image with what is found, in order, behind a progress bar."""
     from tqdm import tqdm
@@ -150,19 +157,15 @@ def _device_id(device: str) -> int | None:
     return 0 if there and device != "cpu" else None
 
 
-def _labels(fix_list: Path | None, sources: Sequence[Folder | Tar]) -> dict[str, int]:
-    """By name; checks --fix-list, before the work is done rather than after it."""
+def _labels(fix_list: Path | None, sources: Sequence[Source]) -> dict[str, int]:
+    """By name, for --fix-list."""
     if fix_list is None:
         return {}
-    if len(sources) != 1 or not hasattr(sources[0], "images"):
+    if len(sources) != 1 or sources[0].images is None:
         raise ValueError(
-            "--fix-list is for one folder, whose files it lists, got tar files or several sources; "
-            "write a tar anew, without the members that are named."
+            "--fix-list is for one folder, whose files it lists, got tar files, images or several "
+            "sources; write a tar anew, without the members that are named."
         )
-    if not fix_list.parent.is_dir() or fix_list.is_dir():
-        where = fix_list if fix_list.is_dir() else fix_list.parent
-        what = "is a folder" if fix_list.is_dir() else "is not a folder"
-        raise ValueError(f"--fix-list {fix_list} cannot be written: {where} {what}.")
     return dict(zip(*sources[0].images, strict=True))
 
 

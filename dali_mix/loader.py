@@ -82,6 +82,8 @@ class MixLoader:
         self._mixed = mixes(running.pipelines[0].num_outputs, mixed)
         if self._mixed and not same_draws:
             check_seeds(running.pipelines)
+        self.classes: list[str] | None = getattr(sources[0], "classes", None)
+        """Names of the classes in the order of their labels; with `from_imagefolder`."""
         self._last_batch = last_batch or ("drop" if self._mixed else "partial")
         self._epoch = 0
         self._made = 0  # batches of this epoch that the pipelines have put out
@@ -128,8 +130,8 @@ class MixLoader:
                      file is logged once, as a warning of the logger "dali_mix", listed by
                      `substituted`, and part of `state_dict()`. The batches are those of a folder
                      with a copy of the other file in its place, bit for bit
-        recipe:      files (a list of good ones), methods, weights, size, mean, std, dtype (of DALI
-                     or PyTorch), layout … of the recipe
+        recipe:      files (a list of good ones), classes (those of the training loader), methods,
+                     weights, size, augment, mean, std, dtype (of DALI or PyTorch), layout …
         """
         last_batch = last_batch or ("drop" if training else "partial")
         source = folder_pipeline(

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dali_mix._names import shown
+from dali_mix._output_file import check_writable
 from dali_mix.methods import Method
 from dali_mix.methods.words import KINDS, method_of, words_of
 
@@ -113,15 +114,18 @@ def mixed_rows(
 
 def choose_files(folder: Path, count: int, seed: int) -> list[Path]:
     """Up to `count` images, from as many classes as there are; the same ones for the same seed."""
-    from dali_mix._image_list import class_names
+    from dali_mix._class_folders import class_folders, class_names, fault_of
 
     if not folder.is_dir():
         what = "is not a folder" if folder.exists() else "does not exist"
         raise ValueError(f"{shown(folder)} {what}; name a folder of images.")
     chance = random.Random(seed)
-    classes = [folder / name for name in class_names(folder)]
-    chance.shuffle(classes)
-    files = list(_one_of_each(classes, count, chance)) or _images(folder, chance)[:count]
+    if all(fault_of(folder / name) for name in class_folders(folder)):
+        files = _images(folder, chance)[:count]
+    else:
+        classes = [folder / name for name in class_names(folder)]
+        chance.shuffle(classes)
+        files = list(_one_of_each(classes, count, chance))
     if len(files) < 2:
         raise ValueError(
             f"{shown(folder)} must hold at least two images, in itself or in one folder per class, "
@@ -149,9 +153,9 @@ def _one_of_each(classes: Sequence[Path], count: int, chance: random.Random) -> 
 
 def _images(folder: Path, chance: random.Random) -> list[Path]:
     """Images in a folder, shuffled."""
-    from dali_mix._image_list import is_image
+    from dali_mix._class_folders import image_files
 
-    files = sorted(path for path in folder.iterdir() if is_image(path.name) and path.is_file())
+    files = [folder / name for name in image_files(folder)]
     chance.shuffle(files)
     return files
 
@@ -173,15 +177,12 @@ def _methods(args: argparse.Namespace) -> list[Method]:
 
 def _check_output(output: Path) -> None:
     """Before the work is done rather than after it."""
-    if not output.parent.is_dir():
-        raise ValueError(
-            f"--output {shown(output)} cannot be written: {shown(output.parent)} is not a folder."
-        )
     if not _is_written(output.suffix.lower()):
         raise ValueError(
             "--output must end in .png, .jpg or another ending that Pillow writes in color, got "
             f"{output.name!r}; take preview.png."
         )
+    check_writable("output", output)
 
 
 def _is_written(suffix: str) -> bool:

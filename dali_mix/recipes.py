@@ -17,7 +17,15 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import dali_mix.fn as dmix  # before DALI, because it says in a sentence if DALI is missing
-from dali_mix._image_list import IMAGE_FILES, Names, checked_root, chosen, class_names, is_image
+from dali_mix._class_folders import IMAGE_FILES, class_names, is_image
+from dali_mix._image_list import Names
+from dali_mix._reader import header_checked, shard_of
+from dali_mix._recipe_arguments import (
+    check_probability,
+    check_range,
+    checked_size,
+    decoder_device,
+)
 from dali_mix.graph.arguments import Draw
 from dali_mix.graph.door import spelled_out
 from dali_mix.methods import CutMix, Method, MixUp
@@ -26,7 +34,8 @@ from dali_mix.methods.method import is_whole
 # isort: split
 from nvidia.dali import fn, types
 from nvidia.dali import math as dali_math
-from nvidia.dali.pipeline import Pipeline
+from nvidia.dali.data_node import DataNode
+from nvidia.dali.pipeline import do_not_convert
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -57,6 +66,7 @@ def imagefolder_train(
     weights: Sequence[Any] | None = None,
     size: int | tuple[int, int] = 224,
     files: Names | None = None,
+    classes: Sequence[str] | None = None,
     shard_id: int = 0,
     num_shards: int = 1,
     shuffle_seed: int = 0,
@@ -79,64 +89,109 @@ def imagefolder_train(
     size:         output height and width in pixels, one number for both
     files:        the images to read: path of a list that `dali-mix check --fix-list` wrote, or
                   names relative to `root`; default: all in `root`
+    classes:      names of the class folders in the order of their labels, as `class_names` of the
+                  training set: labels are places in it. Folders without images may then be there,
+                  or be missing; a folder of images that it does not name is an error. Default:
+                  `class_names(root)`
     shard_id:     which of `num_shards` parts of the files to read, from 0
     shuffle_seed: of the order of the files; the same in every shard, unlike the pipeline's seed
     area, aspect: ranges of the random crop: share of the image's area, width over height
     mirror:       probability of a horizontal flip
     augment:      function in the graph from images to images, uint8 (H, W, 3) of the output size,
-                  before they are mixed, such as `random_erasing`
+                  before they are mixed, such as `random_erasing`. RandAugment and the others of
+                  nvidia.dali.auto_aug choose by `if`: @pipeline_def(enable_conditionals=True)
     mean, std:    for pixels from 0 to 255
     dtype:        types.FLOAT, FLOAT16, UINT8 or INT8 (for bytes, choose mean and std to suit)
     layout:       "CHW" or "HWC"
     device:       "cpu" or "gpu"; default: the GPU of the pipeline, if it has one
     returns:      (x, y1, y2, lam), or (x, ys, weights) of methods that mix more than two images, as
-                  `dali_mix.fn.mix`, on `device`; labels are places in `class_names(root)`, int32 of
-                  shape (1,)
+                  `dali_mix.fn.mix`, on `device`; labels are places in `classes`, int32 of shape
+                  (1,)
 
     The reader is named "Reader" and shuffles all files anew for every epoch. It pads each shard
     with its last file, so that all shards have the same number of batches: iterate with
     `dali_mix.MixLoader`. DALI's own iterators may put out a batch of copies of one file, even with
     `LastBatchPolicy.DROP`.
     """
-    height, width = _checked_size(size)
-    _check_probability("mirror", mirror)
-    _check_range("area", area, 1, zero=True, equal=True)
-    _check_range("aspect", aspect, math.inf, equal=True)
-    if not is_whole(shuffle_seed):
-        raise ValueError(f"shuffle_seed must be a whole number, got {shuffle_seed!r}.")
     if augment is not None and not callable(augment):
         raise TypeError(f"augment must be a function of images, got {augment!r}.")
+    read = (root, files, classes, shard_id, num_shards, shuffle_seed)
+    images, labels = _random_crops(*read, size, area, aspect, mirror, device)
+    if augment is not None:
+        images = augment(images)
+    output = {"mean": mean, "std": std, "dtype": dtype, "output_layout": layout}
+    return _mixed(images, labels, methods, weights, mirror, output, draw)
+
+
+# DALI translates the graph of a pipeline with conditionals, for `augment`: of the rest of a recipe
+# that would only take long.
+@do_not_convert
+def _random_crops(
+    root: str | os.PathLike[str],
+    files: Names | None,
+    classes: Sequence[str] | None,
+    shard_id: int,
+    num_shards: int,
+    shuffle_seed: int,
+    size: Any,
+    area: Any,
+    aspect: Any,
+    mirror: float,
+    device: str | None,
+) -> tuple[Any, Any]:
+    """Images uint8 (H, W, 3) of the size, and their labels."""
+    height, width = checked_size(size)
+    check_probability("mirror", mirror)
+    check_range("area", area, 1, zero=True, equal=True)
+    check_range("aspect", aspect, math.inf, equal=True)
+    if not is_whole(shuffle_seed):
+        raise ValueError(f"shuffle_seed must be a whole number, got {shuffle_seed!r}.")
     # A true shuffle of all files, unlike random_shuffle, which only stirs a buffer.
     order = {"shuffle_after_epoch": True, "shuffle_after_epoch_seed": shuffle_seed}
-    encoded, labels = _read(root, files, shard_id, num_shards, **order)
+    encoded, labels = shard_of(root, files, classes, shard_id, num_shards, **order)
     images = fn.decoders.image_random_crop(
         encoded,
-        device=_decoder_device(device),
+        device=decoder_device(device),
         output_type=types.RGB,
         random_area=list(area),
         random_aspect_ratio=list(aspect),
     )
-    images = fn.resize(images, size=(height, width), interp_type=types.INTERP_LINEAR)
+    return fn.resize(images, size=(height, width), interp_type=types.INTERP_LINEAR), labels
+
+
+@do_not_convert
+def _mixed(
+    images: Any,
+    labels: Any,
+    methods: Method | Sequence[Method] | None,
+    weights: Sequence[Any] | None,
+    mirror: float,
+    output: dict[str, Any],
+    draw: Any,
+) -> tuple[Any, ...]:
+    if not isinstance(images, DataNode):
+        raise TypeError(
+            f"augment must return the images that it was given, changed, got {images!r}."
+        )
     return dmix.mix(
-        images if augment is None else augment(images),
+        images,
         labels,
         MixUp(alpha=0) if methods is None else methods,
         weights=None if methods is None else weights,
         mirror=fn.random.coin_flip(probability=mirror) if mirror else 0,
-        mean=mean,
-        std=std,
-        dtype=dtype,
-        output_layout=layout,
+        **output,
         **draw,
     )
 
 
+@do_not_convert
 def imagefolder_val(
     root: str | os.PathLike[str],
     *,
     size: int | tuple[int, int] = 224,
     resize: int | None = None,
     files: Names | None = None,
+    classes: Sequence[str] | None = None,
     shard_id: int = 0,
     num_shards: int = 1,
     mean: Any = IMAGENET_MEAN,
@@ -155,13 +210,13 @@ def imagefolder_val(
     `LastBatchPolicy.PARTIAL` in DALI's iterators, cuts the copies off, so that every file counts
     once.
     """
-    height, width = _checked_size(size)
+    height, width = checked_size(size)
     shorter = round(max(height, width) * 256 / 224) if resize is None else resize
     if not (isinstance(shorter, numbers.Real) and max(height, width) <= shorter < math.inf):
         rule = f"finite and at least the size of the crop, {height}x{width} pixels"
         raise ValueError(f"resize must be {rule}, got {shorter!r}.")
-    decoder = _decoder_device(device)
-    encoded, labels = _read(root, files, shard_id, num_shards, stick_to_shard=True)
+    decoder = decoder_device(device)
+    encoded, labels = shard_of(root, files, classes, shard_id, num_shards, stick_to_shard=True)
     images = fn.decoders.image(encoded, device=decoder, output_type=types.RGB)
     images = fn.resize(images, size=shorter, mode="not_smaller", interp_type=types.INTERP_LINEAR)
     unmixed = dmix.Plan(partner=None, blend=None, box=None, lam=None, size=None)
@@ -198,9 +253,9 @@ def random_erasing(
     The place is drawn uniformly among those inside the image. A side longer than the image is cut
     to it.
     """
-    _check_probability("prob", prob)
-    _check_range("area", area, 1)
-    _check_range("aspect", aspect, math.inf)
+    check_probability("prob", prob)
+    check_range("area", area, 1)
+    check_range("aspect", aspect, math.inf)
     if fill is None:
         mean, std = types.Constant([*IMAGENET_MEAN]), types.Constant([*IMAGENET_STD])
         fill = dali_math.clamp(fn.random.normal(shape=[3]) * std + mean, 0.0, 255.0)
@@ -212,95 +267,3 @@ def random_erasing(
     anchor = dali_math.floor(fn.random.uniform(range=[0, 1], shape=[2]) * (whole - sides + 1))
     erased = fn.random.coin_flip(probability=prob)
     return fn.erase(images, anchor=anchor, shape=sides * erased, axis_names="HW", fill_value=fill)
-
-
-def header_checked(encoded: Any) -> Any:
-    """Encoded images, once the headers of the whole batch have been read without fault.
-
-    encoded: from a reader, on the CPU; comes back as it is
-
-    To be put before a decoder. A header that cannot be read fails the pipeline here, with an error
-    that `MixLoader` can explain. The decoders of DALI 2.4 fail as well, but let other threads go on
-    with what has been freed: batches of more than about four images a thread often end the whole
-    process, by a segmentation fault.
-    """
-    shape = fn.peek_image_shape(encoded, dtype=types.INT32)
-    # -1: as long as it is. The decoder waits for this number, and so for all headers.
-    return fn.reshape(encoded, shape=dali_math.clamp(shape[:1], -1, -1))
-
-
-def _read(
-    root: str | os.PathLike[str],
-    files: Names | None,
-    shard_id: int,
-    num_shards: int,
-    **order: Any,
-) -> tuple[Any, Any]:
-    """Encoded images and labels of one shard."""
-    if not (is_whole(shard_id) and is_whole(num_shards)):
-        raise ValueError(
-            f"shard_id and num_shards must be whole numbers, got {shard_id!r} and {num_shards!r}."
-        )
-    if not 0 <= shard_id < num_shards:
-        raise ValueError(
-            f"shard_id must lie in [0, num_shards), got {shard_id} with num_shards {num_shards}."
-        )
-    read: dict[str, Any] = {"file_root": checked_root(root)}
-    if files is None:
-        read["file_filters"] = list(IMAGE_FILES)
-    else:
-        read["files"], read["labels"] = chosen(files, root)
-    encoded, labels = fn.readers.file(
-        name="Reader",
-        shard_id=shard_id,
-        num_shards=num_shards,
-        pad_last_batch=True,
-        **read,
-        **order,
-    )
-    return header_checked(encoded), labels
-
-
-def _checked_size(size: Any) -> tuple[int, int]:
-    try:
-        height, width = (size, size) if is_whole(size) else size
-        right = is_whole(height) and is_whole(width)
-    except (TypeError, ValueError):  # not two
-        right = False
-    if not right:
-        raise ValueError(f"size must be whole pixels, one number or (height, width), got {size!r}.")
-    if height < 1 or width < 1:
-        raise ValueError(f"size must be at least one pixel each way, got {size}.")
-    return int(height), int(width)
-
-
-def _check_range(
-    name: str, ends: Any, most: float, *, zero: bool = False, equal: bool = False
-) -> None:
-    """`zero`: it may begin at 0; `equal`: both ends may be the same."""
-    try:
-        low, high = ends
-        begins = low >= 0 if zero else low > 0
-        ends_later = low <= high if equal else low < high
-        right = begins and ends_later and high <= most and high < math.inf
-    except (TypeError, ValueError):  # not two, or no numbers
-        right = False
-    if not right:
-        first, second = "<=" if zero else "<", "<=" if equal else "<"
-        rule = f"0 {first} low {second} high {'< inf' if math.isinf(most) else f'<= {most}'}"
-        raise ValueError(f"{name} must be (low, high) with {rule}, got {ends!r}.")
-
-
-def _check_probability(name: str, value: Any) -> None:
-    if not (isinstance(value, numbers.Real) and 0 <= float(value) <= 1):
-        raise ValueError(f"{name} must be a probability in [0, 1], got {value!r}.")
-
-
-def _decoder_device(device: str | None) -> str:
-    """What DALI's decoders call it: "cpu", or "mixed" for images that end on the GPU."""
-    if device is None:
-        pipeline = Pipeline.current()
-        device = "cpu" if pipeline is None or pipeline.device_id is None else "gpu"
-    if device not in ("cpu", "gpu"):
-        raise ValueError(f'device must be "cpu" or "gpu", got {device!r}.')
-    return "mixed" if device == "gpu" else "cpu"

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from nvidia.dali import Pipeline, fn
 
-from dali_mix._image_list import IMAGE_FILES, ImageList, listed, read_list, write_list
+from dali_mix._class_folders import IMAGE_FILES, ImageList, listed
+from dali_mix._image_list import read_list, write_list
 
 
 def read_by_dali(root):
@@ -20,22 +21,28 @@ def read_by_dali(root):
         )
     count = pipeline.reader_meta("R")["epoch_size"]
     runs = [pipeline.run() for _ in range(count)]
-    names = [files[0].source_info() for files, _ in runs]
+    names = [name_of(files[0]) for files, _ in runs]
     return names, [int(np.array(labels[0])[0]) for _, labels in runs]
 
 
+def name_of(file):
+    try:
+        return file.source_info()
+    except UnicodeDecodeError as error:
+        return os.fsdecode(error.object)
+
+
 def test_it_lists_what_dali_would_read_in_the_same_order(tmp_path):
-    names = ["b.jpg", "B.JPG", "é.png", "e.png", "a b.webp", ".x.jpg", "~.bmp", "n\n.jpg", "t.txt"]
-    for folder in ("z", "Z", "é", "10", "9", ".hidden"):
+    names = ["b.jpg", "B.JPG", "é.png", "e.png", "a b.webp", "~.bmp", "n\n.jpg", "t.txt"]
+    for folder in ("z", "Z", "é", "10", "9", os.fsdecode(b"\xff")):
         bad_images.write(tmp_path / folder, dict.fromkeys(names, b"x"))
     bad_images.write(tmp_path / "z" / "deeper", {"1.jpg": b"x"})
     bad_images.write(tmp_path, {"1.jpg": b"x"})
-    (tmp_path / "empty").mkdir()
     (tmp_path / "z" / "folder.jpg").mkdir()
     (tmp_path / "z" / "link.jpg").symlink_to("b.jpg")
     (tmp_path / "linked").symlink_to("z")
     assert tuple(listed(tmp_path)) == read_by_dali(tmp_path)
-    assert len(listed(tmp_path).names) == 7 * 8 + 2  # and two links
+    assert len(listed(tmp_path).names) == 7 * 7 + 2  # with two links
 
 
 def test_a_list_is_read_back_exactly(tmp_path):
@@ -98,7 +105,36 @@ def test_lists_that_do_not_fit_the_folder_are_refused(photos, tmp_path):
         numbered.loader(photos, 1, files=tmp_path / "list")
     with pytest.raises(FileNotFoundError, match="nothing"):
         numbered.loader(photos, 1, files=tmp_path / "nothing")
-    foreign = os.fsdecode(b"\xff.png")
-    bad_images.write(tmp_path / "in" / "a", {foreign: b""})
-    with pytest.raises(ValueError, match=r"must hold names in UTF-8, .* got 'a/\\xff.png'; rename"):
-        numbered.loader(tmp_path / "in", 1, files=[f"a/{foreign}"])
+
+
+ODD = [
+    os.fsdecode(b"\xff.jpg"),
+    "new\nline.jpg",
+    " lead.jpg",
+    '"quote.jpg',
+    "#.jpg",
+    "\\.jpg",
+    "1 2.jpg",
+]
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_a_list_may_hold_any_name_also_where_a_file_is_substituted(tmp_path, odd):
+    root = bad_images.write(tmp_path / "in" / "a", {odd: bad_images.JPEG, "z.jpg": b"bad"}).parent
+    for files in (None, [f"a/{odd}", "a/z.jpg"]):
+        loader = numbered.loader(
+            root, 1, training=False, on_bad_file="substitute", **({"files": files} if files else {})
+        )
+        assert len(list(loader)) == 2 and len(list(loader)) == 2
+        assert [one.path for one in loader.substituted] == [f"{root}/a/z.jpg"]
+        loader.load_state_dict(loader.state_dict())
+        assert len(list(loader)) == 2
+
+
+def test_names_that_dali_cannot_take_in_one_list_are_told(tmp_path):
+    names = [os.fsdecode(b"\xff.jpg"), "new\nline.jpg"]
+    root = bad_images.write(tmp_path / "in" / "a", dict.fromkeys(names, bad_images.JPEG)).parent
+    with pytest.raises(
+        ValueError, match=r"in one list: .* got 'a/\\xff.jpg' and 'a/new\\nline.jpg'"
+    ):
+        numbered.loader(root, 1)

@@ -10,9 +10,10 @@ import os
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
+from dali_mix._class_folders import ImageList, listed
 from dali_mix._decoding import fault_of_file, shape_reader
-from dali_mix._image_list import IMAGE_FILES, listed
 from dali_mix._names import shown
+from dali_mix._reader import read
 
 # isort: split
 from nvidia.dali import fn
@@ -47,8 +48,9 @@ def check_headers(root: str, threads: int) -> None:
 
 def _faults(root: str, threads: int) -> Sequence[str]:
     """Names of the first few files that fail, relative to the folder."""
-    names = listed(root).names
-    pipeline = _pipeline(root, threads)
+    images = listed(root)
+    names = images.names
+    pipeline = _pipeline(root, images, threads)
     for start in range(0, len(names), _BATCH):
         try:
             pipeline.run()
@@ -62,8 +64,8 @@ def _faults(root: str, threads: int) -> Sequence[str]:
     return []
 
 
-def _pipeline(root: str, threads: int) -> Pipeline:
-    """Its batches are the shapes of all images, in the order of `listed`."""
+def _pipeline(root: str, images: ImageList, threads: int) -> Pipeline:
+    """Its batches are the shapes of the images, in their order."""
     pipeline = Pipeline(
         _BATCH,
         num_threads=threads,
@@ -72,7 +74,7 @@ def _pipeline(root: str, threads: int) -> Pipeline:
     )
     with pipeline:
         # Mapped into memory, so that of a file only the pages of its header are read.
-        files, _ = fn.readers.file(file_root=root, file_filters=list(IMAGE_FILES))
+        files, _ = read(root, images)
         pipeline.set_outputs(fn.peek_image_shape(files))
     return pipeline
 

@@ -47,23 +47,17 @@ def _photo(chance: np.random.Generator, width: int, height: int) -> np.ndarray:
 
 def images_of(folder: str | os.PathLike[str]) -> list[Path]:
     """The images in the class folders of `folder`; a ValueError if there are none."""
-    from dali_mix.recipes import class_names, is_image
+    from dali_mix._class_folders import class_folders, fault_of, listed
 
     root = Path(folder)
     if not root.is_dir():
         what = "is not a folder" if root.exists() else "does not exist"
         raise ValueError(f"{root} {what}; name a folder with one folder of images for each class.")
-    files = [
-        path
-        for name in class_names(root)
-        for path in sorted((root / name).iterdir())
-        if is_image(path.name) and path.is_file()
-    ]
-    if not files:
+    if all(fault_of(root / name) is not None for name in class_folders(root)):
         raise ValueError(
             f"{root} must hold one folder of images for each class, got none with an image in it."
         )
-    return files
+    return [root / name for name in listed(root).names]
 
 
 def described(files: list[Path]) -> dict[str, Any]:

@@ -7,10 +7,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from dali_mix._class_folders import listed
+from dali_mix._reader import read
 from dali_mix.measure.graphs import DTYPES, MEAN, STD, Graph, Mixed
 from dali_mix.measure.headers import ON_DEMAND, check_headers
 from dali_mix.measure.segments import Loader
-from dali_mix.recipes import IMAGE_FILES
 
 # isort: split
 from nvidia.dali import fn, types
@@ -60,9 +61,7 @@ def jpeg_pipeline(task: Task, settings: Settings, graph: Graph, *, probe: bool =
         prefetch_queue_depth=settings.prefetch,
     )
     with pipeline:
-        files, labels = fn.readers.file(
-            file_root=task.root, file_filters=list(IMAGE_FILES), random_shuffle=True
-        )
+        files, labels = read(task.root, listed(task.root), random_shuffle=True)
         images = fn.decoders.image_random_crop(files, **_decoder(on_gpu, settings))
         images = fn.resize(images, size=(task.size, task.size), interp_type=types.INTERP_LINEAR)
         mirror = fn.random.coin_flip(dtype=types.INT32)

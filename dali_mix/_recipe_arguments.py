@@ -1,0 +1,56 @@
+"""Arguments of the recipes: checked, with one sentence for each that is wrong."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from typing import Any
+
+from nvidia.dali.pipeline import Pipeline
+
+from dali_mix.methods.method import is_whole
+
+
+def checked_size(size: Any) -> tuple[int, int]:
+    try:
+        height, width = (size, size) if is_whole(size) else size
+        right = is_whole(height) and is_whole(width)
+    except (TypeError, ValueError):  # not two
+        right = False
+    if not right:
+        raise ValueError(f"size must be whole pixels, one number or (height, width), got {size!r}.")
+    if height < 1 or width < 1:
+        raise ValueError(f"size must be at least one pixel each way, got {size}.")
+    return int(height), int(width)
+
+
+def check_range(
+    name: str, ends: Any, most: float, *, zero: bool = False, equal: bool = False
+) -> None:
+    """`zero`: it may begin at 0; `equal`: both ends may be the same."""
+    try:
+        low, high = ends
+        begins = low >= 0 if zero else low > 0
+        ends_later = low <= high if equal else low < high
+        right = begins and ends_later and high <= most and high < math.inf
+    except (TypeError, ValueError):  # not two, or no numbers
+        right = False
+    if not right:
+        first, second = "<=" if zero else "<", "<=" if equal else "<"
+        rule = f"0 {first} low {second} high {'< inf' if math.isinf(most) else f'<= {most}'}"
+        raise ValueError(f"{name} must be (low, high) with {rule}, got {ends!r}.")
+
+
+def check_probability(name: str, value: Any) -> None:
+    if not (isinstance(value, numbers.Real) and 0 <= float(value) <= 1):
+        raise ValueError(f"{name} must be a probability in [0, 1], got {value!r}.")
+
+
+def decoder_device(device: str | None) -> str:
+    """What DALI's decoders call it: "cpu", or "mixed" for images that end on the GPU."""
+    if device is None:
+        pipeline = Pipeline.current()
+        device = "cpu" if pipeline is None or pipeline.device_id is None else "gpu"
+    if device not in ("cpu", "gpu"):
+        raise ValueError(f'device must be "cpu" or "gpu", got {device!r}.')
+    return "mixed" if device == "gpu" else "cpu"
