@@ -11,7 +11,7 @@ import torch
 
 from dali_mix import recipes  # before DALI, because it says in a sentence if DALI is missing
 from dali_mix._arguments import as_methods, images_of
-from dali_mix._distributed import Shard, spread_seed
+from dali_mix._distributed import Shard, local_rank_and_size, spread_seed
 from dali_mix._epochs import share_of_reader
 from dali_mix._image_list import checked_root, chosen, listed
 from dali_mix._method import is_whole
@@ -186,11 +186,18 @@ def _device_id(device: str | None, device_id: int | None) -> int | None:
             "a GPU is asked for, and this PyTorch sees none; take device='cpu', or install a "
             "PyTorch with CUDA."
         )
-    return torch.cuda.current_device() if device_id is None else device_id
+    return _own_gpu() if device_id is None else device_id
+
+
+def _own_gpu() -> int:
+    """PyTorch's current GPU, if another than the first one was chosen; else the one of this rank
+    of the node, if so many are visible."""
+    current: int = torch.cuda.current_device()
+    rank, _ = local_rank_and_size() or (0, 1)
+    return rank if current == 0 and rank < torch.cuda.device_count() else current
 
 
 def _threads() -> int:
     """The processors of this process, shared with the other processes of the node."""
-    local = os.environ.get("LOCAL_WORLD_SIZE", "1")
-    processes = int(local) if local.isdigit() else 1
-    return max(len(os.sched_getaffinity(0)) // max(processes, 1), 1)
+    _, processes = local_rank_and_size() or (0, 1)
+    return max(len(os.sched_getaffinity(0)) // processes, 1)

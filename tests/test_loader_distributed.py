@@ -148,6 +148,7 @@ def test_the_threads_of_a_node_are_shared(monkeypatch):
 
     monkeypatch.setattr(_folder.os, "sched_getaffinity", lambda pid: set(range(16)))
     assert _folder._threads() == 16
+    monkeypatch.setenv("LOCAL_RANK", "3")
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
     assert _folder._threads() == 4
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "64")
