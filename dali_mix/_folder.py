@@ -106,18 +106,18 @@ def folder_pipeline(
         if not (is_whole(value) and value >= 1):
             raise ValueError(f"{name} must be a whole number, at least 1, got {value!r}.")
     options = {
-        "batch_size": batch_size,
-        "num_threads": threads,
+        "batch_size": int(batch_size),  # DALI takes no numbers of NumPy everywhere
+        "num_threads": int(threads),
         "device_id": _device_id(device, device_id),
-        "seed": shard.seed,
-        "prefetch_queue_depth": prefetch_queue_depth,
+        "seed": int(shard.seed),
+        "prefetch_queue_depth": int(prefetch_queue_depth),
         "enable_checkpointing": True,
     }
     recipe = _checked_recipe(training, recipe)
     if training:
         # DALI adds the number of the epoch to it, and takes 32 bits.
         recipe.setdefault("shuffle_seed", spread_seed(shuffle_seed) % 2**30)
-    recipe |= {"shard_id": shard.shard_id, "num_shards": shard.num_shards}
+    recipe |= {"shard_id": int(shard.shard_id), "num_shards": int(shard.num_shards)}
     root, stand_ins = checked_root(root), None
     if recipe.get("files") is not None:
         recipe["files"] = chosen(recipe["files"], root)

@@ -215,8 +215,8 @@ class Walk:
             )
 
 
-class Sampler:
-    """What frameworks that know DataLoader tell which epoch begins.
+class BatchSampler:
+    """What frameworks that know DataLoader tell which epoch begins: its sampler.
 
     They do so before every epoch, also of validation, and more than once for the same one. So this
     never goes back, and never computes batches to throw them away.
@@ -224,6 +224,10 @@ class Sampler:
 
     def __init__(self, walk: Walk) -> None:
         self._walk = walk
+
+    @property
+    def sampler(self) -> BatchSampler:
+        return self
 
     def set_epoch(self, epoch: int) -> None:
         """Go on in that epoch, where it lies ahead."""

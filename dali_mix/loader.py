@@ -23,7 +23,7 @@ from dali_mix._running import Running
 from dali_mix._sources import Source, check_last_batch, check_seeds, share_of
 from dali_mix._stateless import without_state
 from dali_mix._substitute import Substituted
-from dali_mix._walk import Sampler, Walk
+from dali_mix._walk import BatchSampler, Walk
 
 __all__ = ["MixLoader"]
 
@@ -186,9 +186,9 @@ class MixLoader:
         return self._walk.next_place[1]
 
     @property
-    def sampler(self) -> Sampler:
-        """What frameworks tell which epoch begins, as they tell the sampler of a DataLoader."""
-        return Sampler(self._walk)
+    def batch_sampler(self) -> BatchSampler:
+        """Where frameworks look for what they tell which epoch begins, as in a DataLoader."""
+        return BatchSampler(self._walk)
 
     @property
     def substituted(self) -> list[Substituted]:

@@ -338,11 +338,11 @@ def test_a_framework_tells_the_sampler_and_is_never_followed_back(photos):
     loader = noisy(photos)
     epochs = [list(loader) for _ in range(5)]
     told = noisy(photos)
-    told.sampler.set_epoch(0)
+    told.batch_sampler.sampler.set_epoch(0)
     next(iter(told))
-    told.sampler.set_epoch(0)  # again, after a sanity check
+    told.batch_sampler.sampler.set_epoch(0)  # again, after a sanity check
     numbered.assert_same(list(told), epochs[1])
-    told.sampler.set_epoch(4)
+    told.batch_sampler.sampler.set_epoch(4)
     numbered.assert_same(list(told), epochs[4])
 
 
@@ -351,11 +351,11 @@ def test_a_framework_never_makes_it_read_batches_in_vain(photos, name):
     make, why = FIXED[name]
     epochs = [list(loader) for loader in [make(photos)] * 3]
     loader = make(photos)
-    loader.sampler.set_epoch(0)
+    loader.batch_sampler.sampler.set_epoch(0)
     with pytest.warns(UserWarning, match=f"goes on with the batches of its epoch 0, .*: {why}"):
-        loader.sampler.set_epoch(5)
+        loader.batch_sampler.sampler.set_epoch(5)
     numbered.assert_same(list(loader), epochs[0])
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        loader.sampler.set_epoch(1)
+        loader.batch_sampler.sampler.set_epoch(1)
     numbered.assert_same(list(loader), epochs[1])
