@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from nvidia.dali.pipeline import Pipeline
 from nvidia.dali.plugin.pytorch.torch_utils import to_torch_tensor
 from torch import Tensor
 
 from dali_mix._batch_target import BatchTarget
+from dali_mix._graph import weighs
 from dali_mix.multi_target import MultiMixTarget
 from dali_mix.targets import MixTarget
 
@@ -16,24 +18,34 @@ Target = BatchTarget | Tensor | tuple[BatchTarget, ...] | tuple[Tensor, ...]
 Batch = tuple[Tensor, Target]
 
 
-def mixes(num_outputs: int, mixed: bool | None) -> bool:
+def mixes(pipeline: Pipeline, mixed: bool | None) -> bool:
     """Whether outputs are (x, y1, y2, lam) or (x, ys, weights) rather than (x, y); ValueError if
-    there are too many or too few."""
+    there are too many or too few, or if nobody says what they are."""
+    count = pipeline.num_outputs
     if mixed is None:
-        if num_outputs not in (2, 3, 4):
+        if count not in (2, 3, 4):
             raise ValueError(
                 "the pipeline must put out (x, y1, y2, lam), (x, ys, weights) or (x, y), got "
-                f"{num_outputs} outputs; for tuples of labels say mixed=True, with outputs "
-                "(x, *y1, *y2, lam) or (x, *ys, weights), or mixed=False, with (x, *y)."
+                f"{count} outputs; {_TUPLES}"
             )
-        return num_outputs > 2
-    if num_outputs < 2 + mixed:
+        if count > 2 and not weighs(pipeline):
+            raise ValueError(
+                f"the pipeline puts out {count} values, and the last one comes from no function of "
+                f"dali_mix; say mixed=True if they are (x, y1, y2, lam) or (x, ys, weights). {_TUPLES}"
+            )
+        return count > 2
+    if count < 2 + mixed:
         forms = "(x, y1, y2, lam) or (x, ys, weights)" if mixed else "(x, y)"
         raise ValueError(
-            f"with mixed={mixed} the pipeline must put out {forms} at least, got "
-            f"{num_outputs} outputs."
+            f"with mixed={mixed} the pipeline must put out {forms} at least, got {count} outputs."
         )
     return mixed
+
+
+_TUPLES = (
+    "for tuples of labels say mixed=True, with outputs (x, *y1, *y2, lam) or (x, *ys, weights), or "
+    "mixed=False, with (x, *y)."
+)
 
 
 def to_batch(outputs: Sequence[Any], mixed: bool, kept: int, copy: bool) -> Batch:

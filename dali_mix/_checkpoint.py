@@ -1,10 +1,11 @@
-"""The state of a loader as plain data, and the serialized checkpoints of DALI inside it."""
+"""The state of a loader as plain data: saved, compared, and what does not fit told."""
 
 from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import warnings
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 
@@ -28,11 +29,11 @@ def identity_of(pipelines: Sequence[Pipeline], shares: Sequence[Share], last_bat
         "format": FORMAT,
         "dali_mix": dali_mix.__version__,
         "DALI": nvidia.dali.__version__,
-        "images": first.images,
-        "batch_size": first.batch_size,
-        "num_shards": first.num_shards,
-        "shard_id": [share.shard_id for share in shares],
-        "seed": [pipeline.seed for pipeline in pipelines],
+        "images": int(first.images),  # numbers of numpy are no plain data
+        "batch_size": int(first.batch_size),
+        "num_shards": int(first.num_shards),
+        "shard_id": [int(share.shard_id) for share in shares],
+        "seed": [None if p.seed is None else int(p.seed) for p in pipelines],
         "last_batch": last_batch,
     }
 
@@ -46,8 +47,6 @@ def pack(
 ) -> State:
     """The state: strings, integers, lists and dicts. A later loader must agree with `identity`, and
     with the operators of the pipelines."""
-    for pipeline in pipelines:
-        _check_enabled(pipeline)
     state = {
         **identity,
         "graphs": [described(pipeline) for pipeline in pipelines],
@@ -77,14 +76,15 @@ def unpack(
     known = state if isinstance(state, Mapping) else {}
     for name, here in identity.items():  # versions first: another one may have other names
         if name in known and known[name] != here:
-            raise _refusal(f"{name} {known[name]!r}", repr(here))
+            if name != "dali_mix" or not _patches(known[name], here):
+                raise _refusal(f"{name} {known[name]!r}", repr(here))
     if set(known) != expected:
         got = sorted(state) if isinstance(state, Mapping) else type(state).__name__
         raise ValueError(
             f"state must be what state_dict() of a MixLoader returned, with {sorted(expected)}, "
             f"got {got}."
         )
-    if state["sha256"] != _digest({name: state[name] for name in expected - {"sha256"}}):
+    if state["sha256"] != _digest(state):
         raise ValueError(
             "the state is damaged: its sha256 does not fit its content. Load one that was saved "
             "before, or start anew."
@@ -94,11 +94,24 @@ def unpack(
         different = difference(saved, described(pipeline))
         if different is not None:
             raise _refusal(*different)
+    if state["dali_mix"] != identity["dali_mix"]:
+        warnings.warn(
+            f"the state was saved by dali_mix {state['dali_mix']}, and is loaded by "
+            f"{identity['dali_mix']}; only the same release promises the same batches.",
+            stacklevel=3,
+        )
     return state["epoch"], state["batch"], [base64.b64decode(text) for text in state["pipelines"]]
 
 
-def _digest(state: State) -> str:
-    return sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()
+def _patches(saved: Any, here: str) -> bool:
+    """Whether two versions differ in the last number alone, and so understand each other."""
+    return str(saved).rpartition(".")[0] == here.rpartition(".")[0]
+
+
+def _digest(state: Mapping[str, Any]) -> str:
+    """Of all but the version of dali_mix, which is compared by itself."""
+    content = {name: value for name, value in state.items() if name not in ("dali_mix", "sha256")}
+    return sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def _refusal(saved: str, here: str) -> ValueError:
@@ -106,78 +119,3 @@ def _refusal(saved: str, here: str) -> ValueError:
         f"the state was saved with {saved}, but this loader has {here}; it cannot continue bit for "
         "bit. Make the loader as it was, or start anew."
     )
-
-
-def restore(pipeline: Pipeline, checkpoint: bytes) -> None:
-    """Bring a pipeline that has not run yet to where `checkpoint` was taken.
-
-    What DALI does itself with `Pipeline(checkpoint=…)`, for a pipeline that exists already.
-    """
-    _check_enabled(pipeline)
-    pipeline.build()
-    pipeline._checkpoint = checkpoint
-    try:
-        pipeline._restore_state_from_checkpoint()
-    except (RuntimeError, ValueError) as error:
-        raise ValueError(
-            "the state does not fit the operators of the pipeline; make the pipeline as it was "
-            f"when the state was saved. DALI says: {error}"
-        ) from error
-
-
-def states_of_operators(checkpoint: bytes) -> dict[bytes, bytes]:
-    """Names and states of the operators in a checkpoint of DALI, a message of Protocol Buffers."""
-    found = {}
-    for key, value in _fields(checkpoint):
-        if key == 1:
-            operator = dict(_fields(value))
-            found[operator[1]] = operator.get(2, b"")
-    return found
-
-
-def with_state(checkpoint: bytes, name: bytes, state: bytes) -> bytes:
-    """`checkpoint` with another state for one operator."""
-    out = b""
-    for key, value in _fields(checkpoint):
-        if key == 1 and dict(_fields(value))[1] == name:
-            value = _field(1, name) + _field(2, state)
-        out += _field(key, value)
-    return out
-
-
-def _check_enabled(pipeline: Pipeline) -> None:
-    if not pipeline._enable_checkpointing:
-        raise RuntimeError(
-            "the state of a loader needs pipelines made with enable_checkpointing=True; pass that "
-            "where the pipeline is made."
-        )
-
-
-def _fields(message: bytes) -> Iterator[tuple[int, bytes]]:
-    """The fields of a message that has strings and messages only."""
-    at = 0
-    while at < len(message):
-        key, at = _varint(message, at)
-        if key & 7 != 2:
-            raise ValueError("a checkpoint of this DALI has another format")
-        size, at = _varint(message, at)
-        yield key >> 3, message[at : at + size]
-        at += size
-
-
-def _field(key: int, value: bytes) -> bytes:
-    size, head = len(value), bytes([key << 3 | 2])
-    while size > 127:
-        head += bytes([size & 127 | 128])
-        size >>= 7
-    return head + bytes([size]) + value
-
-
-def _varint(message: bytes, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = message[at]
-        value |= (byte & 127) << shift
-        at, shift = at + 1, shift + 7
-        if byte < 128:
-            return value, at

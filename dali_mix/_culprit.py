@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from nvidia.dali.pipeline import Pipeline
 
-from dali_mix._checkpoint import restore, states_of_operators, with_state
+from dali_mix._dali_checkpoint import restore, states_of_operators, with_states
 from dali_mix._decoding import Undecodable, cause_of, decoder
 from dali_mix._names import shown
 
@@ -70,7 +70,7 @@ def _batch_that_failed(pipeline: Pipeline, reader: str, root: str) -> list[tuple
     again._build_graph()
     again._enable_checkpointing = True  # only now: DALI forbids it for operators of another one
     again.build()
-    restore(again, with_state(again.checkpoint(), reader.encode(), position))
+    restore(again, with_states(again.checkpoint(), {reader.encode(): position}))
     files = again.run()[_encoded(operators, outputs)]
     return [(_name(file, root) or f"sample {i}", np.array(file)) for i, file in enumerate(files)]
 

@@ -62,16 +62,35 @@ def _rank_and_size() -> tuple[int, int]:
         distributed = torch.distributed
         if distributed.is_available() and distributed.is_initialized():
             return distributed.get_rank(), distributed.get_world_size()
-    given = [os.environ.get(name) for name in ("RANK", "WORLD_SIZE")]
+    return _from_environment("RANK", "WORLD_SIZE") or (0, 1)
+
+
+def local_rank_and_size() -> tuple[int, int] | None:
+    """Of this process among those of its node, as torchrun says; None: it was not started so."""
+    return _from_environment("LOCAL_RANK", "LOCAL_WORLD_SIZE")
+
+
+def _from_environment(*names: str) -> tuple[int, int] | None:
+    """A rank and the number of ranks; None: neither is set."""
+    given = [os.environ.get(name) for name in names]
+    if given == [None, None]:
+        return None
+    said = " and ".join(
+        f"no {name}" if value is None else f"{name}={value}"
+        for name, value in zip(names, given, strict=True)
+    )
     if None in given:
-        return 0, 1
+        raise ValueError(
+            f"{names[0]} and {names[1]} must be set together, got {said} in the environment; start "
+            "with torchrun, which sets both, or set or unset both."
+        )
     try:
         rank, size = (int(str(value)) for value in given)
     except ValueError:
         rank, size = -1, 0
     if not 0 <= rank < size:
         raise ValueError(
-            f"RANK must lie in [0, WORLD_SIZE), got RANK={given[0]} and WORLD_SIZE={given[1]} in "
-            "the environment; start with torchrun, or unset both."
+            f"{names[0]} must lie in [0, {names[1]}), got {said} in the environment; start with "
+            "torchrun, or unset both."
         )
     return rank, size

@@ -28,13 +28,27 @@ class Share:
     """Whether it reads the same shard in every epoch, or each time the one after."""
 
     @property
+    def longest(self) -> int:
+        """Samples of the largest share."""
+        return _ceil(self.images, self.num_shards)
+
+    @property
     def batches(self) -> int:
         """How many the pipeline makes in an epoch, the padded one among them."""
-        return _ceil(_ceil(self.images, self.num_shards), self.batch_size)
+        return _ceil(self.longest, self.batch_size)
+
+    @property
+    def lengths(self) -> list[int]:
+        """Batches with samples that are no copies: how many the shards have, each number once."""
+        sizes = {self._size_of(shard) for shard in range(self.num_shards)}
+        return sorted({_ceil(size, self.batch_size) for size in sizes})
 
     def size(self, epoch: int) -> int:
         """Samples of that epoch, without copies."""
         shard = self.shard_id if self.sticks else (self.shard_id + epoch) % self.num_shards
+        return self._size_of(shard)
+
+    def _size_of(self, shard: int) -> int:
         first, end = (self.images * s // self.num_shards for s in (shard, shard + 1))
         return end - first
 

@@ -13,7 +13,7 @@ import torch
 
 from dali_mix import recipes  # before DALI, because it says in a sentence if DALI is missing
 from dali_mix._class_folders import ImageList, class_names
-from dali_mix._distributed import Shard, spread_seed
+from dali_mix._distributed import Shard, local_rank_and_size, spread_seed
 from dali_mix._epochs import share_of_reader
 from dali_mix._image_list import chosen
 from dali_mix._substitute import StandIns
@@ -144,18 +144,18 @@ def folder_pipeline(
         if not (is_whole(value) and value >= 1):
             raise ValueError(f"{name} must be a whole number, at least 1, got {value!r}.")
     options = {
-        "batch_size": batch_size,
-        "num_threads": threads,
+        "batch_size": int(batch_size),  # DALI takes no numbers of NumPy everywhere
+        "num_threads": int(threads),
         "device_id": _device_id(device, device_id),
-        "seed": shard.seed,
-        "prefetch_queue_depth": prefetch_queue_depth,
+        "seed": int(shard.seed),
+        "prefetch_queue_depth": int(prefetch_queue_depth),
         "enable_checkpointing": True,
     }
     recipe = _checked_recipe(training, recipe)
     if training:
         # DALI adds the number of the epoch to it, and takes 32 bits.
         recipe.setdefault("shuffle_seed", spread_seed(shuffle_seed) % 2**30)
-    recipe |= {"shard_id": shard.shard_id, "num_shards": shard.num_shards}
+    recipe |= {"shard_id": int(shard.shard_id), "num_shards": int(shard.num_shards)}
     root, stand_ins = os.fspath(root), None
     classes = recipe.pop("classes", None)
     images = chosen(recipe.get("files"), root, classes)
@@ -224,11 +224,18 @@ def _device_id(device: str | None, device_id: int | None) -> int | None:
             "a GPU is asked for, and this PyTorch sees none; take device='cpu', or install a "
             "PyTorch with CUDA."
         )
-    return torch.cuda.current_device() if device_id is None else device_id
+    return _own_gpu() if device_id is None else device_id
+
+
+def _own_gpu() -> int:
+    """PyTorch's current GPU, if another than the first one was chosen; else the one of this rank
+    of the node, if so many are visible."""
+    current: int = torch.cuda.current_device()
+    rank, _ = local_rank_and_size() or (0, 1)
+    return rank if current == 0 and rank < torch.cuda.device_count() else current
 
 
 def _threads() -> int:
     """The processors of this process, shared with the other processes of the node."""
-    local = os.environ.get("LOCAL_WORLD_SIZE", "1")
-    processes = int(local) if local.isdigit() else 1
-    return max(len(os.sched_getaffinity(0)) // max(processes, 1), 1)
+    _, processes = local_rank_and_size() or (0, 1)
+    return max(len(os.sched_getaffinity(0)) // processes, 1)

@@ -20,6 +20,9 @@ Operator = dict[str, str]
 
 _LONGEST = 200  # characters of an argument; of a longer one, such as a list of labels, a digest
 
+_PLAN, _COUNTED_AGAIN = "dali_mix__Plan", "dali_mix__Resized"
+_NO_WEIGHTS = ("dali_mix__Apply", "dali_mix__Gather")
+
 # Where files lie, how fast they are read, and what differs from process to process.
 _NO_DIFFERENCE = re.compile(
     r"_.*|preserve(_name)?|file_root|file_list|files|filenames|root|paths?|index_paths?|uris?|"
@@ -47,11 +50,43 @@ def difference(saved: Sequence[Operator], here: Sequence[Operator]) -> tuple[str
     return None
 
 
-def _description(op: Any) -> Iterator[tuple[str, str]]:
+def draws(pipeline: Pipeline) -> bool:
+    """Whether it mixes images, wherever the weights go."""
+    return any(op._op.schema.Name() == _PLAN for op in pipeline._ops or [])
+
+
+def weighs(pipeline: Pipeline) -> bool:
+    """Whether its last output is the weights of mixed labels: those of a plan, or counted again
+    with another size, moved or computed with, but not pixels or labels."""
+    makers = {output.name: op for op in pipeline._ops or [] for output in op.outputs}
+    coming = [output.name for output in (pipeline._graph_out or ())[-1:]]
+    while coming:
+        op = makers.get(coming.pop())
+        kind = "" if op is None else op._op.schema.Name()
+        if kind in (_PLAN, _COUNTED_AGAIN):
+            return True
+        if op is not None and kind not in _NO_WEIGHTS:
+            coming += [edge.name for edge in op.inputs]
+    return False
+
+
+def name_of_operator(op: Any) -> str:
+    """As its author wrote it, such as fn.readers.file."""
+    return _name_among(_arguments(op))
+
+
+def _name_among(arguments: dict[str, str]) -> str:
+    return f"{arguments['_module'].removeprefix('nvidia.dali.')}.{arguments['_display_name']}"
+
+
+def _arguments(op: Any) -> dict[str, str]:
     spec = str(op.spec)
-    arguments = dict(re.findall(r"^    (\w+): (.*)$", spec.partition("\n  Arguments:\n")[2], re.M))
-    module = arguments["_module"].removeprefix("nvidia.dali.")
-    yield "operator", f"{module}.{arguments['_display_name']}"
+    return dict(re.findall(r"^    (\w+): (.*)$", spec.partition("\n  Arguments:\n")[2], re.M))
+
+
+def _description(op: Any) -> Iterator[tuple[str, str]]:
+    arguments = _arguments(op)
+    yield "operator", _name_among(arguments)
     if not op.name.startswith("__"):
         yield "name", op.name
     for name, value in arguments.items():

@@ -102,6 +102,10 @@ def check_last_batch(
     reader: str | None,
     sources: Sequence[Source],
 ) -> None:
+    """ValueError where the policy is unknown, or the last batches would be wrong.
+
+    mixed: whether the pipelines mix images
+    """
     if last_batch not in LAST_BATCH:
         raise ValueError(f"last_batch must be one of {', '.join(LAST_BATCH)}, got {last_batch!r}.")
     if last_batch == "drop":
@@ -116,11 +120,23 @@ def check_last_batch(
             raise ValueError("last_batch='fill' needs a reader that pads; take 'partial'.")
     elif mixed and any(_mixes_copies(source) for source in sources):
         raise ValueError(PADDED_TAIL.format(f"last_batch={last_batch!r}"))
+    elif last_batch == "partial" and any(_trains(source) for source in sources):
+        lengths = shares[0].lengths
+        if len(lengths) > 1:
+            raise ValueError(
+                "last_batch='partial' cannot train here: the shards have "
+                f"{' or '.join(map(str, lengths))} batches, and the ranks with more would wait for "
+                "the others for ever. Take last_batch='drop' or 'fill', or another batch_size."
+            )
 
 
 def root_of(source: Source) -> str:
     """Folder of the files' names, where it is known."""
     return source.root if isinstance(source, FolderPipeline) else ""
+
+
+def _trains(source: Source) -> bool:
+    return isinstance(source, FolderPipeline) and source.training
 
 
 def _mixes_copies(source: Source) -> bool:

@@ -24,8 +24,8 @@ from nvidia.dali import fn
 from nvidia.dali.pipeline import Pipeline
 
 from dali_mix import schedule
-from dali_mix._checkpoint import restore, states_of_operators, with_state
 from dali_mix._class_folders import ImageList
+from dali_mix._dali_checkpoint import restore, states_of_operators, with_states
 from dali_mix._decoding import Single, decoder, fault_of_file
 from dali_mix._names import shown
 
@@ -68,23 +68,23 @@ class StandIns:
     def find(self, pipeline: Pipeline, reader: str) -> bool:
         """Look for bad files where this pipeline failed; whether there are any."""
         decode = decoder(pipeline.device_id)
-        known = len(self._bad)
+        bad, known = dict(self._bad), len(self._bad)
         for batch in _coming(pipeline, reader, len(self._images.names)):
             for place in {self._substitute.get(place, place): None for place in batch}:
-                self._try(place, decode)
-            if len(self._bad) > known:
+                self._try(place, decode, bad)
+            if len(bad) > known:
                 break
-        for place in list(self._bad)[known:]:
+        for place in list(bad)[known:]:
             for other in self._after(place):
-                if other not in self._bad and self._try(other, decode):
+                if other not in bad and self._try(other, decode, bad):
                     break
-        self._choose()
-        for bad in self.found()[known:]:
+        self._know(bad)
+        for one in self.found()[known:]:
             _log.warning(
                 "%s cannot be used: %s; %s takes its place.",
-                *(shown(text) for text in (bad.path, bad.reason, bad.substitute)),
+                *(shown(text) for text in (one.path, one.reason, one.substitute)),
             )
-        return len(self._bad) > known
+        return len(bad) > known
 
     def found(self) -> list[Substituted]:
         return [
@@ -107,36 +107,40 @@ class StandIns:
                     "does not read; make the loader as it was, or start anew."
                 )
         before = set(self._bad)
-        self._bad = {places[name]: reason for name, reason in state}
-        self._choose()
+        self._know({places[name]: reason for name, reason in state})
         return set(self._bad) != before
 
-    def _try(self, place: int, decode: Single) -> bool:
-        """Whether the file of that place is good."""
+    def _try(self, place: int, decode: Single, bad: dict[int, str]) -> bool:
+        """Whether the file of that place is good; else why not is added to `bad`."""
         fault = fault_of_file(self._path(place), decode)
         if fault is not None:
-            self._bad[place] = fault
+            bad[place] = fault
         return fault is None
 
     def _after(self, place: int) -> Iterator[int]:
         """The places after that one and, from the start again, before it."""
         return chain(range(place + 1, self._range.stop), range(self._range.start, place))
 
-    def _choose(self) -> None:
-        """For each bad place the next one, around the end, that is not known to be bad."""
-        good = next((place for place in self._range if place not in self._bad), None)
+    def _know(self, bad: dict[int, str]) -> None:
+        """Take these for bad, and choose for each place the next one, around the end, that is not.
+
+        Both are changed at once, whatever cuts this off.
+        """
+        good = next((place for place in self._range if place not in bad), None)
         if good is None:
-            place, reason = next(iter(self._bad.items()))
+            self._bad = bad
+            place, reason = next(iter(bad.items()))
             raise RuntimeError(
                 f"none of the {len(self._range)} files can be decoded, such as "
                 f"{self._path(place)}: {reason}; `dali-mix check` tells what is wrong with each."
             )
-        self._substitute = {}
+        substitute = {}
         for place in reversed(self._range):
-            if place in self._bad:
-                self._substitute[place] = good
+            if place in bad:
+                substitute[place] = good
             else:
                 good = place
+        self._bad, self._substitute = bad, substitute
 
     def _path(self, place: int) -> str:
         return os.path.join(self._root, self._images.names[place])
@@ -161,11 +165,15 @@ def _coming(pipeline: Pipeline, reader: str, count: int) -> Iterator[list[int]]:
         places.set_outputs(fn.readers.file(name=reader, **arguments)[1])
     places.build()
     position = states_of_operators(pipeline.checkpoint())[reader.encode()]
-    restore(places, with_state(places.checkpoint(), reader.encode(), position))
-    depth = pipeline.prefetch_queue_depth
-    ahead = sum(depth.values()) if isinstance(depth, Mapping) else depth
-    for _ in range(1 + ahead):
+    restore(places, with_states(places.checkpoint(), {reader.encode(): position}))
+    for _ in range(1 + ahead_of(pipeline)):
         yield np.array(places.run()[0].as_tensor()).ravel().tolist()
+
+
+def ahead_of(pipeline: Pipeline) -> int:
+    """How many batches DALI may have computed in advance, at most."""
+    depth = pipeline.prefetch_queue_depth
+    return sum(depth.values()) if isinstance(depth, Mapping) else depth
 
 
 def renewed(source: Any, pipeline: Pipeline, reader: str | None) -> Pipeline | None:
@@ -175,7 +183,7 @@ def renewed(source: Any, pipeline: Pipeline, reader: str | None) -> Pipeline | N
     if stand_ins is None or reader is None or not stand_ins.find(pipeline, reader):
         return None
     again: Pipeline = source()
-    schedule.load([again], schedule.state([pipeline]))
+    schedule.carry(pipeline, again)
     restore(again, pipeline.checkpoint())
     return again
 

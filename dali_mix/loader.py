@@ -15,12 +15,15 @@ from dali_mix._folder import folder_pipeline  # before DALI; says in a sentence 
 
 # isort: split
 from dali_mix import _checkpoint, _distributed, _substitute, schedule
-from dali_mix._batches import Batch, mixes, to_batch
+from dali_mix._batches import mixes
 from dali_mix._distributed import Shard
-from dali_mix._epochs import check_together, length
+from dali_mix._epochs import check_together
+from dali_mix._graph import draws
 from dali_mix._running import Running
-from dali_mix._sources import PADDED_TAIL, Source, check_last_batch, check_seeds, share_of
+from dali_mix._sources import Source, check_last_batch, check_seeds, share_of
+from dali_mix._stateless import without_state
 from dali_mix._substitute import Substituted
+from dali_mix._walk import BatchSampler, Walk
 
 __all__ = ["MixLoader"]
 
@@ -72,24 +75,26 @@ class MixLoader:
         size: int | None = None,
         same_draws: bool = False,
         on_bad_file: str = "raise",
+        pure_python: bool = False,
     ) -> None:
-        self._single = not isinstance(pipelines, Sequence)
+        single = not isinstance(pipelines, Sequence)
         sources = list(pipelines) if isinstance(pipelines, Sequence) else [pipelines]
-        self._running = running = Running(sources, reader_name, size)
-        self._shares = [share_of(pipeline, running.reader, size) for pipeline in running.pipelines]
-        check_together(self._shares)
+        self._running = running = Running(sources, reader_name, size, pure_python)
+        shares = [share_of(pipeline, running.reader, size) for pipeline in running.pipelines]
+        check_together(shares)
         _substitute.check_on_bad_file(on_bad_file, sources)
-        self._mixed = mixes(running.pipelines[0].num_outputs, mixed)
-        if self._mixed and not same_draws:
+        unsaid, mixed = mixed is None, mixes(running.pipelines[0], mixed)
+        mixing = mixed or (unsaid and any(map(draws, running.pipelines)))
+        if mixing and not same_draws:
             check_seeds(running.pipelines)
         self.classes: list[str] | None = getattr(sources[0], "classes", None)
         """Names of the classes in the order of their labels; with `from_imagefolder`."""
-        self._last_batch = last_batch or ("drop" if self._mixed else "partial")
-        self._epoch = 0
-        self._made = 0  # batches of this epoch that the pipelines have put out
-        self._continues = True  # the next iter() goes on in this epoch
-        self._newest: object = None  # iteration; the older ones are overtaken
-        check_last_batch(self._last_batch, self._shares, self._mixed, running.reader, sources)
+        last_batch = last_batch or ("drop" if mixing else "partial")
+        check_last_batch(last_batch, shares, mixing, running.reader, sources)
+        self._walk = Walk(running, shares, last_batch, mixed, mixing, single)
+        why = running.no_state()
+        if why is not None:
+            self.__class__ = without_state(type(self), why)
 
     @classmethod
     def from_imagefolder(
@@ -152,27 +157,40 @@ class MixLoader:
 
     def __iter__(self) -> Iterator[Any]:
         """One epoch; after load_state_dict(), the rest of the one that the state belongs to."""
-        self._running.check()
-        self._newest = token = object()
-        return self._iterate(token)
+        return self._walk.iterate()
 
     def __len__(self) -> int:
-        return length(self._shares, self._last_batch, self._epoch)
+        return self._walk.length
+
+    def __repr__(self) -> str:
+        walk, first = self._walk, self._walk.shares[0]
+        shards = ", ".join(str(share.shard_id) for share in walk.shares)
+        epoch, batch = walk.next_place
+        return (
+            f"<MixLoader of {self._running}: {first.images} samples, shard {shards} of "
+            f"{first.num_shards}, batch_size={first.batch_size}, last_batch={walk.last_batch!r}, "
+            f"{len(self)} batches an epoch, next is batch {batch} of epoch {epoch}>"
+        )
 
     @property
     def batch_size(self) -> int:
         """Samples of a full batch of one pipeline."""
-        return self._shares[0].batch_size
+        return self._walk.shares[0].batch_size
 
     @property
     def epoch(self) -> int:
         """Number, from 0, of the epoch that the next batch belongs to."""
-        return self._epoch + (self._made >= len(self))
+        return self._walk.next_place[0]
 
     @property
     def batch(self) -> int:
         """Number, from 0, of the next batch in its epoch."""
-        return 0 if self._made >= len(self) else self._made
+        return self._walk.next_place[1]
+
+    @property
+    def batch_sampler(self) -> BatchSampler:
+        """Where frameworks look for what they tell which epoch begins, as in a DataLoader."""
+        return BatchSampler(self._walk)
 
     @property
     def substituted(self) -> list[Substituted]:
@@ -189,20 +207,42 @@ class MixLoader:
 
         A ValueError or TypeError names what cannot be set; then nothing is changed.
         """
-        self._running.check()
+        self._walk.settle()
         schedule.change(self._running.pipelines, values)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Let the next iter() begin epoch `epoch`, counted from 0.
+
+        It has the batches that this epoch has in a run without breaks, bit for bit. Right after
+        load_state_dict() of a state in that same epoch, the place in it is kept.
+
+        Where `MixLoader` says that the place of a pipeline can be computed, this costs making the
+        pipelines anew. Else the batches on the way are computed and thrown away, and an epoch that
+        has begun already is a RuntimeError.
+        """
+        self._walk.ask(epoch)
 
     def state_dict(self) -> dict[str, Any]:
         """Where the loader stands, as plain data, fit for JSON and torch.save.
 
         Taken between two batches, a loader that loads it yields the second one next, and all that
         follow, bit for bit, whatever DALI has computed in advance. Each rank saves and loads its
-        own. Needs pipelines made with enable_checkpointing=True.
+        own.
+
+        Needs pipelines made with enable_checkpointing=True that DALI can restore: no Python source
+        but callables that take the index of the batch, a BatchInfo or a SampleInfo; and no Python
+        function, unless `pure_python` says that it keeps nothing. Other loaders have neither this
+        method nor load_state_dict(), so that frameworks do not ask them; calling it is an error
+        that names the part.
         """
-        self._running.check()
+        self._walk.settle()
         substituted = _substitute.states(self._running.sources)
         return _checkpoint.pack(
-            self._identity(), self._epoch, self._made, self._running.pipelines, substituted
+            self._identity(),
+            self._walk.epoch,
+            self._walk.made,
+            self._running.pipelines,
+            substituted,
         )
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -210,25 +250,25 @@ class MixLoader:
 
         The pipelines must be those that saved it, on the same files and in the same DALI release;
         what is recorded (versions, seed, shard, batch size, number of images, the operators and
-        their constant arguments) is compared, and a ValueError names what differs. Threads,
-        prefetching and the place of the files may differ. Pipelines that were given as objects can
-        do this before their first batch only; functions that make them are called again.
+        their constant arguments) is compared, and a ValueError names what differs. Another patch
+        release of dali_mix is a warning. Threads, prefetching and the place of the files may
+        differ. Pipelines that were given as objects can do this before their first batch only;
+        functions that make them are called again.
         """
         running = self._running
         running.check_open()
         epoch, made, checkpoints = _checkpoint.unpack(state, self._identity(), running.pipelines)
-        other_files = _substitute.load_states(running.sources, state["substituted"])
-        self._newest = None
-        running.renew(always=other_files)
+        running.check_renewable()
+        self._walk.end()
+        running.apart = True
+        running.renew(always=_substitute.load_states(running.sources, state["substituted"]))
         schedule.load(running.pipelines, state["schedules"])
-        for pipeline, checkpoint in zip(running.pipelines, checkpoints, strict=True):
-            _checkpoint.restore(pipeline, checkpoint)
-        self._epoch, self._made = epoch, made
-        self._continues, running.failure = True, None
+        running.restore(self._walk.batches_before(epoch, made), checkpoints)
+        self._walk.loaded(epoch, made)
 
     def close(self) -> None:
         """Let go of the pipelines, and with them of their threads; batches handed out stay."""
-        self._newest = None
+        self._walk.end()
         self._running.close()
 
     def __enter__(self) -> MixLoader:
@@ -242,58 +282,6 @@ class MixLoader:
     ) -> None:
         self.close()
 
-    def _iterate(self, token: object) -> Iterator[Any]:
-        self._check_newest(token)
-        if self._made >= len(self) or (self._made and not self._continues):
-            self._finish_epoch()
-        self._continues = False
-        while self._made < len(self):
-            batches = self._next_batches()
-            yield batches[0] if self._single else batches
-            self._check_newest(token)
-        self._finish_epoch()
-
-    def _next_batches(self) -> list[Batch]:
-        number = self._made
-        try:
-            outputs = self._run()
-        except StopIteration:
-            raise RuntimeError(
-                f"the source of the pipeline stopped after {number} batches of {self.batch_size}, "
-                f"but size={self._shares[0].images} needs {len(self)}; correct one of the two."
-            ) from None
-        batches = []
-        pipelines = self._running.pipelines
-        for pipeline, share, output in zip(pipelines, self._shares, outputs, strict=True):
-            kept = share.batch_size
-            if self._last_batch == "partial":
-                kept = share.kept(self._epoch, number)
-            if self._mixed and self._running.reader is None and len(output[0]) > kept:
-                raise ValueError(PADDED_TAIL.format(f"{kept} of {len(output[0])} samples"))
-            batches.append(to_batch(output, self._mixed, kept, copy=not pipeline.exec_dynamic))
-        return batches
-
-    def _finish_epoch(self) -> None:
-        """Read what the pipelines still make in this epoch, and go to the next one."""
-        try:
-            while self._made < self._shares[0].batches:
-                self._run()
-        except StopIteration:  # of a source that makes no padded batch; outputs_of() restarts it
-            pass
-        self._epoch, self._made = self._epoch + 1, 0
-
-    def _run(self) -> list[Any]:
-        outputs = self._running.outputs(restart=self._made == 0)
-        self._made += 1
-        return outputs
-
     def _identity(self) -> dict[str, Any]:
-        return _checkpoint.identity_of(self._running.pipelines, self._shares, self._last_batch)
-
-    def _check_newest(self, token: object) -> None:
-        self._running.check()
-        if self._newest is not token:
-            raise RuntimeError(
-                "this iteration was overtaken by a newer iter() or load_state_dict() of its loader;"
-                " one loader runs one iteration at a time."
-            )
+        walk = self._walk
+        return _checkpoint.identity_of(self._running.pipelines, walk.shares, walk.last_batch)

@@ -143,6 +143,16 @@ def load(pipelines: Sequence[Any], saved: Mapping[str, list[list[Any]]]) -> None
             source.history = [((e, b), source.schedule.checked(v)) for e, b, v in saved[name]]
 
 
+def carry(old: Any, new: Any, *, back: bool = False) -> None:
+    """Give a pipeline made anew what the old one had.
+
+    back: it goes on at an earlier place, with the newest values
+    """
+    for name, source in _sources.get(new, {}).items():
+        history = list(_sources[old][name].history)
+        source.history = [((0, 0), history[-1][1])] if back else history
+
+
 def check(pipelines: Sequence[Any], saved: Mapping[str, list[list[Any]]]) -> None:
     """A ValueError if the pipelines have other Scheduled numbers than those that were saved."""
     known = _by_name(pipelines)

@@ -111,6 +111,44 @@ def test_an_impossible_rank_is_refused(monkeypatch, rank, world):
         shard()
 
 
+@pytest.mark.parametrize("missing", ["RANK", "WORLD_SIZE"])
+def test_a_half_set_environment_is_refused(monkeypatch, photos, missing):
+    as_rank(monkeypatch, 1)
+    monkeypatch.delenv(missing)
+    sentence = rf"RANK and WORLD_SIZE must be set together, got .*no {missing}.* with torchrun"
+    for call in (shard, lambda: numbered.loader(photos, 2), lambda: shard(3, same_draws=True)):
+        with pytest.raises(ValueError, match=sentence):
+            call()
+    assert len(numbered.loader(photos, 2, shard=Shard(0, 1, 0))) == 16  # which asks for neither
+
+
+@pytest.mark.parametrize("missing", ["LOCAL_RANK", "LOCAL_WORLD_SIZE"])
+def test_a_half_set_environment_of_the_node_is_refused(monkeypatch, photos, missing):
+    as_rank(monkeypatch, 1)
+    monkeypatch.delenv(missing)
+    sentence = f"LOCAL_RANK and LOCAL_WORLD_SIZE must be set together, got .*no {missing}"
+    with pytest.raises(ValueError, match=sentence):  # for the number of threads
+        dali_mix.MixLoader.from_imagefolder(photos, batch_size=2, device="cpu")
+    numbered.loader(photos, 2)  # with num_threads
+
+
+@pytest.mark.parametrize(
+    ("rank", "visible", "current", "expected"),
+    [(None, 4, 0, 0), (3, 4, 0, 3), (3, 4, 2, 2), (3, 1, 0, 0), (0, 4, 0, 0), (None, 4, 2, 2)],
+)
+def test_the_gpu_is_the_one_of_this_rank(monkeypatch, rank, visible, current, expected):
+    """Unless PyTorch's current one has been changed, or each rank sees one GPU alone."""
+    from dali_mix import _folder
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: visible)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: current)
+    if rank is not None:
+        as_rank(monkeypatch, rank)
+    assert _folder._device_id(None, None) == _folder._device_id("gpu", None) == expected
+    assert _folder._device_id(None, 1) == 1 and _folder._device_id("cpu", None) is None
+
+
 @pytest.mark.parametrize("seed", ["a", 0.5, None, True])
 def test_a_seed_that_is_no_whole_number_is_named(photos, seed):
     for call in (
@@ -148,6 +186,7 @@ def test_the_threads_of_a_node_are_shared(monkeypatch):
 
     monkeypatch.setattr(_folder.os, "sched_getaffinity", lambda pid: set(range(16)))
     assert _folder._threads() == 16
+    monkeypatch.setenv("LOCAL_RANK", "3")
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
     assert _folder._threads() == 4
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "64")

@@ -24,16 +24,21 @@ def test_every_file_comes_once_when_the_last_batch_is_partial(
     tmp_path, count, batch_size, shards, training
 ):
     root = numbered.write(tmp_path, count)
-    ranks = [
-        numbered.loader(
-            root,
-            batch_size,
-            training=training,
-            last_batch="partial",
-            shard=dali_mix.Shard(rank, shards, rank),
+
+    def loader_of(rank):
+        shard = dali_mix.Shard(rank, shards, rank)
+        return numbered.loader(
+            root, batch_size, training=training, last_batch="partial", shard=shard
         )
-        for rank in range(shards)
-    ]
+
+    sizes = np.diff([count * shard // shards for shard in range(shards + 1)])
+    lengths = sorted({-(-size // batch_size) for size in sizes.tolist()})
+    if training and len(lengths) > 1:
+        for rank in range(shards):  # all of them
+            with pytest.raises(ValueError, match=f"the shards have {lengths[0]} or {lengths[1]} "):
+                loader_of(rank)
+        return
+    ranks = [loader_of(rank) for rank in range(shards)]
     for _ in range(3):
         lengths = [len(rank) for rank in ranks]
         epoch = [numbered.files(rank) for rank in ranks]

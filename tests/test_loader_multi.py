@@ -44,13 +44,12 @@ def loader_of(graph, **arguments):
     return MixLoader(pipeline, size=2 * N, **arguments)
 
 
-@pytest.mark.parametrize("mixed", [None, True])
 @pytest.mark.parametrize("shape", [(), (1,)], ids=str)
-def test_three_outputs_are_labels_and_their_weights(mixed, shape):
+def test_three_outputs_are_labels_and_their_weights(shape):
     def shaped(x, ids, weights):
         return graph(x, ids, weights, lambda y: fn.reshape(y, shape=shape) if shape else y)
 
-    for iteration, (x, target) in enumerate(loader_of(shaped, mixed=mixed)):
+    for iteration, (x, target) in enumerate(loader_of(shaped, mixed=True)):
         assert isinstance(target, MultiMixTarget)
         assert x.shape == (N, 2, 3, 3) and (x == iteration).all()
         assert target.ys.dtype == torch.int64
@@ -62,7 +61,7 @@ def test_label_vectors_keep_their_shape():
     def vectors(x, ids, weights):
         return graph(x, ids, weights, lambda y: fn.one_hot(y, num_classes=11))
 
-    _, target = next(iter(loader_of(vectors)))
+    _, target = next(iter(loader_of(vectors, mixed=True)))
     assert target.ys.dtype == torch.float32
     assert target.ys.tolist() == np.eye(11)[expected_ids(0)].tolist()
 
@@ -70,7 +69,7 @@ def test_label_vectors_keep_their_shape():
 def test_it_trains_a_step():
     loss = dali_mix.MixLoss(torch.nn.CrossEntropyLoss())
     model = torch.nn.Linear(18, 11)
-    _, target = batch = next(iter(loader_of(graph)))
+    _, target = batch = next(iter(loader_of(graph, mixed=True)))
     logits = model(batch[0].flatten(1).float())
     soft = torch.nn.functional.cross_entropy(logits, target.dense(11))
     torch.testing.assert_close(loss(logits, target), soft)
@@ -102,7 +101,7 @@ def test_an_epoch_may_end_in_a_smaller_batch():
         return x, fn.stack(ids, ids, ids), weights
 
     pipeline = numbered.feeding(short, 3, batch_size=N, graph=alone)
-    loader = MixLoader(pipeline, size=8, last_batch="partial")
+    loader = MixLoader(pipeline, size=8, last_batch="partial", mixed=True)
     assert [target.batch_size for _, target in loader] == [5, 3]
 
 

@@ -164,7 +164,7 @@ def test_a_pipeline_given_as_an_object_can_be_loaded_before_its_first_batch_only
 def test_without_checkpoints_both_ways_are_refused(photos):
     with_them = MixLoader(cropping(photos)).state_dict()
     without = MixLoader(cropping(photos, checkpoints=False))
-    for use in (without.state_dict, lambda: without.load_state_dict(with_them)):
+    for use in (lambda: without.state_dict(), lambda: without.load_state_dict(with_them)):
         with pytest.raises(RuntimeError, match="needs pipelines made with enable_checkpointing=Tr"):
             use()
 
