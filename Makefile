@@ -33,6 +33,8 @@ NATIVE := $(wildcard $(addprefix dali_mix/native/*.,cc cu cuh h))
 test: $(STAMP)
 	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
+# A warning of a compiler is an error, where lint comes to build.
+lint: export DALI_MIX_WERROR := 1
 lint: $(STAMP)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
