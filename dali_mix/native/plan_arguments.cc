@@ -166,18 +166,19 @@ void PlanOp::CheckValues() const {
 
 void PlanOp::CheckGivenPartners() const {
   const int count = static_cast<int>(sizes_.size());
-  for (const auto &partner : partners_)
-    for (int i = 0; i < count; i++)
-      if (partner[i] < 0 || partner[i] >= (others_ ? 2 * count : count))
+  for (int i = 0; i < count; i++)
+    for (const int partner : partners_[i])
+      if (partner < 0 || partner >= (others_ ? 2 * count : count))
         Refuse("partner must be an index into the batch of ", count,
-               others_ ? " and the others behind it" : "", ", got ", partner[i], " for sample ", i,
+               others_ ? " and the others behind it" : "", ", got ", partner, " for sample ", i,
                ".");
-  const auto &partner = partners_[0];
-  for (int i = 0; i < count && per_ == Per::kPair; i++)
-    if (partner[i] >= count || partner[partner[i]] != i)
-      Refuse("per=\"pair\" needs partners that pair up, got partner ", partner[i], " for sample ",
-             i, " and partner ", partner[i] < count ? partner[partner[i]] : -1, " for sample ",
-             partner[i], ".");
+  for (int i = 0; i < count && per_ == Per::kPair; i++) {
+    const int partner = partners_[i][0];
+    const int back = partner < count ? partners_[partner][0] : -1;
+    if (back != i)
+      Refuse("per=\"pair\" needs partners that pair up, got partner ", partner, " for sample ", i,
+             " and partner ", back, " for sample ", partner, ".");
+  }
 }
 
 // Methods whose pattern must fit the size.

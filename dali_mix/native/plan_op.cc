@@ -6,28 +6,18 @@ namespace dali_mix {
 
 void PlanOp::PairUp() {
   const int count = static_cast<int>(sizes_.size());
-  partners_.clear();
-  for (int k = 0; k + 1 < images_; k++) {
-    const uint64_t stream = k == 0 ? kPairs : kMorePairs + k;
-    partners_.push_back(DrawPartners(count, pairing_, per_, StreamOf(0, stream)));
-    auto &partner = partners_.back();
-    if (k > 0 && pairing_ == Pairing::kOthers) {
-      // The first partner is the one across; further ones are any.
-      partner = DrawPartners(count, Pairing::kDerange, per_, StreamOf(0, stream));
-      for (int &index : partner) index += count;
-    }
-    if (k > 0 && (pairing_ == Pairing::kReverse || pairing_ == Pairing::kRoll))
-      partner = DrawPartners(count, Pairing::kDerange, per_, StreamOf(0, stream));
-    if (pairing_ == Pairing::kSameClass || pairing_ == Pairing::kOtherClass) {
-      std::vector<int> classes(count);
-      for (int i = 0; i < count; i++) classes[i] = classes_[i][0];
-      for (int i = 0; i < count; i++)
-        partner[i] = DrawByClass(classes, i, pairing_ == Pairing::kSameClass, StreamOf(i, stream));
-    }
-    if (pairing_ == Pairing::kGiven)
-      for (int i = 0; i < count; i++) partner[i] = given_partner_[i][k];
+  if (pairing_ == Pairing::kGiven) {
+    partners_.assign(count, {});
+    for (int i = 0; i < count; i++)
+      partners_[i].assign(given_partner_[i], given_partner_[i] + images_ - 1);
+    CheckGivenPartners();
+    return;
   }
-  if (pairing_ == Pairing::kGiven) CheckGivenPartners();
+  PartnerRules rules = {count, images_, pairing_, per_ == Per::kPair, {}};
+  if (pairing_ == Pairing::kSameClass || pairing_ == Pairing::kOtherClass)
+    for (int i = 0; i < count; i++) rules.classes.push_back(classes_[i][0]);
+  partners_ =
+      DrawPartners(rules, [this](int sample, uint64_t stream) { return StreamOf(sample, stream); });
 }
 
 void PlanOp::AcquireSizes(const Workspace &ws) {
@@ -90,13 +80,13 @@ Rng PlanOp::StreamOf(int unit, uint64_t stream) const {
 // The sample whose random numbers decide for sample i.
 int PlanOp::UnitOf(Per per, int i) const {
   if (per == Per::kBatch) return 0;
-  return per_ == Per::kPair ? std::min(i, partners_[0][i]) : i;
+  return per_ == Per::kPair ? std::min(i, partners_[i][0]) : i;
 }
 
 // Whether sample i has no partner but itself.
 bool PlanOp::IsAlone(int i) const {
-  return std::all_of(partners_.begin(), partners_.end(),
-                     [i](const std::vector<int> &partner) { return partner[i] == i; });
+  return std::all_of(partners_[i].begin(), partners_[i].end(),
+                     [i](int partner) { return partner == i; });
 }
 
 DrawnSample PlanOp::DrawMethod(int m, int i) const {
@@ -163,10 +153,9 @@ void PlanOp::Write(Workspace &ws, int output, Values &&values) const {
 }
 
 void PlanOp::RunImpl(Workspace &ws) {
-  std::vector<std::vector<int>> partners(sizes_.size());
+  Partners partners = partners_;
   for (size_t i = 0; i < sizes_.size(); i++)
-    for (const auto &partner : partners_)
-      partners[i].push_back(drawn_[i].lam[0] < 1.0f ? partner[i] : static_cast<int>(i));
+    if (drawn_[i].lam[0] == 1.0f) partners[i].assign(images_ - 1, static_cast<int>(i));
   Write<int>(ws, 0, [&](int i) { return partners[i].data(); });
   Write<float>(ws, 1, [&](int i) { return drawn_[i].weights; });
   Write<int>(ws, 2, [&](int i) { return &drawn_[i].boxes[0].y0; });

@@ -4,6 +4,7 @@
 
 #include "arguments.h"
 #include "drawn.h"
+#include "partners.h"
 
 namespace dali_mix {
 
@@ -50,7 +51,7 @@ class PlanOp : public dali::rng::OperatorWithRng<dali::Operator<CPUBackend>> {
   bool others_ = false, sequences_ = false;
 
   std::vector<Volume> sizes_;
-  std::vector<std::vector<int>> partners_;  // [images - 1][samples]
+  Partners partners_;
   std::vector<DrawnSample> drawn_;
 };
 

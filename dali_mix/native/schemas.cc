@@ -101,7 +101,10 @@ What the methods draw is said by the classes of these names in ``dali_mix``.)")
         "and "
         "``\"other_class\"`` (any such sample; unmixed where there is none), or ``\"others\"`` "
         "(the "
-        "image across, in the other batch that ``apply`` is given).",
+        "image across, in the other batch that ``apply`` is given). With K > 2 images the partners "
+        "of a sample are K - 1 different images, as far as there are so many: those that follow "
+        "one another in a uniformly drawn cyclic order; where the first follows from the place, "
+        "and by class, each sample draws them by itself.",
         "derange")
     .AddOptionalArg<std::vector<int>>(
         "partner",
