@@ -27,28 +27,34 @@ cudaStream_t StreamOf(const dali::Workspace &ws) {
 // Fills the samples of `to`, which have their shapes: on the CPU at once, on a GPU by one copy or
 // one kernel. TensorList::Copy, and SetSample, would wait on the host for the streams of both
 // batches; where there is a GPU, those on the CPU have one too, and the GPU may be busy with images
-// on it.
+// on it. `one_allocation` says that all of `from` lies in one, in this order: that two samples lie
+// side by side does not say so.
 template <typename Backend>
-void CopySamples(dali::TensorList<Backend> &to, Pointers from, cudaStream_t stream) {
+void CopySamples(dali::TensorList<Backend> &to, Pointers from, bool one_allocation,
+                 cudaStream_t stream) {
   if (to._num_elements() == 0) return;  // DALI would launch a kernel without threads
   const int count = to.num_samples();
   const dali::TypeInfo &type = to.type_info();
+  if (one_allocation && to.IsContiguous()) {
+    type.template Copy<Backend, Backend>(to.raw_mutable_tensor(0), {}, from[0], {},
+                                         to._num_elements(), stream);
+    return;
+  }
   std::vector<void *> samples(count);
   std::vector<dali::Index> sizes(count);
-  bool in_a_row = true;
   for (int i = 0; i < count; i++) {
     samples[i] = to.raw_mutable_tensor(i);
     sizes[i] = dali::volume(to.tensor_shape_span(i));
-    if (i == 0) continue;
-    const size_t before = sizes[i - 1] * type.size();
-    in_a_row &= samples[i] == static_cast<char *>(samples[i - 1]) + before;
-    in_a_row &= from[i] == static_cast<const char *>(from[i - 1]) + before;
   }
-  if (in_a_row)
-    type.template Copy<Backend, Backend>(samples[0], {}, from[0], {}, to._num_elements(), stream);
-  else
-    type.template Copy<Backend, Backend>(samples.data(), {}, from.data(), {}, sizes.data(), count,
-                                         stream, true);
+  type.template Copy<Backend, Backend>(samples.data(), {}, from.data(), {}, sizes.data(), count,
+                                       stream, true);
+}
+
+// The same for a whole batch.
+template <typename Backend>
+void CopyBatch(dali::TensorList<Backend> &to, const dali::TensorList<Backend> &from,
+               cudaStream_t stream) {
+  CopySamples(to, SamplesOf(from), from.IsContiguous(), stream);
 }
 
 }  // namespace dali_mix

@@ -49,7 +49,7 @@ class Gather : public dali::StatelessOperator<Backend> {
   void RunImpl(dali::Workspace &ws) override {
     auto &output = ws.template Output<Backend>(0);
     output.SetLayout(ws.template Input<Backend>(0).GetLayout());
-    CopySamples(output, samples_, StreamOf<Backend>(ws));
+    CopySamples(output, samples_, false, StreamOf<Backend>(ws));
   }
 
  private:

@@ -4,6 +4,7 @@
 
 #include "arguments.h"
 #include "copy_samples.h"
+#include "dali/core/device_guard.h"
 #include "dali/pipeline/operator/checkpointing/op_checkpoint.h"
 #include "dali/pipeline/operator/operator.h"
 
@@ -93,13 +94,15 @@ template <typename Backend>
 class Previous : public dali::Operator<Backend> {
  public:
   using Batch = std::shared_ptr<TensorList<Backend>>;
-  using dali::Operator<Backend>::Operator;
+  explicit Previous(const dali::OpSpec &spec)
+      : dali::Operator<Backend>(spec), device_(spec.GetArgument<int>("device_id")) {}
 
   bool SetupImpl(std::vector<dali::OutputDesc> &outputs, const dali::Workspace &ws) override {
     const auto &input = ws.template Input<Backend>(0);
     const bool first = !previous_ || previous_->num_samples() == 0;
     const TensorList<Backend> &shown = first ? input : *previous_;
     const int count = input.num_samples();
+    is_whole_ = count == shown.num_samples() && shown.IsContiguous();
     dali::TensorListShape<> shape(count, shown.sample_dim());
     samples_.resize(count);
     for (int i = 0; i < count; i++) {
@@ -116,7 +119,7 @@ class Previous : public dali::Operator<Backend> {
     auto &output = ws.template Output<Backend>(0);
     const cudaStream_t stream = StreamOf<Backend>(ws);
     output.SetLayout(input.GetLayout());
-    CopySamples(output, samples_, stream);
+    CopySamples(output, samples_, is_whole_, stream);
     auto current = std::make_shared<TensorList<Backend>>();
     current->set_pinned(false);
     if constexpr (std::is_same_v<Backend, GPUBackend>) {
@@ -127,7 +130,7 @@ class Previous : public dali::Operator<Backend> {
     }
     current->Resize(input.shape(), input.type());
     current->SetLayout(input.GetLayout());
-    CopySamples(*current, SamplesOf(input), stream);
+    CopyBatch(*current, input, stream);
     previous_ = current;
   }
 
@@ -141,6 +144,7 @@ class Previous : public dali::Operator<Backend> {
   std::string SerializeCheckpoint(const OpCheckpoint &checkpoint) const override {
     const auto &batch = checkpoint.template CheckpointState<Batch>();
     if (!batch) return {};
+    const dali::DeviceGuard guard(device_);
     TensorList<CPUBackend> host;
     host.set_pinned(false);
     host.Copy(*batch, AccessOrder::host());
@@ -152,16 +156,21 @@ class Previous : public dali::Operator<Backend> {
       TensorList<CPUBackend> host;
       host.set_pinned(false);
       FromBytes(host, bytes);
+      // Whichever GPU the thread that restores has chosen: the batch belongs on the pipeline's.
+      const dali::DeviceGuard guard(device_);
       batch = std::make_shared<TensorList<Backend>>();
       batch->set_pinned(false);
+      if constexpr (std::is_same_v<Backend, GPUBackend>) batch->set_device_id(device_);
       batch->Copy(host, AccessOrder::host());
     }
     checkpoint.MutableCheckpointState() = batch;
   }
 
  private:
+  int device_;  // of the pipeline; below 0 on the CPU alone
   Batch previous_;
   Pointers samples_;
+  bool is_whole_ = false;  // the samples are all of one allocation, in its order
 };
 
 }  // namespace dali_mix

@@ -30,7 +30,7 @@ using Kernel = std::function<void(dim3 grid, dim3 block, void **arguments)>;
 using Kernels = std::unordered_map<std::string, Kernel>;
 
 bool Check(const char *what, const void *memory, size_t bytes) {
-  const bool good = OnDevice(memory, bytes);
+  const bool good = OnCurrentDevice(memory, bytes);
   if (!good) Fault("a kernel is given %s at %p, which is not on the device", what, memory);
   return good;
 }

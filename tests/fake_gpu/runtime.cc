@@ -1,5 +1,5 @@
-// The functions of the CUDA runtime that DALI and the plugin call: one device, and every stream
-// does at once what it is asked. patch.cc finds them by their names.
+// The functions of the CUDA runtime that DALI and the plugin call: every stream does at once what
+// it is asked. patch.cc finds them by their names.
 #include <malloc.h>
 
 #include <atomic>
@@ -31,9 +31,11 @@ cudaError_t Checked(bool good, cudaError_t error, const char *call, const void *
   return Result(good ? cudaSuccess : error);
 }
 
+constexpr uintptr_t kFirstHandle = 0x1000;
+
 std::atomic<int> waits = 0;  // of the host
 
-// Streams, or events, which are numbers here.
+// Streams, or events, which are numbers here: multiples of 16 and the device they are of.
 template <typename Handle>
 class Handles {
  public:
@@ -42,7 +44,7 @@ class Handles {
   cudaError_t Create(Handle *handle) {
     fake_gpu::Initialize();
     const Lock lock(mutex_);
-    live_.insert(*handle = reinterpret_cast<Handle>(next_ += 16));
+    live_.insert(*handle = reinterpret_cast<Handle>((next_ += 16) + fake_gpu::CurrentDevice()));
     return cudaSuccess;
   }
   cudaError_t Destroy(Handle handle, const char *call) {
@@ -61,7 +63,7 @@ class Handles {
  private:
   std::mutex mutex_;
   std::set<Handle> live_;
-  uintptr_t next_ = 0x1000;
+  uintptr_t next_ = kFirstHandle;
 };
 
 // Never destroyed: threads of DALI outlive main().
@@ -73,7 +75,7 @@ bool Fits(const void *memory, size_t bytes, cudaMemcpyKind kind, cudaMemcpyKind 
   const bool device = fake_gpu::IsDevice(memory);
   const bool wanted = kind == cudaMemcpyDeviceToDevice || kind == to_or_from_host;
   if (kind != cudaMemcpyDefault && device != wanted) return false;
-  return !device || fake_gpu::OnDevice(memory, bytes);
+  return !device || fake_gpu::OnAnyDevice(memory, bytes);
 }
 
 struct Launch {
@@ -85,6 +87,11 @@ thread_local Launch launch;
 
 }  // namespace
 
+int fake_gpu::DeviceOf(cudaStream_t stream) {
+  const auto number = reinterpret_cast<uintptr_t>(stream);
+  return number < kFirstHandle ? CurrentDevice() : static_cast<int>(number % 16);
+}
+
 #pragma GCC diagnostic ignored "-Wunused-parameter"
 extern "C" {
 
@@ -93,15 +100,20 @@ __attribute__((visibility("default"))) int fake_gpu_waits() { return waits; }
 
 cudaError_t cudaGetDeviceCount(int *count) {
   fake_gpu::Initialize();
-  *count = 1;
+  *count = fake_gpu::kDevices;
   return cudaSuccess;
 }
 
-cudaError_t cudaGetDevice(int *device) { return *device = 0, cudaSuccess; }
+cudaError_t cudaGetDevice(int *device) {
+  *device = fake_gpu::CurrentDevice();
+  return cudaSuccess;
+}
 
 cudaError_t cudaSetDevice(int device) {
   fake_gpu::Initialize();
-  return Result(device == 0 ? cudaSuccess : cudaErrorInvalidDevice);
+  if (device < 0 || device >= fake_gpu::kDevices) return Result(cudaErrorInvalidDevice);
+  fake_gpu::SetCurrentDevice(device);
+  return cudaSuccess;
 }
 
 cudaError_t cudaDeviceGetAttribute(int *value, cudaDeviceAttr attribute, int device) {
@@ -214,6 +226,10 @@ cudaError_t __cudaGetKernel(cudaKernel_t *kernel, const void *function) {
 cudaError_t cudaLaunchKernel(const void *function, dim3 grid, dim3 block, void **arguments,
                              size_t shared, cudaStream_t stream) {
   if (const cudaError_t error = streams.Use(stream, __func__)) return error;
+  if (fake_gpu::DeviceOf(stream) != fake_gpu::CurrentDevice()) {
+    Fault("a launch on device %d in a stream of another", fake_gpu::CurrentDevice());
+    return Result(cudaErrorInvalidResourceHandle);
+  }
   static auto &names = *new std::map<const void *, std::string>;
   static auto &one_at_a_time = *new std::mutex;
   const Lock lock(one_at_a_time);
