@@ -12,6 +12,9 @@ class ApplyCpu : public ApplyOp<CPUBackend> {
  public:
   using ApplyOp<CPUBackend>::ApplyOp;
   void RunImpl(dali::Workspace &ws) override;
+
+ private:
+  const Isa isa_ = ChosenIsa();
 };
 
 namespace {
@@ -103,7 +106,7 @@ void ApplyCpu::RunImpl(dali::Workspace &ws) {
   RowsKey key = arguments_.Key();
   const auto bytes = static_cast<int64_t>(output.nbytes());
   key.stream = bytes > kStreamBytes && output.type_info().size() > 1;
-  const RowsFn write_rows = SelectRows(key);
+  const RowsFn write_rows = SelectRows(isa_, key);
   WriteStrips(write_rows, call, samples, ws.GetThreadPool());
 }
 

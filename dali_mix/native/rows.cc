@@ -8,8 +8,6 @@ namespace dali_mix {
 
 namespace {
 
-enum class Isa { kBaseline, kAvx2, kAvx512 };
-
 #if defined(__x86_64__)
 Isa BestIsa() {
   __builtin_cpu_init();
@@ -45,10 +43,14 @@ Isa AllowedIsa() {
 
 }  // namespace
 
-RowsFn SelectRows(RowsKey key) {
-  if (key.planar && !StreamsPlanes()) key.stream = false;
+Isa ChosenIsa() {
   const Isa best = BestIsa(), allowed = AllowedIsa();
-  switch (best < allowed ? best : allowed) {
+  return best < allowed ? best : allowed;
+}
+
+RowsFn SelectRows(Isa isa, RowsKey key) {
+  if (key.planar && !StreamsPlanes()) key.stream = false;
+  switch (isa) {
 #if defined(__x86_64__)
     case Isa::kAvx512:
       return RowsAvx512(key);

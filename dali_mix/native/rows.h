@@ -41,9 +41,16 @@ RowsFn RowsAvx2(const RowsKey &key);
 RowsFn RowsAvx512(const RowsKey &key);
 #endif
 
-// The loop for this processor. DALI_MIX_CPU=baseline|avx2|avx512 takes a lesser one, for tests and
-// measurements; what the processor lacks is never taken.
-RowsFn SelectRows(RowsKey key);
+// Instruction sets, from least to most.
+enum class Isa { kBaseline, kAvx2, kAvx512 };
+
+// The best of this processor. DALI_MIX_CPU=baseline|avx2|avx512 takes a lesser one, for tests and
+// measurements; what the processor lacks is never taken. Reads the environment, which another
+// thread may be writing to: asked when an operator is made, never while it runs.
+Isa ChosenIsa();
+
+// The loop for an instruction set of this processor.
+RowsFn SelectRows(Isa isa, RowsKey key);
 
 }  // namespace dali_mix
 
