@@ -15,7 +15,7 @@ std::string ShapeText(const ImageShape &shape, Extent extent) {
                            frames.empty() ? "" : "FRAMESx", "HxWxC)");
 }
 
-bool ShowsInBox(const Mix &mix, int image) {
+bool ShowsInBox(const SampleMix &mix, int image) {
   return std::find(mix.shows, mix.shows + mix.boxes, image) != mix.shows + mix.boxes;
 }
 
@@ -48,8 +48,8 @@ void ApplyArguments::CheckPlannedSize(int i) const {
            shape.frames, ". Give plan the same images.");
 }
 
-Mix ApplyArguments::MakeMix(int i) const {
-  Mix mix = {};
+SampleMix ApplyArguments::MakeMix(int i) const {
+  SampleMix mix = {};
   mix.images = plan_.Images();
   ReadPartners(mix, i);
   plan_.Weights(i, mix.weights);
@@ -61,7 +61,7 @@ Mix ApplyArguments::MakeMix(int i) const {
   return mix;
 }
 
-void ApplyArguments::ReadPartners(Mix &mix, int i) const {
+void ApplyArguments::ReadPartners(SampleMix &mix, int i) const {
   const int batch = static_cast<int>(inputs_[0].shapes.size());
   std::fill(mix.index, mix.index + kMaxImages, i);
   for (int k = 1; k < plan_.Images(); k++) {
@@ -71,7 +71,7 @@ void ApplyArguments::ReadPartners(Mix &mix, int i) const {
   mix.fitted = plan_.fit.Given() && plan_.fit[i][0] != 0;
 }
 
-void ApplyArguments::ReadBoxes(Mix &mix, int i) const {
+void ApplyArguments::ReadBoxes(SampleMix &mix, int i) const {
   const Extent size = inputs_[0].windows[i].size;
   for (int b = 0; b < plan_.Boxes(); b++) {
     const Box box = plan_.BoxOf(i, b, size);
@@ -85,7 +85,7 @@ void ApplyArguments::ReadBoxes(Mix &mix, int i) const {
 }
 
 // Maps are never blended: one of the images has the whole weight.
-void ApplyArguments::CopyOneOfABlend(Mix &mix) const {
+void ApplyArguments::CopyOneOfABlend(SampleMix &mix) const {
   int blended = 0;
   for (const double weight : mix.weights) blended += weight != 0;
   if (blended < 2) return;
@@ -95,7 +95,7 @@ void ApplyArguments::CopyOneOfABlend(Mix &mix) const {
 }
 
 // An image mixed with nothing but itself is unmixed, whatever the weights.
-void ApplyArguments::DropWhatDoesNotShow(Mix &mix, int i) const {
+void ApplyArguments::DropWhatDoesNotShow(SampleMix &mix, int i) const {
   mix.masked = !masks_.empty() && masks_[i].height * int64_t{masks_[i].width} > 0;
   const bool pair = plan_.Images() == 2;
   bool alone = mix.index[1] == i && pair;
@@ -122,13 +122,13 @@ void ApplyArguments::DropWhatDoesNotShow(Mix &mix, int i) const {
   }
 }
 
-void ApplyArguments::CheckMask(Mix &mix, int i) const {
+void ApplyArguments::CheckMask(SampleMix &mix, int i) const {
   if (!mix.masked) return;
   if (mix.images > 2)
     Refuse("mask needs samples of two images, got ", mix.images, " for sample ", i, ".");
 }
 
-void ApplyArguments::CheckImages(const Mix &mix, int i) const {
+void ApplyArguments::CheckImages(const SampleMix &mix, int i) const {
   for (int k = 1; k < mix.images; k++) {
     const bool behind = mix.weights[k] != 0 || (k == 1 && mix.masked);
     const bool in_box = ShowsInBox(mix, k), fitted = k == 1 && mix.fitted;
@@ -144,19 +144,29 @@ void ApplyArguments::CheckImages(const Mix &mix, int i) const {
 }
 
 // Images of other sizes may show in boxes alone, if the plan says which part of them.
-void ApplyArguments::CheckShapes(const Mix &mix, int i, int image) const {
+void ApplyArguments::CheckShapes(const SampleMix &mix, int i, int image) const {
   const ImageShape &own = inputs_[0].shapes[i], &shape = ShapeOf(mix.index[image]);
   const Extent size = inputs_[0].windows[i].size, extent = WindowOf(mix.index[image]).size;
   const bool behind = mix.weights[image] != 0 || (image == 1 && mix.masked);
   const bool any_size = plan_.offset.Given() && !behind;
-  if (own.frames != shape.frames || !(any_size || size == extent))
-    Refuse("mixed samples must have equal shapes, got ", ShapeText(own, size), " for sample ", i,
-           " and ", ShapeText(shape, extent), " for its partner, ", NameOf(mix.index[image]),
-           ". Resize the images, or pass crop=(H, W).");
+  const bool fits = any_size || size == extent;
+  if (own.frames == shape.frames && fits) return;
+  // A crop leaves the number of frames as it is.
+  const char *axis = out_layout_.find('D') >= 0 ? "D" : "F";
+  const std::string frames =
+      own.frames == shape.frames
+          ? ""
+          : dali::make_string(
+                " Give all samples equally many frames: cut the longer ones, or pad "
+                "the others with fn.pad(images, axis_names=\"",
+                axis, "\").");
+  Refuse("mixed samples must have equal shapes, got ", ShapeText(own, size), " for sample ", i,
+         " and ", ShapeText(shape, extent), " for its partner, ", NameOf(mix.index[image]), ".",
+         frames, fits ? "" : " Resize the images, or pass crop=(H, W).");
 }
 
 // What shows in the boxes must be there.
-void ApplyArguments::CheckInBox(const Mix &mix, int i, int image) const {
+void ApplyArguments::CheckInBox(const SampleMix &mix, int i, int image) const {
   const Extent extent = WindowOf(mix.index[image]).size;
   const int64_t y = mix.offset[image][0], x = mix.offset[image][1];
   for (int b = 0; b < mix.boxes; b++) {
@@ -168,7 +178,7 @@ void ApplyArguments::CheckInBox(const Mix &mix, int i, int image) const {
   }
 }
 
-void ApplyArguments::CheckFitted(const Mix &mix, int i) const {
+void ApplyArguments::CheckFitted(const SampleMix &mix, int i) const {
   if (extra_.fitted < 0) Refuse("fit needs the input \"fitted\", got none.");
   if (mix.boxes > 1 && mix.shows[1] == 1)
     Refuse("fit needs one box of the first partner, got ", mix.boxes, " for sample ", i, ".");
@@ -193,7 +203,7 @@ const ImageShape &ApplyArguments::ShapeOf(int index) const {
   return inputs_[index / batch].shapes[index % batch];
 }
 
-const Window &ApplyArguments::WindowOf(int index) const {
+const CropWindow &ApplyArguments::WindowOf(int index) const {
   const int batch = static_cast<int>(inputs_[0].windows.size());
   return inputs_[index / batch].windows[index % batch];
 }
