@@ -124,7 +124,7 @@ void ApplyArguments::AcquireWindows(const OpSpec &spec, const ArgumentWorkspace 
   for (const ImageShape &shape : fitted_.shapes) fitted_.windows.push_back({0, 0, shape.extent});
 }
 
-Window ApplyArguments::MakeWindow(const char *whose, int i, Extent image) const {
+CropWindow ApplyArguments::MakeWindow(const char *whose, int i, Extent image) const {
   const Extent size = crop_size_(i, image);
   if (size.height > image.height || size.width > image.width)
     Refuse("crop must lie inside the image, got a window of ", size.height, " x ", size.width,

@@ -22,7 +22,7 @@ struct ImageShape {
 };
 
 // Where the crop window of an image lies.
-struct Window {
+struct CropWindow {
   int y, x;
   Extent size;
 };
@@ -30,11 +30,11 @@ struct Window {
 // A batch of images that a plan may take partners from.
 struct ImageInput {
   std::vector<ImageShape> shapes;
-  std::vector<Window> windows;
+  std::vector<CropWindow> windows;
 };
 
 // How one sample is mixed, checked: what its Sample is made from.
-struct Mix {
+struct SampleMix {
   int images;                  // that show, the own among them
   int index[kMaxImages];       // over all inputs: input * batch + sample
   double weights[kMaxImages];  // where there is no box
@@ -106,31 +106,32 @@ class ApplyArguments {
   void AcquireOutputLayout(const dali::TensorLayout &layout);
   void AcquireNormalization();
   void AcquireWindows(const dali::OpSpec &spec, const dali::ArgumentWorkspace &ws);
-  Window MakeWindow(const char *name, int i, Extent image) const;
+  CropWindow MakeWindow(const char *name, int i, Extent image) const;
 
   void AcquirePlan(const dali::ArgumentWorkspace &ws);
   void CheckPlannedSize(int i) const;
-  Mix MakeMix(int i) const;
-  void ReadPartners(Mix &mix, int i) const;
-  void ReadBoxes(Mix &mix, int i) const;
-  void CopyOneOfABlend(Mix &mix) const;
-  void DropWhatDoesNotShow(Mix &mix, int i) const;
-  void CheckMask(Mix &mix, int i) const;
-  void CheckImages(const Mix &mix, int i) const;
-  void CheckShapes(const Mix &mix, int i, int image) const;
-  void CheckInBox(const Mix &mix, int i, int image) const;
-  void CheckFitted(const Mix &mix, int i) const;
+  SampleMix MakeMix(int i) const;
+  void ReadPartners(SampleMix &mix, int i) const;
+  void ReadBoxes(SampleMix &mix, int i) const;
+  void CopyOneOfABlend(SampleMix &mix) const;
+  void DropWhatDoesNotShow(SampleMix &mix, int i) const;
+  void CheckMask(SampleMix &mix, int i) const;
+  void CheckImages(const SampleMix &mix, int i) const;
+  void CheckShapes(const SampleMix &mix, int i, int image) const;
+  void CheckInBox(const SampleMix &mix, int i, int image) const;
+  void CheckFitted(const SampleMix &mix, int i) const;
 
   std::string NameOf(int index) const;
   const ImageShape &ShapeOf(int index) const;
-  const Window &WindowOf(int index) const;
+  const CropWindow &WindowOf(int index) const;
   // The samples, each followed by its first partner where it can be: what was just read as a
   // partner is read as the own image while the cache still holds it.
   std::vector<int> AlongPartners() const;
-  Source MakeSource(const Mix &mix, int i, int image, int frame, const Buffers &buffers) const;
-  Sample MakeSample(const Mix &mix, int i, int frame, const Buffers &buffers) const;
-  Layers MakeLayers(const Mix &mix, int i, int frame, const Buffers &buffers) const;
-  bool NeedsLayers(const Mix &mix) const;
+  Source MakeSource(const SampleMix &mix, int i, int image, int frame,
+                    const Buffers &buffers) const;
+  Sample MakeSample(const SampleMix &mix, int i, int frame, const Buffers &buffers) const;
+  Layers MakeLayers(const SampleMix &mix, int i, int frame, const Buffers &buffers) const;
+  bool NeedsLayers(const SampleMix &mix) const;
 
   CropSize crop_size_;
   dali::ArgValue<float> crop_pos_x_, crop_pos_y_;
@@ -152,7 +153,7 @@ class ApplyArguments {
   std::vector<ImageInput> inputs_;  // images, and others if there are any
   ImageInput fitted_;
   std::vector<Extent> masks_;
-  std::vector<Mix> mixes_;
+  std::vector<SampleMix> mixes_;
   std::vector<Single> singles_;
   std::vector<double> factors_;
 };

@@ -5,12 +5,12 @@
 
 namespace dali_mix {
 
-Source ApplyArguments::MakeSource(const Mix &mix, int i, int image, int frame,
+Source ApplyArguments::MakeSource(const SampleMix &mix, int i, int image, int frame,
                                   const Buffers &buffers) const {
   const int batch = BatchSize(), index = mix.index[image];
   const bool fitted = mix.fitted && image == 1;
   const ImageShape &shape = fitted ? fitted_.shapes[i] : ShapeOf(index);
-  const Window &window = fitted ? fitted_.windows[i] : WindowOf(index);
+  const CropWindow &window = fitted ? fitted_.windows[i] : WindowOf(index);
   const void *begin = fitted ? buffers.fitted[i] : buffers.images[index];
   const int y = fitted ? -mix.box[0].y0 : mix.offset[image][0];
   const int x = fitted ? -mix.box[0].x0 : mix.offset[image][1];
@@ -22,11 +22,12 @@ Source ApplyArguments::MakeSource(const Mix &mix, int i, int image, int frame,
           mirrored ? -shape.column : shape.column, shape.channel};
 }
 
-bool ApplyArguments::NeedsLayers(const Mix &mix) const {
+bool ApplyArguments::NeedsLayers(const SampleMix &mix) const {
   return mix.images > 2 || mix.boxes > 1 || mix.masked;
 }
 
-Sample ApplyArguments::MakeSample(const Mix &mix, int i, int frame, const Buffers &buffers) const {
+Sample ApplyArguments::MakeSample(const SampleMix &mix, int i, int frame,
+                                  const Buffers &buffers) const {
   const ImageShape &shape = inputs_[0].shapes[i];
   const Extent extent = inputs_[0].windows[i].size;
   const int area = extent.height * extent.width;
@@ -46,7 +47,8 @@ Sample ApplyArguments::MakeSample(const Mix &mix, int i, int frame, const Buffer
           -1};
 }
 
-Layers ApplyArguments::MakeLayers(const Mix &mix, int i, int frame, const Buffers &buffers) const {
+Layers ApplyArguments::MakeLayers(const SampleMix &mix, int i, int frame,
+                                  const Buffers &buffers) const {
   Layers layers = {};
   layers.image_count = mix.images;
   for (int k = 2; k < mix.images; k++) layers.images[k - 2] = MakeSource(mix, i, k, frame, buffers);
@@ -88,7 +90,7 @@ Batch ApplyArguments::MakeBatch(const Buffers &buffers) const {
   batch.bytes.reserve(count * images);
   batch.weights.reserve(count * channels_ * images);
   for (const int i : AlongPartners()) {
-    const Mix &mix = mixes_[i];
+    const SampleMix &mix = mixes_[i];
     for (int frame = 0; frame < inputs_[0].shapes[i].frames; frame++) {
       Sample sample = MakeSample(mix, i, frame, buffers);
       if (NeedsLayers(mix)) {

@@ -1,35 +1,29 @@
-// The boxes of the cut family, and the shares that they leave.
+// The boxes of the cut family.
 #ifndef DALI_MIX_NATIVE_DRAW_BOX_H_
 #define DALI_MIX_NATIVE_DRAW_BOX_H_
-
-#include <array>
 
 #include "draw.h"
 #include "method.h"
 
 namespace dali_mix {
 
-// One side of a box, half-open.
-struct Side {
-  int begin, end;
-};
-
 // A side of `length` pixels, at most as long as the image. By the centre law (Yun et al. 2019, eq.
 // 2) a side s covers [c - s/2, c + (s+1)/2) with s/2 rounded down, so that odd sides are exact, for
 // a pixel c; then it is clipped. By the uniform law every pixel is covered by `length` of the
 // places that are drawn from.
-inline Side DrawSide(Place place, int length, int size, Rng &rng) {
+inline Range DrawSide(BoxPlace place, int length, int size, Rng &rng) {
   int begin = 0;
-  if (place == Place::kCenter) begin = UniformInt(rng, size) - length / 2;
-  if (place == Place::kInside) begin = UniformInt(rng, size - length + 1);
-  if (place == Place::kUniform)
+  if (place == BoxPlace::kCenter) begin = UniformInt(rng, size) - length / 2;
+  if (place == BoxPlace::kInside) begin = UniformInt(rng, size - length + 1);
+  if (place == BoxPlace::kUniform)
     begin = UniformInt(rng, size + std::max(length, 1) - 1) - length + 1;
   return {std::max(begin, 0), std::min(begin + length, size)};
 }
 
-inline Box DrawPlace(Place place, int box_height, int box_width, int height, int width, Rng &rng) {
-  const Side y = DrawSide(place, box_height, height, rng);
-  const Side x = DrawSide(place, box_width, width, rng);
+inline Box DrawPlace(BoxPlace place, int box_height, int box_width, int height, int width,
+                     Rng &rng) {
+  const Range y = DrawSide(place, box_height, height, rng);
+  const Range x = DrawSide(place, box_width, width, rng);
   const Box box = {y.begin, x.begin, y.end, x.end};
   return box.Empty() ? Box{} : box;
 }
@@ -54,22 +48,6 @@ inline Box DrawBox(const Method &method, double lam, int height, int width, Rng 
   const int box_height = std::min(static_cast<int>(height * ratio * stretch), height);
   const int box_width = std::min(static_cast<int>(width * ratio / stretch), width);
   return DrawPlace(method.place, box_height, box_width, height, width, rng);
-}
-
-// Pixels that at least one of the boxes covers.
-inline int64_t UnionArea(const Box (&boxes)[kMaxBoxes], int height, int width) {
-  const auto empty = [](const Box &box) { return box.Empty(); };
-  if (std::all_of(boxes + 1, boxes + kMaxBoxes, empty))
-    return int64_t{boxes[0].y1 - boxes[0].y0} * (boxes[0].x1 - boxes[0].x0);
-  int64_t area = 0;
-  std::vector<char> row(width);
-  for (int y = 0; y < height; y++) {
-    std::fill(row.begin(), row.end(), 0);
-    for (const Box &box : boxes)
-      if (box.y0 <= y && y < box.y1) std::fill(row.begin() + box.x0, row.begin() + box.x1, 1);
-    area += std::count(row.begin(), row.end(), 1);
-  }
-  return area;
 }
 
 }  // namespace dali_mix

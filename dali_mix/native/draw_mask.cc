@@ -1,31 +1,9 @@
 #include "draw_mask.h"
 
 #include <complex>
+#include <numeric>
 
 namespace dali_mix {
-
-namespace {
-
-// How many pixels of `length` fall into each of `cells`.
-std::vector<int> CellSizes(int cells, int length) {
-  std::vector<int> sizes(cells);
-  for (int at = 0; at < length; at++) sizes[CellAt(at, cells, length)]++;
-  return sizes;
-}
-
-}  // namespace
-
-double MeanOfMask(const uint8_t *values, int mask_height, int mask_width, int height, int width) {
-  const auto rows = CellSizes(mask_height, height), columns = CellSizes(mask_width, width);
-  int64_t sum = 0;
-  for (int y = 0; y < mask_height; y++) {
-    const uint8_t *row = values + static_cast<ptrdiff_t>(y) * mask_width;
-    int along = 0;  // at most 255 * width
-    for (int x = 0; x < mask_width; x++) along += columns[x] * row[x];
-    sum += static_cast<int64_t>(rows[y]) * along;
-  }
-  return static_cast<double>(sum) / (255.0 * height * width);
-}
 
 // As many patches of the partner as leave the share, each choice equally likely.
 DrawnMask DrawPatches(const Method &method, double lam, int height, int width, Rng rng) {

@@ -13,9 +13,6 @@ struct DrawnMask {
   std::vector<uint8_t> values = {};
 };
 
-// The mean weight over an output of that size, whose pixels take the values of their cells.
-double MeanOfMask(const uint8_t *values, int mask_height, int mask_width, int height, int width);
-
 // `lam`: share of the own image, as near as the mask can come.
 DrawnMask DrawPatches(const Method &method, double lam, int height, int width, Rng rng);
 DrawnMask DrawGrid(const Method &method, double lam, int height, int width, Rng rng);

@@ -1,19 +1,32 @@
 #include "drawn.h"
 
+#include <algorithm>
+
+#include "shares.h"
+
 namespace dali_mix {
 
 namespace {
 
 // The exact shares of a sample of two images.
 void CountPair(DrawnSample &drawn, Volume size) {
+  const DrawnMask &drawn_mask = drawn.mask;
+  const Mask mask = {drawn_mask.values.empty() ? nullptr : drawn_mask.values.data(),
+                     drawn_mask.height, drawn_mask.width};
+  int images[kMaxBoxes];
+  std::fill_n(images, kMaxBoxes, 1);
+  const Shares shares =
+      CountShares({size.height, size.width, drawn.boxes, images, kMaxBoxes}, mask);
   const double area = static_cast<double>(size.height) * size.width;
   double own = drawn.weights[0];
-  if (!drawn.mask.values.empty())
-    own *= MeanOfMask(drawn.mask.values.data(), drawn.mask.height, drawn.mask.width, size.height,
-                      size.width);
-  const int64_t covered = UnionArea(drawn.boxes, size.height, size.width);
+  if (mask.values) {
+    own *= static_cast<double>(shares.levels) / (255.0 * size.height * size.width);
+  }
+  const int64_t covered = shares.in_boxes[1];
   const int frames = drawn.end_frame - drawn.first_frame;
-  if (covered > 0) own = 1.0 - covered * frames / (area * size.frames);
+  if (covered > 0) {
+    own = 1.0 - covered * frames / (area * size.frames);
+  }
   drawn.lam[0] = static_cast<float>(own);
   drawn.lam[1] = 1.0f - drawn.lam[0];
 }
@@ -24,7 +37,7 @@ void DrawFrames(const Method &method, double lam, DrawnSample &drawn, Volume siz
   if (method.extent == Extents::kSpace) return;
   const double power = method.extent == Extents::kTime ? 1.0 : 1.0 / 3;
   const int length = static_cast<int>(size.frames * std::pow(1 - lam, power));
-  const Side frames = DrawSide(method.place, length, size.frames, rng);
+  const Range frames = DrawSide(method.place, length, size.frames, rng);
   drawn.first_frame = frames.begin, drawn.end_frame = std::max(frames.begin, frames.end);
 }
 
@@ -49,7 +62,7 @@ DrawnSample DrawResized(double side, Volume size, Rng rng) {
   DrawnSample drawn;
   const int height = static_cast<int>(size.height * side);
   const int width = static_cast<int>(size.width * side);
-  drawn.boxes[0] = DrawPlace(Place::kInside, height, width, size.height, size.width, rng);
+  drawn.boxes[0] = DrawPlace(BoxPlace::kInside, height, width, size.height, size.width, rng);
   drawn.end_frame = size.frames;
   const Box &box = drawn.boxes[0];
   drawn.fit[0] = box.y1 - box.y0, drawn.fit[1] = box.x1 - box.x0;

@@ -86,8 +86,9 @@ class Option {
 using Setter = std::function<void(Method &, const Option &)>;
 
 void SetPlace(Method &method, const Option &option) {
-  method.place = option.Word<Place>(
-      {{"center", Place::kCenter}, {"inside", Place::kInside}, {"uniform", Place::kUniform}});
+  method.place = option.Word<BoxPlace>({{"center", BoxPlace::kCenter},
+                                        {"inside", BoxPlace::kInside},
+                                        {"uniform", BoxPlace::kUniform}});
 }
 
 void SetExtent(Method &method, const Option &option) {

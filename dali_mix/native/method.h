@@ -22,7 +22,7 @@ enum class Kind {
 
 // Where a box lies: its centre anywhere and clipped; inside the image; or so that every pixel is
 // covered equally often.
-enum class Place { kCenter, kInside, kUniform };
+enum class BoxPlace { kCenter, kInside, kUniform };
 
 // What a box cuts out of a sequence: a part of every frame, whole frames, or a part of some.
 enum class Extents { kSpace, kTime, kSpaceTime };
@@ -33,7 +33,7 @@ struct Interval {
 
 struct Method {
   Kind kind = Kind::kMixUp;
-  Place place = Place::kCenter;
+  BoxPlace place = BoxPlace::kCenter;
   Extents extent = Extents::kSpace;
   Interval minmax = {0, 0};      // of both sides, as shares of the image's; 0, 0: by alpha
   Interval aspect = {1, 1};      // of the box, relative to the image's

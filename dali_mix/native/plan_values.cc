@@ -86,9 +86,9 @@ Extent PlanColumns::Size(int sample) const {
   return {values[0], values[1]};
 }
 
-PlanColumns::Span PlanColumns::Frames(int sample, int count) const {
+Range PlanColumns::Frames(int sample, int count) const {
   if (!frames.Given()) return {0, count};
-  const Span span = {frames[sample][0], frames[sample][1]};
+  const Range span = {frames[sample][0], frames[sample][1]};
   if (!(0 <= span.begin && span.begin <= span.end && span.end <= count))
     Refuse("frames must be (begin, end) inside the ", count, " frames of the sample, got (",
            span.begin, ", ", span.end, ") for sample ", sample, ".");

@@ -30,10 +30,7 @@ class PlanColumns {
   // Height and width of the output.
   Extent Size(int sample) const;
   // Those of `count` frames that have the boxes.
-  struct Span {
-    int begin, end;
-  };
-  Span Frames(int sample, int count) const;
+  Range Frames(int sample, int count) const;
 
   Column<int> partner, box, size, offset, fit, frames;
   Column<float> blend;

@@ -5,6 +5,7 @@
 #include "dali/pipeline/operator/checkpointing/stateless_operator.h"
 #include "dali/pipeline/operator/operator.h"
 #include "plan_values.h"
+#include "shares.h"
 
 namespace dali_mix {
 
@@ -37,10 +38,30 @@ class Resized : public dali::StatelessOperator<CPUBackend> {
   }
 
   void RunImpl(Workspace &ws) override {
-    for (int i = 0; i < count_; i++) WriteSample(ws, i);
+    std::vector<Counted> samples;
+    for (int i = 0; i < count_; i++) samples.push_back(WriteSample(ws, i));
+    if (ws.NumInput() == 0) {
+      for (const Counted &sample : samples) Count(sample);
+      return;
+    }
+    // Masks are worth the threads.
+    auto &threads = ws.GetThreadPool();
+    for (const Counted &sample : samples) threads.AddWork([this, &sample] { Count(sample); });
+    threads.RunAll();
   }
 
  private:
+  // What the shares of one sample are counted from.
+  struct Counted {
+    Extent size;
+    Box boxes[kMaxBoxes];
+    int images[kMaxBoxes];  // that show in the boxes
+    Mask mask;
+    double weights[kMaxImages];
+    int frames, boxed;  // all of them, and those that have the boxes
+    float *lam;
+  };
+
   static void CheckMask(const Workspace &ws) {
     if (ws.NumInput() == 0) return;
     const auto &mask = ws.Input<CPUBackend>(0);
@@ -54,7 +75,8 @@ class Resized : public dali::StatelessOperator<CPUBackend> {
     return static_cast<int>(std::lround(static_cast<double>(value) * to / from));
   }
 
-  void WriteSample(Workspace &ws, int i) const {
+  // Writes all but the shares.
+  Counted WriteSample(Workspace &ws, int i) const {
     const Extent size = plan_.Size(i);
     const Extent to = to_.Given() ? Extent{to_[i][0], to_[i][1]} : size;
     for (const auto &[name, extent] : {std::pair{"size", size}, std::pair{"to", to}})
@@ -88,15 +110,7 @@ class Resized : public dali::StatelessOperator<CPUBackend> {
       for (int k = 0; k < plan_.fit.Length(); k++)
         fit[k] = plan_.fit[i][0] ? box[2 + k] - box[k] : 0;
     }
-    Count(ws, i, box, to, ws.Output<CPUBackend>(1).mutable_tensor<float>(i));
-  }
-
-  // The image that shows in the boxes of one row of the output, 0: none.
-  void PaintRow(std::vector<uint8_t> &row, const int *box, int y) const {
-    std::fill(row.begin(), row.end(), 0);
-    for (int b = 0; b < plan_.Boxes(); b++)
-      if (box[4 * b] <= y && y < box[4 * b + 2])
-        std::fill(row.begin() + box[4 * b + 1], row.begin() + box[4 * b + 3], plan_.ShownIn(b));
+    return ReadCounted(ws, i, box, to, ws.Output<CPUBackend>(1).mutable_tensor<float>(i));
   }
 
   bool IsAlone(int i) const {
@@ -105,44 +119,43 @@ class Resized : public dali::StatelessOperator<CPUBackend> {
                        [i](int partner) { return partner == i; });
   }
 
-  // The exact share of each image; of two, that of the own.
-  void Count(Workspace &ws, int i, const int *box, Extent size, float *lam) const {
-    const int shares_kept = plan_.Images() > 2 ? plan_.Images() : 1;
-    std::fill(lam, lam + shares_kept, 0.0f);
-    lam[0] = 1;
-    if (IsAlone(i)) return;
-    double weights[kMaxImages] = {};
-    plan_.Weights(i, weights);
-    Mask mask = {};
+  // `box`: the boxes at the size. An unmixed sample has no boxes, and the own image all weight.
+  Counted ReadCounted(const Workspace &ws, int i, const int *box, Extent size, float *lam) const {
+    Counted counted = {size, {}, {}, {}, {1}, 1, 0, lam};
+    if (IsAlone(i)) return counted;
+    plan_.Weights(i, counted.weights);
+    for (int b = 0; b < plan_.Boxes(); b++) {
+      counted.boxes[b] = {box[4 * b], box[4 * b + 1], box[4 * b + 2], box[4 * b + 3]};
+      counted.images[b] = plan_.ShownIn(b);
+    }
     if (ws.NumInput() > 0) {
       const auto shape = ws.Input<CPUBackend>(0).tensor_shape_span(i);
-      mask = {ws.Input<CPUBackend>(0).tensor<uint8_t>(i), static_cast<int>(shape[0]),
-              static_cast<int>(shape[1])};
-      if (mask.height * mask.width == 0) mask.values = nullptr;
+      const int height = static_cast<int>(shape[0]), width = static_cast<int>(shape[1]);
+      if (height > 0 && width > 0)
+        counted.mask = {ws.Input<CPUBackend>(0).tensor<uint8_t>(i), height, width};
     }
-    const int frames = plan_.size.Length() == 3 ? plan_.size[i][0] : 1;
-    const auto [begin, end] = plan_.Frames(i, frames);
-    const int boxed = end - begin;
-    int64_t in_box[kMaxImages] = {}, outside = 0;  // pixels; outside in 1/255 of the blend
-    int64_t behind = 0;                            // pixels that have no box
-    std::vector<uint8_t> row(size.width);
-    for (int y = 0; y < size.height; y++) {
-      PaintRow(row, box, y);
-      const uint8_t *cells = mask.values;
-      if (cells) cells += CellAt(y, mask.height, size.height) * static_cast<ptrdiff_t>(mask.width);
-      for (int x = 0; x < size.width; x++) {
-        in_box[row[x]] += row[x] ? boxed : 0;
-        const int64_t bare = row[x] ? frames - boxed : frames;
-        behind += bare;
-        outside += bare * (cells ? cells[CellAt(x, mask.width, size.width)] : 255);
-      }
-    }
-    const double pixels = static_cast<double>(size.height) * size.width * frames;
+    counted.frames = plan_.size.Length() == 3 ? plan_.size[i][0] : 1;
+    const auto [begin, end] = plan_.Frames(i, counted.frames);
+    counted.boxed = end - begin;
+    return counted;
+  }
+
+  // The exact share of each image; of two, that of the own.
+  void Count(const Counted &of) const {
+    const auto [height, width] = of.size;
+    const Shares with = CountShares({height, width, of.boxes, of.images, kMaxBoxes}, of.mask);
+    Shares without;
+    if (of.boxed < of.frames) without = CountShares({height, width, nullptr, nullptr, 0}, of.mask);
+    // Of all frames: pixels without a box, and the sum of their mask.
+    const int64_t behind = with.bare * of.boxed + without.bare * (of.frames - of.boxed);
+    const int64_t outside = with.levels * of.boxed + without.levels * (of.frames - of.boxed);
+    const double pixels = static_cast<double>(height) * width * of.frames;
+    const int shares_kept = plan_.Images() > 2 ? plan_.Images() : 1;
     for (int k = 0; k < shares_kept; k++) {
-      double share = k == 0 ? weights[0] * (outside / 255.0) : weights[k] * behind;
+      double share = k == 0 ? of.weights[0] * (outside / 255.0) : of.weights[k] * behind;
       // The first partner has what the mask takes from the own image.
-      if (k == 1) share += weights[0] * (behind - outside / 255.0);
-      lam[k] = static_cast<float>((in_box[k] + share) / pixels);
+      if (k == 1) share += of.weights[0] * (behind - outside / 255.0);
+      of.lam[k] = static_cast<float>((with.in_boxes[k] * of.boxed + share) / pixels);
     }
   }
 

@@ -19,6 +19,11 @@ struct Box {
   MIX_HD bool Holds(int y, int x) const { return y0 <= y && y < y1 && x0 <= x && x < x1; }
 };
 
+// Half-open.
+struct Range {
+  int begin, end;
+};
+
 // What shows where there is no box: the own image, the first partner, or a blend.
 enum class Shows : int { kOwn, kPartner, kBlend };
 
@@ -178,13 +183,9 @@ MIX_HD Out MixPixel(const Call &call, const Layered &sample, const float *weight
   }
 }
 
-// The columns of a row without layers fall into runs with one answer each:
-// [0, begin) outside, [begin, end) the partner, [end, width) outside.
-struct Cut {
-  int begin, end;
-};
-
-MIX_HD Cut CutOfRow(const Sample &sample, int y) {
+// The columns of a row without layers fall into runs with one answer each: before the range and
+// behind it what shows outside, in it the partner.
+MIX_HD Range BoxedColumns(const Sample &sample, int y) {
   if (y < sample.box.y0 || y >= sample.box.y1) return {0, 0};
   return {sample.box.x0, sample.box.x1};
 }

@@ -20,7 +20,7 @@ struct TilePattern {
 // A tile without layers: the box is the only edge.
 template <int kPixels>
 MIX_HD TilePattern PatternOf(const Sample &sample, int y, int x) {
-  const Cut cut = CutOfRow(sample, y);
+  const Range cut = BoxedColumns(sample, y);
   const bool second = sample.outside == Shows::kPartner;
   return {true, sample.outside == Shows::kBlend,
           255,  0,

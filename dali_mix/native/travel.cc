@@ -17,9 +17,9 @@ double Snap(double at) {
   return std::abs(at - edge) < kSnap ? edge : at;
 }
 
-// The part of a pixel that lies in [begin, end).
-double Overlap(double begin, double end, int pixel) {
-  return std::min(end, pixel + 1.0) - std::max(begin, static_cast<double>(pixel));
+// How much of the pixels [first, last) lies in [begin, end).
+double Overlap(double begin, double end, int first, int last) {
+  return std::min(end, static_cast<double>(last)) - std::max(begin, static_cast<double>(first));
 }
 
 int Clamped(double at, int length) {
@@ -27,7 +27,7 @@ int Clamped(double at, int length) {
 }
 
 void KeepBox(Kept &kept, const Mixture &mixture, int image, const float *box, int label) {
-  const Place &place = mixture.places[image];
+  const Placement &place = mixture.places[image];
   const int height = mixture.height, width = mixture.width;
   const double ends[] = {place.X(box[0]), place.Y(box[1]), place.X(box[2]), place.Y(box[3])};
   const double left = Snap(ends[0]), top = Snap(ends[1]), right = Snap(ends[2]),
@@ -36,15 +36,21 @@ void KeepBox(Kept &kept, const Mixture &mixture, int image, const float *box, in
                       Clamped(std::ceil(bottom), height), Clamped(std::ceil(right), width)};
   Box seen = {height, width, 0, 0};
   double sum = 0;
-  for (int y = pixels.y0; y < pixels.y1; y++) {
-    for (int x = pixels.x0; x < pixels.x1; x++) {
-      const double weight = mixture.WeightAt(image, y, x);
-      if (weight == 0) continue;
-      sum += weight * Overlap(top, bottom, y) * Overlap(left, right, x);
-      seen = {std::min(seen.y0, y), std::min(seen.x0, x), std::max(seen.y1, y + 1),
-              std::max(seen.x1, x + 1)};
-    }
-  }
+  const auto add = [&](Box part, double weight) {
+    if (weight == 0 || part.Empty()) return;
+    sum += weight * Overlap(top, bottom, part.y0, part.y1) * Overlap(left, right, part.x0, part.x1);
+    seen = {std::min(seen.y0, part.y0), std::min(seen.x0, part.x0), std::max(seen.y1, part.y1),
+            std::max(seen.x1, part.x1)};
+  };
+  VisitParts(mixture.Boxes(), [&](Box whole, int shown) {
+    const Box part = {std::max(whole.y0, pixels.y0), std::max(whole.x0, pixels.x0),
+                      std::min(whole.y1, pixels.y1), std::min(whole.x1, pixels.x1)};
+    if (shown > 0) return add(part, shown == image ? 1 : 0);
+    if (!mixture.mask.values) return add(part, mixture.weights[image]);
+    for (int y = part.y0; y < part.y1; y++)
+      for (int x = part.x0; x < part.x1; x++)
+        add({y, x, y + 1, x + 1}, mixture.BareWeightAt(image, y, x));
+  });
   if (!(sum > 0)) return;
   // Edges that are not cut stay as they are.
   const double kept_ends[] = {seen.x0 > std::floor(left) ? seen.x0 : ends[0],
@@ -58,7 +64,7 @@ void KeepBox(Kept &kept, const Mixture &mixture, int image, const float *box, in
 }
 
 void KeepPoint(Kept &kept, const Mixture &mixture, int image, const float *point, int label) {
-  const Place &place = mixture.places[image];
+  const Placement &place = mixture.places[image];
   const double x = place.X(point[0]), y = place.Y(point[1]);
   const double column = Snap(x), row = Snap(y);
   if (!(0 <= column && column <= mixture.width && 0 <= row && row <= mixture.height)) return;
@@ -77,6 +83,10 @@ void KeepPoint(Kept &kept, const Mixture &mixture, int image, const float *point
 double Mixture::WeightAt(int image, int y, int x) const {
   for (int b = boxes - 1; b >= 0; b--)
     if (box[b].Holds(y, x)) return shows[b] == image ? 1 : 0;
+  return BareWeightAt(image, y, x);
+}
+
+double Mixture::BareWeightAt(int image, int y, int x) const {
   if (!mask.values || images == 1) return weights[image];
   const int row = CellAt(y, mask.height, height), column = CellAt(x, mask.width, width);
   const double own =

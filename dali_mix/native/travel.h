@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "plan_values.h"
+#include "shares.h"
 
 namespace dali_mix {
 
@@ -23,7 +24,7 @@ struct Kept {
 };
 
 // Where relative coordinates come to lie on the output, in pixels.
-struct Place {
+struct Placement {
   double height, width, y, x;
 
   double Y(float y_relative) const { return height * y_relative + y; }
@@ -36,13 +37,17 @@ struct Mixture {
   int images;
   int index[kMaxImages];  // over all inputs: input * batch + sample
   double weights[kMaxImages];
-  Place places[kMaxImages];
+  Placement places[kMaxImages];
   int boxes;
   Box box[kMaxBoxes];
   int shows[kMaxBoxes];
   Mask mask;
 
+  // Of one pixel that has no box.
+  double BareWeightAt(int image, int y, int x) const;
+  // The same for pixels in a box too.
   double WeightAt(int image, int y, int x) const;
+  BoxedOutput Boxes() const { return {height, width, box, shows, boxes}; }
 };
 
 // Refuses what is not finite, or inside out.
@@ -60,7 +65,7 @@ class TravelPlan {
 
  private:
   void ReadBoxes(Mixture &mixture, int i) const;
-  Place PlaceOf(const Mixture &mixture, int i, int image) const;
+  Placement PlaceOf(const Mixture &mixture, int i, int image) const;
 
   PlanColumns plan_;
   Column<int> views_;

@@ -44,12 +44,12 @@ void TravelPlan::ReadBoxes(Mixture &mixture, int i) const {
   }
 }
 
-Place TravelPlan::PlaceOf(const Mixture &mixture, int i, int image) const {
+Placement TravelPlan::PlaceOf(const Mixture &mixture, int i, int image) const {
   if (image == 1 && plan_.fit.Given() && plan_.fit[i][0] != 0 && mixture.boxes > 0) {
     const Box &box = mixture.box[0];  // that of the first partner, if it has one
     return {double(box.y1) - box.y0, double(box.x1) - box.x0, double(box.y0), double(box.x0)};
   }
-  Place place = {double(mixture.height), double(mixture.width), 0, 0};
+  Placement place = {double(mixture.height), double(mixture.width), 0, 0};
   const int index = mixture.index[image];
   if (views_.Given()) {
     const int *view = views_[index % batch_] + 2 * (index / batch_);
