@@ -34,8 +34,8 @@ if int(setuptools.__version__.split(".")[0]) < 77:  # with --no-build-isolation 
     )
 from setuptools.command.bdist_wheel import bdist_wheel
 
-sys.path.insert(0, str(Path(__file__).resolve().parent / "dali_mix/native"))
-import toolkit as cuda
+sys.path.insert(0, str(Path(__file__).resolve().parent / "tools"))
+import cuda_toolkit as cuda
 
 # The one DALI release this version is for. A plugin loads only in the release it was linked with,
 # so the build requirement and the run requirement are both made from this line.
@@ -45,12 +45,12 @@ DALI_RELEASE = os.environ.get("DALI_MIX_DALI") or "2.4.0"
 # the last entry also goes in as PTX, for GPUs that come later. An older nvcc gets those it knows.
 ARCHITECTURES = {13: "75;80;90;100;110;120", 12: "75;80;90;100;120"}
 
-# All .cc and .cu files here make the plugin. Each vector path is compiled for its instruction set,
+# All .cc and .cu files in its rooms make the plugin. Each vector path is compiled for its instruction set,
 # on x86-64 only, and chosen at run time.
 NATIVE = Path("dali_mix/native")
 VECTOR_FLAGS = {
-    "rows_avx2.cc": "-mavx2 -mfma -mf16c".split(),
-    "rows_avx512.cc": "-mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx2 -mfma -mf16c".split(),
+    "isa_avx2.cc": "-mavx2 -mfma -mf16c".split(),
+    "isa_avx512.cc": "-mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx2 -mfma -mf16c".split(),
 }
 
 # No contraction: CPU and CUDA agree to the bit only if every fma is a written one.
@@ -250,20 +250,26 @@ def built_json(library):
 def compile_commands(cxx, toolkit, archs, common, objects):
     """One command per source, each ending in its object file; the slowest come first."""
     commands = []
+    common = [f"-I{NATIVE}", *common]
     strict = os.environ.get("DALI_MIX_WERROR") == "1"
     host = ["-Werror"] if strict else []
     if toolkit.nvcc:
         jobs = f"--threads={len(os.sched_getaffinity(0))}"
         nvcc = [toolkit.nvcc, f"-ccbin={cxx}", *NVCC_FLAGS, jobs, *gencode(archs), *common]
         nvcc += ["-Werror=all-warnings", "-Xcompiler=-Werror"] if strict else []
-        commands += [[*nvcc, "-c", source] for source in sorted(NATIVE.glob("*.cu"))]
+        commands += [[*nvcc, "-c", source] for source in sorted(NATIVE.glob("*/*.cu"))]
     else:
         common = [*common, "-DDALI_MIX_CPU_ONLY=1"]
-    for source in sorted(NATIVE.glob("*.cc")):
+    for source in sorted(NATIVE.glob("*/*.cc")):
         vector = VECTOR_FLAGS.get(source.name, [])
         if platform.machine() == "x86_64" or not vector:
             commands.append([cxx, *CXX_FLAGS, *host, *vector, *common, "-c", source])
-    return [[*map(str, c), "-o", str(objects / f"{c[-1].name}.o")] for c in commands]
+    return [[*map(str, c), "-o", str(objects / object_name(c[-1]))] for c in commands]
+
+
+def object_name(source):
+    """Of a source in one of the rooms: two rooms may have files of one name."""
+    return f"{source.parent.name}_{source.name}.o"
 
 
 class PluginWheel(bdist_wheel):
@@ -274,7 +280,7 @@ class PluginWheel(bdist_wheel):
 
 
 if __name__ == "__main__":
-    sources = sorted(str(path) for path in NATIVE.glob("*.c[cu]"))
+    sources = sorted(str(path) for path in NATIVE.glob("*/*.c[cu]"))
     setuptools.setup(
         ext_modules=[setuptools.Extension("dali_mix.libdali_mix", sources)],
         cmdclass={"build_ext": BuildPlugin, "bdist_wheel": PluginWheel},

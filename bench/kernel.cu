@@ -6,7 +6,7 @@
 //                          on the device, of one launch with the host's part, of the copy
 //
 // Build: nvcc -std=c++20 -O3 --fmad=false -arch=native -Idali_mix/native bench/kernel.cu \
-//        dali_mix/native/rows_baseline.cc -o kernel
+//        dali_mix/native/loops/isa_baseline.cc -o kernel
 #include <algorithm>
 #include <cstdio>
 #include <memory>

@@ -12,7 +12,7 @@
 #include <type_traits>
 #include <vector>
 
-#include "launch.cuh"
+#include "kernel/launch.cuh"
 
 using namespace dali_mix;
 

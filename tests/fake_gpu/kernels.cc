@@ -7,8 +7,8 @@
 #include <unordered_map>
 
 #include "fake.h"
-#include "inline_batch.h"
-#include "kernel.h"
+#include "kernel/batch_params.h"
+#include "kernel/kernel.h"
 
 namespace dali_mix {
 

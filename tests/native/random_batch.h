@@ -8,7 +8,7 @@
 #include <random>
 #include <vector>
 
-#include "rows.h"
+#include "loops/dispatch.h"
 
 namespace dali_mix {
 

@@ -6,9 +6,9 @@
 #include <cstring>
 #include <vector>
 
-#include "inline_batch.h"
-#include "kernel.h"
-#include "rows.h"
+#include "kernel/batch_params.h"
+#include "kernel/kernel.h"
+#include "loops/dispatch.h"
 
 using namespace dali_mix;
 

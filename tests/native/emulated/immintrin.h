@@ -1,4 +1,4 @@
-// The AVX-512 intrinsics that rows_avx512.cc uses, lane by lane in plain C++: takes the place of
+// The AVX-512 intrinsics that isa_avx512.cc uses, lane by lane in plain C++: takes the place of
 // the compiler's header, so that the vector code is tested on processors that lack the
 // instructions.
 #ifndef DALI_MIX_TESTS_EMULATED_IMMINTRIN_H_
@@ -11,7 +11,7 @@
 #include <cstring>
 #include <limits>
 
-#include "half.h"
+#include "core/half.h"
 
 struct alignas(16) __m128i {
   uint8_t bytes[16];
