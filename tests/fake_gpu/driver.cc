@@ -28,7 +28,9 @@ CUresult Give(T *result, T value) {
 
 void fake_gpu::Initialize() {
   initialized = true;
-  if (!context) context = ContextOf(0);
+  if (!context) {
+    context = ContextOf(0);
+  }
 }
 
 int fake_gpu::CurrentDevice() {
@@ -69,8 +71,12 @@ CUresult cuCtxPushCurrent(CUcontext wanted) {
   return Give(&context, wanted);
 }
 CUresult cuCtxPopCurrent(CUcontext *result) {
-  if (below.empty()) return CUDA_ERROR_INVALID_CONTEXT;
-  if (result) *result = context;
+  if (below.empty()) {
+    return CUDA_ERROR_INVALID_CONTEXT;
+  }
+  if (result) {
+    *result = context;
+  }
   context = below.back();
   below.pop_back();
   return CUDA_SUCCESS;

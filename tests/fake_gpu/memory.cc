@@ -22,7 +22,9 @@ constexpr size_t kAlignment = 512;
 
 char *Map(int file, int access) {
   void *memory = mmap(nullptr, kDevice, access, MAP_SHARED | MAP_NORESERVE, file, 0);
-  if (memory == MAP_FAILED) std::abort();
+  if (memory == MAP_FAILED) {
+    std::abort();
+  }
   return static_cast<char *>(memory);
 }
 
@@ -41,7 +43,9 @@ struct Memory {
 
   Memory() {
     const int file = memfd_create("device", MFD_CLOEXEC);
-    if (file < 0 || ftruncate(file, kDevice)) std::abort();
+    if (file < 0 || ftruncate(file, kDevice)) {
+      std::abort();
+    }
     locked = Map(file, PROT_NONE);
     open = Map(file, PROT_READ | PROT_WRITE);
     close(file);
@@ -59,7 +63,9 @@ const Allocation *AllocationOf(const void *memory, size_t bytes) {
   Memory &all = TheMemory();
   const auto *begin = static_cast<const char *>(memory);
   const auto after = all.allocations.upper_bound(begin);
-  if (after == all.allocations.begin()) return nullptr;
+  if (after == all.allocations.begin()) {
+    return nullptr;
+  }
   const auto &[first, allocation] = *std::prev(after);
   return begin + bytes <= first + allocation.bytes ? &allocation : nullptr;
 }
@@ -69,7 +75,9 @@ const Allocation *AllocationOf(const void *memory, size_t bytes) {
 void Fault(const char *format, ...) {
   const char *path = getenv("FAKE_GPU_LOG");
   FILE *log = fopen(path ? path : "/dev/stderr", "ae");
-  if (!log) std::abort();
+  if (!log) {
+    std::abort();
+  }
   char text[1000];
   va_list arguments;
   va_start(arguments, format);
@@ -85,7 +93,9 @@ void *AllocateDevice(size_t bytes) {
   // As near as it may be to the end of its pages, with a page behind them that is never used.
   const size_t aligned = (bytes + kAlignment - 1) / kAlignment * kAlignment;
   const size_t pages = (aligned + kPage - 1) / kPage * kPage;
-  if (bytes > kDevice || all.used + pages + kPage > kDevice) return nullptr;
+  if (bytes > kDevice || all.used + pages + kPage > kDevice) {
+    return nullptr;
+  }
   char *memory = all.locked + all.used + (pages - aligned);
   all.used += pages + kPage;
   all.allocations[memory] = {bytes, CurrentDevice()};
@@ -97,7 +107,9 @@ bool FreeDevice(void *memory) {
   Memory &all = TheMemory();
   const std::lock_guard<std::mutex> lock(all.mutex);
   const auto found = all.allocations.find(static_cast<char *>(memory));
-  if (found == all.allocations.end()) return false;
+  if (found == all.allocations.end()) {
+    return false;
+  }
   char *page = all.open + (found->first - all.locked) / kPage * kPage;
   madvise(page, Reachable(memory) + found->second.bytes - page, MADV_REMOVE);
   all.allocations.erase(found);

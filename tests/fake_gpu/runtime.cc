@@ -21,13 +21,17 @@ using Lock = std::lock_guard<std::mutex>;
 thread_local cudaError_t last_error = cudaSuccess;
 
 cudaError_t Result(cudaError_t error) {
-  if (error != cudaSuccess) last_error = error;
+  if (error != cudaSuccess) {
+    last_error = error;
+  }
   return error;
 }
 
 // The result of a call that is right if `good`, where anything else is a fault of the caller.
 cudaError_t Checked(bool good, cudaError_t error, const char *call, const void *argument) {
-  if (!good) Fault("%s: wrong argument %p", call, argument);
+  if (!good) {
+    Fault("%s: wrong argument %p", call, argument);
+  }
   return Result(good ? cudaSuccess : error);
 }
 
@@ -74,7 +78,9 @@ auto &events = *new Handles<cudaEvent_t>;
 bool Fits(const void *memory, size_t bytes, cudaMemcpyKind kind, cudaMemcpyKind to_or_from_host) {
   const bool device = fake_gpu::IsDevice(memory);
   const bool wanted = kind == cudaMemcpyDeviceToDevice || kind == to_or_from_host;
-  if (kind != cudaMemcpyDefault && device != wanted) return false;
+  if (kind != cudaMemcpyDefault && device != wanted) {
+    return false;
+  }
   return !device || fake_gpu::OnAnyDevice(memory, bytes);
 }
 
@@ -111,7 +117,9 @@ cudaError_t cudaGetDevice(int *device) {
 
 cudaError_t cudaSetDevice(int device) {
   fake_gpu::Initialize();
-  if (device < 0 || device >= fake_gpu::kDevices) return Result(cudaErrorInvalidDevice);
+  if (device < 0 || device >= fake_gpu::kDevices) {
+    return Result(cudaErrorInvalidDevice);
+  }
   fake_gpu::SetCurrentDevice(device);
   return cudaSuccess;
 }
@@ -150,7 +158,9 @@ cudaError_t cudaFree(void *memory) {
 cudaError_t cudaMallocHost(void **memory, size_t bytes) {
   fake_gpu::Initialize();
   *memory = malloc(bytes);
-  if (*memory) memset(*memory, 0xCD, bytes);
+  if (*memory) {
+    memset(*memory, 0xCD, bytes);
+  }
   return Result(*memory ? cudaSuccess : cudaErrorMemoryAllocation);
 }
 
@@ -159,15 +169,21 @@ cudaError_t cudaHostAlloc(void **memory, size_t bytes, unsigned flags) {
 }
 
 cudaError_t cudaFreeHost(void *memory) {
-  if (memory) memset(memory, 0xDD, malloc_usable_size(memory));
+  if (memory) {
+    memset(memory, 0xDD, malloc_usable_size(memory));
+  }
   free(memory);
   return cudaSuccess;
 }
 
 cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpyKind kind,
                             cudaStream_t stream) {
-  if (const cudaError_t error = streams.Use(stream, __func__)) return error;
-  if (bytes == 0) return cudaSuccess;
+  if (const cudaError_t error = streams.Use(stream, __func__)) {
+    return error;
+  }
+  if (bytes == 0) {
+    return cudaSuccess;
+  }
   if (Fits(to, bytes, kind, cudaMemcpyHostToDevice) &&
       Fits(from, bytes, kind, cudaMemcpyDeviceToHost)) {
     memmove(fake_gpu::Reachable(to), fake_gpu::Reachable(from), bytes);
@@ -225,7 +241,9 @@ cudaError_t __cudaGetKernel(cudaKernel_t *kernel, const void *function) {
 
 cudaError_t cudaLaunchKernel(const void *function, dim3 grid, dim3 block, void **arguments,
                              size_t shared, cudaStream_t stream) {
-  if (const cudaError_t error = streams.Use(stream, __func__)) return error;
+  if (const cudaError_t error = streams.Use(stream, __func__)) {
+    return error;
+  }
   if (fake_gpu::DeviceOf(stream) != fake_gpu::CurrentDevice()) {
     Fault("a launch on device %d in a stream of another", fake_gpu::CurrentDevice());
     return Result(cudaErrorInvalidResourceHandle);
@@ -234,7 +252,9 @@ cudaError_t cudaLaunchKernel(const void *function, dim3 grid, dim3 block, void *
   static auto &one_at_a_time = *new std::mutex;
   const Lock lock(one_at_a_time);
   std::string &name = names[function];
-  if (name.empty()) name = fake_gpu::NameOf(function);
+  if (name.empty()) {
+    name = fake_gpu::NameOf(function);
+  }
   if (grid.x == 0 || block.x == 0) {
     Fault("a launch without threads: %s", name.c_str());
     return Result(cudaErrorInvalidConfiguration);
@@ -242,7 +262,9 @@ cudaError_t cudaLaunchKernel(const void *function, dim3 grid, dim3 block, void *
   fake_gpu::LetKernelsReach(true);
   const bool known = fake_gpu::RunKernel(name, grid, block, arguments);
   fake_gpu::LetKernelsReach(false);
-  if (known) return cudaSuccess;
+  if (known) {
+    return cudaSuccess;
+  }
   Fault("a kernel that is not known here: %s", name.c_str());
   return Result(cudaErrorNotSupported);
 }

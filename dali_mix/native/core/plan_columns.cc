@@ -15,14 +15,21 @@ PlanColumns::PlanColumns(const dali::OpSpec &spec)
       blend("blend", spec) {}
 
 void PlanColumns::Acquire(const dali::ArgumentWorkspace &ws, int batch_size) {
-  for (auto *column : {&partner, &box, &size, &offset, &fit, &frames})
+  for (auto *column : {&partner, &box, &size, &offset, &fit, &frames}) {
     column->Acquire(ws, batch_size);
+  }
   blend.Acquire(ws, batch_size);
   images_ = 2;
-  if (batch_size == 0) return;
-  if (partner.Given()) images_ = partner.Length() + 1;
+  if (batch_size == 0) {
+    return;
+  }
+  if (partner.Given()) {
+    images_ = partner.Length() + 1;
+  }
   const auto check = [](const char *name, bool right, const std::string &rule, int got) {
-    if (!right) Refuse(name, " must hold ", rule, " for each sample, got ", got, ".");
+    if (!right) {
+      Refuse(name, " must hold ", rule, " for each sample, got ", got, ".");
+    }
   };
   check("partner", 2 <= images_ && images_ <= kMaxImages,
         dali::make_string("1 to ", kMaxImages - 1, " values"), images_ - 1);
@@ -33,8 +40,9 @@ void PlanColumns::Acquire(const dali::ArgumentWorkspace &ws, int batch_size) {
         dali::make_string("4 values for each of 1 to ", kMaxBoxes, " boxes"), box.Length());
   check("box", images_ == 2 || Boxes() == images_ - 1 || !box.Given(),
         dali::make_string("4 values for each of the ", images_ - 1, " partners"), box.Length());
-  if (size.Given() && size.Length() != 2 && size.Length() != 3)
+  if (size.Given() && size.Length() != 2 && size.Length() != 3) {
     Refuse("size must hold 2 values for each sample, or 3 for sequences, got ", size.Length(), ".");
+  }
   check("fit", !fit.Given() || fit.Length() == 1 || fit.Length() == 2, "1 or 2 values",
         fit.Length());
   check("offset", !offset.Given() || offset.Length() == 2 * (images_ - 1),
@@ -43,12 +51,15 @@ void PlanColumns::Acquire(const dali::ArgumentWorkspace &ws, int batch_size) {
 }
 
 int PlanColumns::Partner(int sample, int image, int batch, int inputs) const {
-  if (!partner.Given()) return sample;
+  if (!partner.Given()) {
+    return sample;
+  }
   const int index = partner[sample][image - 1];
-  if (index < 0 || index >= batch * inputs)
+  if (index < 0 || index >= batch * inputs) {
     Refuse("partner must be an index into the batch of ", batch,
            inputs > 1 ? " and the others behind it" : "", ", got ", index, " for sample ", sample,
            ".");
+  }
   return index;
 }
 
@@ -57,27 +68,32 @@ void PlanColumns::Weights(int sample, double *weights) const {
   double sum = 0;
   for (int k = 0; k < count; k++) {
     const float weight = blend[sample][k];
-    if (!(weight >= 0 && weight <= 1))
+    if (!(weight >= 0 && weight <= 1)) {
       Refuse("blend must be in [0, 1], got ", weight, " for sample ", sample, ".");
+    }
     sum += weights[k] = weight;
   }
   if (count == 1) {
     weights[1] = 1 - weights[0];
     return;
   }
-  if (std::abs(sum - 1) > 1e-3)
+  if (std::abs(sum - 1) > 1e-3) {
     Refuse("blend must sum to 1, got ", sum, " for sample ", sample, ".");
-  for (int k = 0; k < count; k++) weights[k] /= sum;
+  }
+  for (int k = 0; k < count; k++) {
+    weights[k] /= sum;
+  }
 }
 
 Box PlanColumns::BoxOf(int sample, int b, Extent size) const {
   const int *values = box[sample] + 4 * b;
   const Box read = {values[0], values[1], values[2], values[3]};
   if (!(0 <= read.y0 && read.y0 <= read.y1 && read.y1 <= size.height && 0 <= read.x0 &&
-        read.x0 <= read.x1 && read.x1 <= size.width))
+        read.x0 <= read.x1 && read.x1 <= size.width)) {
     Refuse("box must be (y0, x0, y1, x1) inside the output of ", size.height, " x ", size.width,
            ", got (", read.y0, ", ", read.x0, ", ", read.y1, ", ", read.x1, ") for sample ", sample,
            ".");
+  }
   return read;
 }
 
@@ -87,11 +103,14 @@ Extent PlanColumns::Size(int sample) const {
 }
 
 Range PlanColumns::Frames(int sample, int count) const {
-  if (!frames.Given()) return {0, count};
+  if (!frames.Given()) {
+    return {0, count};
+  }
   const Range span = {frames[sample][0], frames[sample][1]};
-  if (!(0 <= span.begin && span.begin <= span.end && span.end <= count))
+  if (!(0 <= span.begin && span.begin <= span.end && span.end <= count)) {
     Refuse("frames must be (begin, end) inside the ", count, " frames of the sample, got (",
            span.begin, ", ", span.end, ") for sample ", sample, ".");
+  }
   return span;
 }
 

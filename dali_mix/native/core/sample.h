@@ -131,14 +131,23 @@ constexpr int kBlended = -1;
 // mask's value at the pixel, asked for only where it counts.
 template <typename Level>
 MIX_HD Shown ShownUnder(const Layered &sample, int y, int x, Level &&level_at) {
-  for (int b = sample.Boxes() - 1; b >= 0; b--)
-    if (sample.BoxAt(b).Holds(y, x)) return {sample.ShownIn(b), 255};
+  for (int b = sample.Boxes() - 1; b >= 0; b--) {
+    if (sample.BoxAt(b).Holds(y, x)) {
+      return {sample.ShownIn(b), 255};
+    }
+  }
   if (sample.Masked() && sample.outside != Shows::kPartner) {
     const uint8_t level = level_at();
-    if (level == 0) return {1, 255};
-    if (level < 255) return {kBlended, level};
+    if (level == 0) {
+      return {1, 255};
+    }
+    if (level < 255) {
+      return {kBlended, level};
+    }
   }
-  if (sample.outside == Shows::kBlend) return {kBlended, 255};
+  if (sample.outside == Shows::kBlend) {
+    return {kBlended, 255};
+  }
   return {sample.outside == Shows::kOwn ? 0 : 1, 255};
 }
 
@@ -157,7 +166,9 @@ template <typename Out, typename ValueOf>
 MIX_HD Out ComputePixel(const Call &call, const Layered &sample, const float *weights, Shown shown,
                         int c, ValueOf &&value) {
   const Single single = call.singles[c];
-  if (shown.image != kBlended) return Narrow<Out>(NormalizePixel(value(shown.image), single));
+  if (shown.image != kBlended) {
+    return Narrow<Out>(NormalizePixel(value(shown.image), single));
+  }
   if (shown.level < 255) {
     const Blend blend = BlendOf(call.factors[c], SoftWeight(sample.more->blend, shown.level));
     return Narrow<Out>(BlendPixel(value(0), value(1), blend, single.s));
@@ -165,7 +176,9 @@ MIX_HD Out ComputePixel(const Call &call, const Layered &sample, const float *we
   float sum = single.s;
   for (int k = sample.Images() - 1; k >= 0; k--) {
     const float weight = weights[c * call.images + k];
-    if (weight != 0) sum = Fma(Widen(value(k)), weight, sum);
+    if (weight != 0) {
+      sum = Fma(Widen(value(k)), weight, sum);
+    }
   }
   return Narrow<Out>(sum);
 }
@@ -186,7 +199,9 @@ MIX_HD Out MixPixel(const Call &call, const Layered &sample, const float *weight
 // The columns of a row without layers fall into runs with one answer each: before the range and
 // behind it what shows outside, in it the partner.
 MIX_HD Range BoxedColumns(const Sample &sample, int y) {
-  if (y < sample.box.y0 || y >= sample.box.y1) return {0, 0};
+  if (y < sample.box.y0 || y >= sample.box.y1) {
+    return {0, 0};
+  }
   return {sample.box.x0, sample.box.x1};
 }
 

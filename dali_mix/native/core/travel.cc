@@ -37,7 +37,9 @@ void KeepBox(Kept &kept, const Mixture &mixture, int image, const float *box, in
   Box seen = {height, width, 0, 0};
   double sum = 0;
   const auto add = [&](Box part, double weight) {
-    if (weight == 0 || part.Empty()) return;
+    if (weight == 0 || part.Empty()) {
+      return;
+    }
     sum += weight * Overlap(top, bottom, part.y0, part.y1) * Overlap(left, right, part.x0, part.x1);
     seen = {std::min(seen.y0, part.y0), std::min(seen.x0, part.x0), std::max(seen.y1, part.y1),
             std::max(seen.x1, part.x1)};
@@ -45,20 +47,29 @@ void KeepBox(Kept &kept, const Mixture &mixture, int image, const float *box, in
   VisitParts(mixture.Boxes(), [&](Box whole, int shown) {
     const Box part = {std::max(whole.y0, pixels.y0), std::max(whole.x0, pixels.x0),
                       std::min(whole.y1, pixels.y1), std::min(whole.x1, pixels.x1)};
-    if (shown > 0) return add(part, shown == image ? 1 : 0);
-    if (!mixture.mask.values) return add(part, mixture.weights[image]);
-    for (int y = part.y0; y < part.y1; y++)
-      for (int x = part.x0; x < part.x1; x++)
+    if (shown > 0) {
+      return add(part, shown == image ? 1 : 0);
+    }
+    if (!mixture.mask.values) {
+      return add(part, mixture.weights[image]);
+    }
+    for (int y = part.y0; y < part.y1; y++) {
+      for (int x = part.x0; x < part.x1; x++) {
         add({y, x, y + 1, x + 1}, mixture.BareWeightAt(image, y, x));
+      }
+    }
   });
-  if (!(sum > 0)) return;
+  if (!(sum > 0)) {
+    return;
+  }
   // Edges that are not cut stay as they are.
   const double kept_ends[] = {seen.x0 > std::floor(left) ? seen.x0 : ends[0],
                               seen.y0 > std::floor(top) ? seen.y0 : ends[1],
                               seen.x1 < std::ceil(right) ? seen.x1 : ends[2],
                               seen.y1 < std::ceil(bottom) ? seen.y1 : ends[3]};
-  for (int e = 0; e < 4; e++)
+  for (int e = 0; e < 4; e++) {
     kept.values.push_back(static_cast<float>(kept_ends[e] / (e % 2 == 0 ? width : height)));
+  }
   kept.labels.push_back(label);
   kept.weights.push_back(static_cast<float>(sum / ((right - left) * (bottom - top))));
 }
@@ -67,11 +78,15 @@ void KeepPoint(Kept &kept, const Mixture &mixture, int image, const float *point
   const Placement &place = mixture.places[image];
   const double x = place.X(point[0]), y = place.Y(point[1]);
   const double column = Snap(x), row = Snap(y);
-  if (!(0 <= column && column <= mixture.width && 0 <= row && row <= mixture.height)) return;
+  if (!(0 <= column && column <= mixture.width && 0 <= row && row <= mixture.height)) {
+    return;
+  }
   // The last edge belongs to the last pixel.
   const double weight = mixture.WeightAt(image, std::min(static_cast<int>(row), mixture.height - 1),
                                          std::min(static_cast<int>(column), mixture.width - 1));
-  if (weight == 0) return;
+  if (weight == 0) {
+    return;
+  }
   kept.values.push_back(static_cast<float>(x / mixture.width));
   kept.values.push_back(static_cast<float>(y / mixture.height));
   kept.labels.push_back(label);
@@ -81,13 +96,18 @@ void KeepPoint(Kept &kept, const Mixture &mixture, int image, const float *point
 }  // namespace
 
 double Mixture::WeightAt(int image, int y, int x) const {
-  for (int b = boxes - 1; b >= 0; b--)
-    if (box[b].Holds(y, x)) return shows[b] == image ? 1 : 0;
+  for (int b = boxes - 1; b >= 0; b--) {
+    if (box[b].Holds(y, x)) {
+      return shows[b] == image ? 1 : 0;
+    }
+  }
   return BareWeightAt(image, y, x);
 }
 
 double Mixture::BareWeightAt(int image, int y, int x) const {
-  if (!mask.values || images == 1) return weights[image];
+  if (!mask.values || images == 1) {
+    return weights[image];
+  }
   const int row = CellAt(y, mask.height, height), column = CellAt(x, mask.width, width);
   const double own =
       weights[0] * (mask.values[row * static_cast<ptrdiff_t>(mask.width) + column] / 255.0);
@@ -97,18 +117,21 @@ double Mixture::BareWeightAt(int image, int y, int x) const {
 void CheckShapes(const Shapes &shapes, int sample) {
   for (int m = 0; m < shapes.count; m++) {
     const float *at = shapes.values + m * shapes.columns;
-    if (!std::all_of(at, at + shapes.columns, [](float value) { return std::isfinite(value); }))
+    if (!std::all_of(at, at + shapes.columns, [](float value) { return std::isfinite(value); })) {
       Refuse("coordinates must be finite, got NaN or infinity for sample ", sample, ".");
-    if (shapes.columns == 4 && !(at[0] <= at[2] && at[1] <= at[3]))
+    }
+    if (shapes.columns == 4 && !(at[0] <= at[2] && at[1] <= at[3])) {
       Refuse("boxes must be (left, top, right, bottom), relative, got (", at[0], ", ", at[1], ", ",
              at[2], ", ", at[3], ") for sample ", sample, ".");
+    }
   }
 }
 
 void KeepVisible(Kept &kept, const Mixture &mixture, int image, const Shapes &shapes) {
   const auto keep = shapes.columns == 4 ? KeepBox : KeepPoint;
-  for (int m = 0; m < shapes.count; m++)
+  for (int m = 0; m < shapes.count; m++) {
     keep(kept, mixture, image, shapes.values + m * shapes.columns, shapes.labels[m]);
+  }
 }
 
 }  // namespace dali_mix

@@ -30,13 +30,18 @@ OutType ParseOutType(dali::DALIDataType type) {
 
 int PowerOfTwoFrom(int count) {
   int power = 1;
-  while (power < count) power *= 2;
+  while (power < count) {
+    power *= 2;
+  }
   return power;
 }
 
 void CheckFinite(const char *name, const std::vector<float> &values) {
-  for (const float value : values)
-    if (!std::isfinite(value)) Refuse(name, " must be finite, got ", value, ".");
+  for (const float value : values) {
+    if (!std::isfinite(value)) {
+      Refuse(name, " must be finite, got ", value, ".");
+    }
+  }
 }
 
 // The place of the input of that name, counted after the images, or -1.
@@ -66,16 +71,22 @@ ApplyArguments::ApplyArguments(const OpSpec &spec)
       dtype_(spec.GetArgument<dali::DALIDataType>("dtype")) {
   const auto names = spec.GetRepeatedArgument<std::string>("inputs");
   extra_ = {PlaceOf(names, "others"), PlaceOf(names, "fitted"), PlaceOf(names, "mask")};
-  for (const std::string &name : names)
+  for (const std::string &name : names) {
     if ((name != "others" && name != "fitted" && name != "mask") ||
-        std::count(names.begin(), names.end(), name) > 1)
+        std::count(names.begin(), names.end(), name) > 1) {
       Refuse("inputs must name \"others\", \"fitted\" or \"mask\", each once, got \"", name, "\".");
-  if (spec.NumRegularInput() != 1 + static_cast<int>(names.size()))
+    }
+  }
+  if (spec.NumRegularInput() != 1 + static_cast<int>(names.size())) {
     Refuse("inputs must name each input after the images, got ", names.size(), " names for ",
            spec.NumRegularInput() - 1, " inputs.");
+  }
   ParseOutType(dtype_);
-  for (const float std : std_)
-    if (std == 0) Refuse("std must not be 0: it divides.");
+  for (const float std : std_) {
+    if (std == 0) {
+      Refuse("std must not be 0: it divides.");
+    }
+  }
   CheckFinite("mean", mean_);
   CheckFinite("std", std_);
   CheckFinite("scale", {scale_});
@@ -97,9 +108,10 @@ void ApplyArguments::AcquireNormalization() {
   factors_.clear();
   const auto of = [this](const char *name, const std::vector<float> &values, int c) {
     const int count = static_cast<int>(values.size());
-    if (count != 1 && count != channels_)
+    if (count != 1 && count != channels_) {
       Refuse(name, " must have one value, or one for each of the ", channels_, " channels, got ",
              count, ".");
+    }
     return values[count == 1 ? 0 : c];
   };
   for (int c = 0; c < channels_; c++) {
@@ -118,22 +130,27 @@ void ApplyArguments::AcquireWindows(const OpSpec &spec, const ArgumentWorkspace 
   for (size_t input = 0; input < inputs_.size(); input++) {
     auto &[shapes, windows] = inputs_[input];
     windows.reserve(count);
-    for (int i = 0; i < count; i++)
+    for (int i = 0; i < count; i++) {
       windows.push_back(MakeWindow(input == 0 ? "" : " of others", i, shapes[i].extent));
+    }
   }
-  for (const ImageShape &shape : fitted_.shapes) fitted_.windows.push_back({0, 0, shape.extent});
+  for (const ImageShape &shape : fitted_.shapes) {
+    fitted_.windows.push_back({0, 0, shape.extent});
+  }
 }
 
 CropWindow ApplyArguments::MakeWindow(const char *whose, int i, Extent image) const {
   const Extent size = crop_size_(i, image);
-  if (size.height > image.height || size.width > image.width)
+  if (size.height > image.height || size.width > image.width) {
     Refuse("crop must lie inside the image, got a window of ", size.height, " x ", size.width,
            " for sample ", i, whose, " of ", image.height, " x ", image.width,
            ". Resize the images first, or crop less.");
+  }
   // As crop_mirror_normalize: halves away from zero, of the product in double.
   const auto place = [i](const char *name, float position, int slack) {
-    if (!(position >= 0 && position <= 1))
+    if (!(position >= 0 && position <= 1)) {
       Refuse(name, " must be in [0, 1], got ", position, " for sample ", i, ".");
+    }
     return static_cast<int>(std::round(static_cast<double>(position) * slack));
   };
   return {place("crop_pos_y", crop_pos_y_[i].data[0], image.height - size.height),
@@ -156,9 +173,10 @@ TensorListShape<> ApplyArguments::OutputShape() const {
                  : letter == 'W' ? extent.width
                                  : inputs_[0].shapes[i].frames;
     }
-    if (dali::volume(sizes) >= int64_t{1} << 31)
+    if (dali::volume(sizes) >= int64_t{1} << 31) {
       Refuse("an output must have fewer than 2^31 values, got the shape ", shape[i], " for sample ",
              i, ".");
+    }
   }
   return shape;
 }

@@ -34,12 +34,16 @@ struct Strip {
 // widths, so rows measure the work.
 std::vector<Strip> CutStrips(const std::vector<CpuSample> &samples, int count) {
   int64_t total = 0;
-  for (const auto &sample : samples) total += sample.height;
+  for (const auto &sample : samples) {
+    total += sample.height;
+  }
   std::vector<Strip> strips;
   int sample = 0, y = 0;
   for (int s = 0; s < count; s++) {
     const int64_t rows = total * (s + 1) / count - total * s / count;
-    if (rows > 0) strips.push_back({sample, y, rows});
+    if (rows > 0) {
+      strips.push_back({sample, y, rows});
+    }
     for (int64_t rest = rows; rest > 0;) {
       const int64_t taken = std::min<int64_t>(rest, samples[sample].height - y);
       rest -= taken;
@@ -73,9 +77,13 @@ void WriteStrips(RowsFn write_rows, const Call &call, const std::vector<CpuSampl
   const std::vector<Strip> strips = CutStrips(samples, kStripsPerThread * threads.NumThreads());
   std::atomic<size_t> next = 0;
   const auto take = [&] {
-    for (size_t s; (s = next++) < strips.size();) WriteStrip(write_rows, call, samples, strips[s]);
+    for (size_t s; (s = next++) < strips.size();) {
+      WriteStrip(write_rows, call, samples, strips[s]);
+    }
   };
-  for (int thread = 1; thread < threads.NumThreads(); thread++) threads.AddWork(take);
+  for (int thread = 1; thread < threads.NumThreads(); thread++) {
+    threads.AddWork(take);
+  }
   threads.RunAll(false);
   take();
   threads.WaitForWork();

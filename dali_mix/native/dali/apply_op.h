@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "core/plan_columns.h"
 #include "arguments.h"
+#include "core/plan_columns.h"
 #include "dali/pipeline/operator/checkpointing/stateless_operator.h"
 #include "loops/dispatch.h"
 
@@ -179,17 +179,22 @@ class ApplyOp : public dali::StatelessOperator<Backend> {
   Buffers MakeBuffers(dali::Workspace &ws) const {
     Buffers buffers;
     const auto append = [&](std::vector<const void *> &addresses, int place) {
-      if (place < 0) return;
+      if (place < 0) {
+        return;
+      }
       const auto &input = ws.template Input<Backend>(place);
-      for (int i = 0; i < input.num_samples(); i++) addresses.push_back(input.raw_tensor(i));
+      for (int i = 0; i < input.num_samples(); i++) {
+        addresses.push_back(input.raw_tensor(i));
+      }
     };
     append(buffers.images, 0);
     append(buffers.images, arguments_.Extra().others);
     append(buffers.fitted, arguments_.Extra().fitted);
     append(buffers.masks, arguments_.Extra().mask);
     auto &output = ws.template Output<Backend>(0);
-    for (int i = 0; i < output.num_samples(); i++)
+    for (int i = 0; i < output.num_samples(); i++) {
       buffers.outputs.push_back(output.raw_mutable_tensor(i));
+    }
     return buffers;
   }
 

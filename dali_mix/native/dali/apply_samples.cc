@@ -51,21 +51,29 @@ Layers ApplyArguments::MakeLayers(const SampleMix &mix, int i, int frame,
                                   const Buffers &buffers) const {
   Layers layers = {};
   layers.image_count = mix.images;
-  for (int k = 2; k < mix.images; k++) layers.images[k - 2] = MakeSource(mix, i, k, frame, buffers);
+  for (int k = 2; k < mix.images; k++) {
+    layers.images[k - 2] = MakeSource(mix, i, k, frame, buffers);
+  }
   const bool boxed = mix.first_frame <= frame && frame < mix.end_frame;
   layers.box_count = boxed ? mix.boxes : 0;
   for (int b = 0; b < layers.box_count; b++) {
-    if (b > 0) layers.boxes[b - 1] = mix.box[b];
+    if (b > 0) {
+      layers.boxes[b - 1] = mix.box[b];
+    }
     layers.shows[b] = mix.shows[b];
   }
-  if (mix.masked)
+  if (mix.masked) {
     layers.mask = {static_cast<const uint8_t *>(buffers.masks[i]), masks_[i].height,
                    masks_[i].width};
+  }
   layers.blend = static_cast<float>(mix.weights[0]);
   // A map has one image of weight 1 behind the boxes; a soft mask has two to choose from.
   layers.copied = copied_ == 1 ? 1 : 0;
-  for (int k = 2; k < mix.images; k++)
-    if (mix.weights[k] != 0) layers.copied = k;
+  for (int k = 2; k < mix.images; k++) {
+    if (mix.weights[k] != 0) {
+      layers.copied = k;
+    }
+  }
   return layers;
 }
 
@@ -106,8 +114,9 @@ Batch ApplyArguments::MakeBatch(const Buffers &buffers) const {
         batch.bytes.push_back({begin, begin + values * SizeOf(in_type_)});
       }
       for (const double factor : factors_) {
-        for (int k = 0; k < images; k++)
+        for (int k = 0; k < images; k++) {
           batch.weights.push_back(static_cast<float>(mix.weights[k] * factor));
+        }
       }
     }
   }

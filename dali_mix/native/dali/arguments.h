@@ -29,17 +29,19 @@ void AcquireArgument(dali::ArgValue<T, kDim> &argument, const char *name, const 
     const auto &shape = ws.ArgumentInput(name).shape();
     for (int i = 0; i < shape.num_samples(); i++) {
       const int dims = shape.sample_dim();
-      if (dims == 0 || (kDim == 1 && dims == 1 && shape.tensor_shape_span(i)[0] == length))
+      if (dims == 0 || (kDim == 1 && dims == 1 && shape.tensor_shape_span(i)[0] == length)) {
         continue;
+      }
       Refuse(name, " must hold ",
              kDim == 0 ? std::string("a scalar, shape (),") : dali::make_string(length, " values"),
              " for each sample, got shape ", shape[i], " for sample ", i, ".");
     }
   }
-  if constexpr (kDim == 0)
+  if constexpr (kDim == 0) {
     argument.Acquire(spec, ws, batch_size);
-  else
+  } else {
     argument.Acquire(spec, ws, batch_size, dali::TensorShape<1>{length});
+  }
 }
 
 // What an argument holds for each sample: the same number of values for all, given once or as a
@@ -51,7 +53,9 @@ class Column {
       : name_(name),
         is_tensor_(spec.HasTensorArgument(name)),
         given_(is_tensor_ || spec.HasArgument(name)) {
-    if (!is_tensor_) spec.TryGetRepeatedArgument(constant_, name);
+    if (!is_tensor_) {
+      spec.TryGetRepeatedArgument(constant_, name);
+    }
   }
 
   bool Given() const { return given_; }
@@ -61,19 +65,24 @@ class Column {
 
   void Acquire(const dali::ArgumentWorkspace &ws, int batch_size) {
     length_ = static_cast<int>(constant_.size());
-    if (!is_tensor_) return;
+    if (!is_tensor_) {
+      return;
+    }
     const auto &tensors = ws.ArgumentInput(name_);
-    if (tensors.type() != dali::type2id<T>::value)
+    if (tensors.type() != dali::type2id<T>::value) {
       Refuse(name_, " must be ", dali::type2id<T>::value, ", got ", tensors.type(), ".");
-    if (tensors.num_samples() != batch_size)
+    }
+    if (tensors.num_samples() != batch_size) {
       Refuse(name_, " must have ", batch_size, " samples, as the images, got ",
              tensors.num_samples(), ".");
+    }
     samples_.clear();
     for (int i = 0; i < batch_size; i++) {
       const int length = static_cast<int>(tensors.shape().tensor_size(i));
-      if (i > 0 && length != length_)
+      if (i > 0 && length != length_) {
         Refuse(name_, " must have equally many values for each sample, got ", length_,
                " for sample 0 and ", length, " for sample ", i, ".");
+      }
       length_ = length;
       samples_.push_back(static_cast<const T *>(tensors.raw_tensor(i)));
     }
@@ -113,9 +122,10 @@ template <typename Shape>
 Extent ExtentOf(const Shape &shape, const dali::TensorLayout &layout) {
   const int y = layout.empty() ? 0 : layout.find('H');
   const int x = layout.empty() ? 1 : layout.find('W');
-  if (y < 0 || x < 0 || shape.size() <= x || shape.size() <= y)
+  if (y < 0 || x < 0 || shape.size() <= x || shape.size() <= y) {
     Refuse("images must have height and width, got the layout \"", layout.str(), "\" and ",
            shape.size(), " dimensions. Pass size=(H, W) to plan without looking at them.");
+  }
   return {static_cast<int>(shape[y]), static_cast<int>(shape[x])};
 }
 

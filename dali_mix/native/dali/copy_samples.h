@@ -15,7 +15,9 @@ using Pointers = std::vector<const void *>;
 template <typename Backend>
 Pointers SamplesOf(const dali::TensorList<Backend> &batch) {
   Pointers samples(batch.num_samples());
-  for (int i = 0; i < batch.num_samples(); i++) samples[i] = batch.raw_tensor(i);
+  for (int i = 0; i < batch.num_samples(); i++) {
+    samples[i] = batch.raw_tensor(i);
+  }
   return samples;
 }
 
@@ -32,7 +34,9 @@ cudaStream_t StreamOf(const dali::Workspace &ws) {
 template <typename Backend>
 void CopySamples(dali::TensorList<Backend> &to, Pointers from, bool one_allocation,
                  cudaStream_t stream) {
-  if (to._num_elements() == 0) return;  // DALI would launch a kernel without threads
+  if (to._num_elements() == 0) {
+    return;  // DALI would launch a kernel without threads
+  }
   const int count = to.num_samples();
   const dali::TypeInfo &type = to.type_info();
   if (one_allocation && to.IsContiguous()) {

@@ -22,22 +22,26 @@ class Gather : public dali::StatelessOperator<Backend> {
     const auto &others = ws.template Input<Backend>(ws.NumInput() - 1);
     const int count = own.num_samples(), inputs = ws.NumInput();
     partner_.Acquire(ws, count);
-    if (count > 0 && images_ > 0 && images_ != partner_.Length() + 1)
+    if (count > 0 && images_ > 0 && images_ != partner_.Length() + 1) {
       Refuse("images must be ", partner_.Length() + 1,
              ", as many as one sample of the plan mixes, ", "got ", images_, ".");
-    if (count > 0 && !(0 <= which_ && which_ < partner_.Length()))
+    }
+    if (count > 0 && !(0 <= which_ && which_ < partner_.Length())) {
       Refuse("which must name one of the ", partner_.Length(), " partners, got ", which_, ".");
-    if (own.type() != others.type() || own.sample_dim() != others.sample_dim())
+    }
+    if (own.type() != others.type() || own.sample_dim() != others.sample_dim()) {
       Refuse("both batches must be of one type and number of dimensions, got ", own.type(), " of ",
              own.sample_dim(), " and ", others.type(), " of ", others.sample_dim(), ".");
+    }
     dali::TensorListShape<> shape(count, own.sample_dim());
     samples_.resize(count);
     for (int i = 0; i < count; i++) {
       const int partner = partner_[i][which_];
-      if (partner < 0 || partner >= inputs * count)
+      if (partner < 0 || partner >= inputs * count) {
         Refuse("partner must be an index into the batch of ", count,
                inputs > 1 ? " and the others behind it" : "", ", got ", partner, " for sample ", i,
                ".");
+      }
       const auto &batch = partner < count ? own : others;
       shape.set_tensor_shape(i, batch.tensor_shape_span(partner % count));
       samples_[i] = batch.raw_tensor(partner % count);

@@ -8,14 +8,18 @@ void PlanOp::PairUp() {
   const int count = static_cast<int>(sizes_.size());
   if (pairing_ == Pairing::kGiven) {
     partners_.assign(count, {});
-    for (int i = 0; i < count; i++)
+    for (int i = 0; i < count; i++) {
       partners_[i].assign(given_partner_[i], given_partner_[i] + images_ - 1);
+    }
     CheckGivenPartners();
     return;
   }
   PartnerRules rules = {count, images_, pairing_, per_ == Per::kPair, {}};
-  if (pairing_ == Pairing::kSameClass || pairing_ == Pairing::kOtherClass)
-    for (int i = 0; i < count; i++) rules.classes.push_back(classes_[i][0]);
+  if (pairing_ == Pairing::kSameClass || pairing_ == Pairing::kOtherClass) {
+    for (int i = 0; i < count; i++) {
+      rules.classes.push_back(classes_[i][0]);
+    }
+  }
   partners_ =
       DrawPartners(rules, [this](int sample, uint64_t stream) { return StreamOf(sample, stream); });
 }
@@ -25,8 +29,9 @@ void PlanOp::AcquireSizes(const Workspace &ws) {
   const int count = has_input ? ws.GetInputBatchSize(0) : ws.GetRequestedBatchSize(0);
   sizes_.assign(count, Volume{});
   crop_size_.Acquire(spec_, ws, count);
-  if (!crop_size_.Given() && !has_input)
+  if (!crop_size_.Given() && !has_input) {
     Refuse("plan needs images or a size: pass one of the two.");
+  }
   const dali::TensorLayout layout = has_input ? ws.GetInputLayout(0) : dali::TensorLayout();
   const dali::TensorListShape<> shapes =
       has_input ? ws.GetInputShape(0) : dali::TensorListShape<>();
@@ -59,13 +64,20 @@ bool PlanOp::SetupImpl(std::vector<dali::OutputDesc> &outputs, const Workspace &
              shaped(many ? images : scalar, DALI_FLOAT),
              shaped(boxes > 1 ? dali::TensorShape<>{boxes, 4} : dali::TensorShape<>{4}, DALI_INT32),
              shaped(many ? images : scalar, DALI_FLOAT), shaped({sequences_ ? 3 : 2}, DALI_INT32)};
-  if (MovesPartners(methods_)) outputs.push_back(shaped({images_ - 1, 2}, DALI_INT32));
-  if (FitsPartners(methods_)) outputs.push_back(shaped({2}, DALI_INT32));
-  if (DrawsFrames(methods_)) outputs.push_back(shaped({2}, DALI_INT32));
+  if (MovesPartners(methods_)) {
+    outputs.push_back(shaped({images_ - 1, 2}, DALI_INT32));
+  }
+  if (FitsPartners(methods_)) {
+    outputs.push_back(shaped({2}, DALI_INT32));
+  }
+  if (DrawsFrames(methods_)) {
+    outputs.push_back(shaped({2}, DALI_INT32));
+  }
   if (DrawsMasks(methods_)) {
     dali::TensorListShape<> masks(count, 2);
-    for (int i = 0; i < count; i++)
+    for (int i = 0; i < count; i++) {
       masks.set_tensor_shape(i, dali::TensorShape<2>{drawn_[i].mask.height, drawn_[i].mask.width});
+    }
     outputs.push_back({masks, DALI_UINT8});
   }
   return true;
@@ -79,7 +91,9 @@ Rng PlanOp::StreamOf(int unit, uint64_t stream) const {
 
 // The sample whose random numbers decide for sample i.
 int PlanOp::UnitOf(Per per, int i) const {
-  if (per == Per::kBatch) return 0;
+  if (per == Per::kBatch) {
+    return 0;
+  }
   return per_ == Per::kPair ? std::min(i, partners_[i][0]) : i;
 }
 
@@ -97,13 +111,17 @@ DrawnSample PlanOp::DrawMethod(int m, int i) const {
     const int *b = given_box_[i];
     return TakeBox({b[0], b[1], b[2], b[3]}, sizes_[i]);
   }
-  if (alpha == 0 && !given_lam_.HasExplicitValue()) return {};
+  if (alpha == 0 && !given_lam_.HasExplicitValue()) {
+    return {};
+  }
   Rng weight = StreamOf(unit, kMethod + 2 * m);
   double share = 1;
   if (method.kind == Kind::kResizeMix) {
     // Its side is drawn, not its share.
     share = Uniform(weight, method.scope.low, method.scope.high);
-    if (given_lam_.HasExplicitValue()) share = std::sqrt(1.0 - given_lam_[i].data[0]);
+    if (given_lam_.HasExplicitValue()) {
+      share = std::sqrt(1.0 - given_lam_[i].data[0]);
+    }
   } else if (given_lam_.HasExplicitValue()) {
     share = given_lam_[i].data[0];
   } else if (alpha > 0) {
@@ -114,12 +132,16 @@ DrawnSample PlanOp::DrawMethod(int m, int i) const {
 }
 
 DrawnSample PlanOp::Draw(int i) const {
-  if (IsAlone(i)) return {};  // mixed with itself is itself
+  if (IsAlone(i)) {
+    return {};  // mixed with itself is itself
+  }
   const int prob_unit = UnitOf(prob_per_, i), choice_unit = UnitOf(choose_per_, i);
   // Nothing is drawn where there is nothing to decide: seeking to a stream takes a while.
   if (const float prob = prob_[prob_unit].data[0]; prob < 1) {
     Rng rng = StreamOf(prob_unit, kProb);
-    if (!(Uniform(rng) < prob)) return {};
+    if (!(Uniform(rng) < prob)) {
+      return {};
+    }
   }
   int m = 0;
   if (methods_.size() > 1) {
@@ -135,12 +157,16 @@ void PlanOp::DrawAll(const Workspace &ws) {
   drawn_.assign(count, DrawnSample{});
   const auto draw = [this](int i) { drawn_[i] = Draw(i); };
   if (!DrawsMasks(methods_)) {
-    for (int i = 0; i < count; i++) draw(i);
+    for (int i = 0; i < count; i++) {
+      draw(i);
+    }
     return;
   }
   // Masks are worth the threads. Every sample has random numbers of its own.
   auto &threads = ws.GetThreadPool();
-  for (int i = 0; i < count; i++) threads.AddWork([draw, i] { draw(i); });
+  for (int i = 0; i < count; i++) {
+    threads.AddWork([draw, i] { draw(i); });
+  }
   threads.RunAll();
 }
 
@@ -148,27 +174,36 @@ void PlanOp::DrawAll(const Workspace &ws) {
 template <typename T, typename Values>
 void PlanOp::Write(Workspace &ws, int output, Values &&values) const {
   auto &tensors = ws.Output<CPUBackend>(output);
-  for (int i = 0; i < tensors.num_samples(); i++)
+  for (int i = 0; i < tensors.num_samples(); i++) {
     std::copy_n(values(i), tensors.shape().tensor_size(i), tensors.mutable_tensor<T>(i));
+  }
 }
 
 void PlanOp::RunImpl(Workspace &ws) {
   Partners partners = partners_;
-  for (size_t i = 0; i < sizes_.size(); i++)
-    if (drawn_[i].lam[0] == 1.0f) partners[i].assign(images_ - 1, static_cast<int>(i));
+  for (size_t i = 0; i < sizes_.size(); i++) {
+    if (drawn_[i].lam[0] == 1.0f) {
+      partners[i].assign(images_ - 1, static_cast<int>(i));
+    }
+  }
   Write<int>(ws, 0, [&](int i) { return partners[i].data(); });
   Write<float>(ws, 1, [&](int i) { return drawn_[i].weights; });
   Write<int>(ws, 2, [&](int i) { return &drawn_[i].boxes[0].y0; });
   Write<float>(ws, 3, [&](int i) { return drawn_[i].lam; });
   Write<int>(ws, 4, [&](int i) { return &sizes_[i].frames + (sequences_ ? 0 : 1); });
   int output = 5;
-  if (MovesPartners(methods_))
+  if (MovesPartners(methods_)) {
     Write<int>(ws, output++, [&](int i) { return &drawn_[i].offsets[0][0]; });
-  if (FitsPartners(methods_)) Write<int>(ws, output++, [&](int i) { return drawn_[i].fit; });
-  if (DrawsFrames(methods_))
+  }
+  if (FitsPartners(methods_)) {
+    Write<int>(ws, output++, [&](int i) { return drawn_[i].fit; });
+  }
+  if (DrawsFrames(methods_)) {
     Write<int>(ws, output++, [&](int i) { return &drawn_[i].first_frame; });
-  if (DrawsMasks(methods_))
+  }
+  if (DrawsMasks(methods_)) {
     Write<uint8_t>(ws, output, [&](int i) { return drawn_[i].mask.values.data(); });
+  }
 }
 
 }  // namespace dali_mix

@@ -32,7 +32,9 @@ std::string ToBytes(const TensorList<CPUBackend> &batch) {
   append_number(batch.sample_dim());
   append_number(batch.num_samples());
   for (int i = 0; i < batch.num_samples(); i++) {
-    for (const int64_t size : batch.tensor_shape_span(i)) append_number(size);
+    for (const int64_t size : batch.tensor_shape_span(i)) {
+      append_number(size);
+    }
     append(batch.raw_tensor(i),
            dali::volume(batch.tensor_shape_span(i)) * batch.type_info().size());
   }
@@ -44,8 +46,9 @@ class Reader {
  public:
   explicit Reader(const std::string &bytes) : bytes_(bytes) {}
   const char *Take(size_t size) {
-    if (size > bytes_.size() - at_)
+    if (size > bytes_.size() - at_) {
       Refuse("the checkpoint of `previous` is damaged: it is too short.");
+    }
     at_ += size;
     return bytes_.data() + at_ - size;
   }
@@ -74,11 +77,15 @@ void FromBytes(TensorList<CPUBackend> &batch, const std::string &bytes) {
   const int64_t value_size = dali::TypeTable::GetTypeInfo(type).size();
   dali::TensorListShape<> shape(count, dims);
   for (int i = 0; i < count; i++) {
-    for (int64_t &size : shape.tensor_shape_span(i)) size = shapes.Number();
+    for (int64_t &size : shape.tensor_shape_span(i)) {
+      size = shapes.Number();
+    }
     shapes.Take(shape.tensor_size(i) * value_size);
   }
   batch.Resize(shape, type);
-  if (layout.ndim() == dims) batch.SetLayout(layout);
+  if (layout.ndim() == dims) {
+    batch.SetLayout(layout);
+  }
   skip_head(values);
   values.Take(3 * sizeof(int64_t));
   for (int i = 0; i < count; i++) {
@@ -126,7 +133,9 @@ class Previous : public dali::Operator<Backend> {
       // Freed, in a later run, only when the GPU has read it. One from a checkpoint is waited for.
       const AccessOrder order = ws.output_order();
       current->set_order(order);
-      if (previous_ && previous_->order() != order) AccessOrder::host().wait(order);
+      if (previous_ && previous_->order() != order) {
+        AccessOrder::host().wait(order);
+      }
     }
     current->Resize(input.shape(), input.type());
     current->SetLayout(input.GetLayout());
@@ -143,7 +152,9 @@ class Previous : public dali::Operator<Backend> {
   }
   std::string SerializeCheckpoint(const OpCheckpoint &checkpoint) const override {
     const auto &batch = checkpoint.template CheckpointState<Batch>();
-    if (!batch) return {};
+    if (!batch) {
+      return {};
+    }
     const dali::DeviceGuard guard(device_);
     TensorList<CPUBackend> host;
     host.set_pinned(false);
@@ -160,7 +171,9 @@ class Previous : public dali::Operator<Backend> {
       const dali::DeviceGuard guard(device_);
       batch = std::make_shared<TensorList<Backend>>();
       batch->set_pinned(false);
-      if constexpr (std::is_same_v<Backend, GPUBackend>) batch->set_device_id(device_);
+      if constexpr (std::is_same_v<Backend, GPUBackend>) {
+        batch->set_device_id(device_);
+      }
       batch->Copy(host, AccessOrder::host());
     }
     checkpoint.MutableCheckpointState() = batch;

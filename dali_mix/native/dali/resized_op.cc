@@ -21,8 +21,9 @@ class Resized : public dali::StatelessOperator<CPUBackend> {
     count_ = ws.ArgumentInput("box").num_samples();
     plan_.Acquire(ws, count_);
     to_.Acquire(ws, count_);
-    if (count_ > 0 && to_.Given() && to_.Length() != 2)
+    if (count_ > 0 && to_.Given() && to_.Length() != 2) {
       Refuse("to must hold 2 values for each sample, height and width, got ", to_.Length(), ".");
+    }
     CheckMask(ws);
     const auto shaped = [&ws](const char *name, dali::DALIDataType type) {
       return dali::OutputDesc{ws.ArgumentInput(name).shape(), type};
@@ -32,21 +33,31 @@ class Resized : public dali::StatelessOperator<CPUBackend> {
     outputs = {shaped("box", DALI_INT32),
                {dali::uniform_list_shape(count_, lam), DALI_FLOAT},
                shaped("size", DALI_INT32)};
-    if (plan_.offset.Given()) outputs.push_back(shaped("offset", DALI_INT32));
-    if (plan_.fit.Given()) outputs.push_back(shaped("fit", DALI_INT32));
+    if (plan_.offset.Given()) {
+      outputs.push_back(shaped("offset", DALI_INT32));
+    }
+    if (plan_.fit.Given()) {
+      outputs.push_back(shaped("fit", DALI_INT32));
+    }
     return true;
   }
 
   void RunImpl(Workspace &ws) override {
     std::vector<Counted> samples;
-    for (int i = 0; i < count_; i++) samples.push_back(WriteSample(ws, i));
+    for (int i = 0; i < count_; i++) {
+      samples.push_back(WriteSample(ws, i));
+    }
     if (ws.NumInput() == 0) {
-      for (const Counted &sample : samples) Count(sample);
+      for (const Counted &sample : samples) {
+        Count(sample);
+      }
       return;
     }
     // Masks are worth the threads.
     auto &threads = ws.GetThreadPool();
-    for (const Counted &sample : samples) threads.AddWork([this, &sample] { Count(sample); });
+    for (const Counted &sample : samples) {
+      threads.AddWork([this, &sample] { Count(sample); });
+    }
     threads.RunAll();
   }
 
@@ -63,11 +74,14 @@ class Resized : public dali::StatelessOperator<CPUBackend> {
   };
 
   static void CheckMask(const Workspace &ws) {
-    if (ws.NumInput() == 0) return;
+    if (ws.NumInput() == 0) {
+      return;
+    }
     const auto &mask = ws.Input<CPUBackend>(0);
-    if (mask.type() != DALI_UINT8 || mask.sample_dim() != 2)
+    if (mask.type() != DALI_UINT8 || mask.sample_dim() != 2) {
       Refuse("mask must be uint8 of shape (h, w), the own weight in 1/255, got ", mask.type(),
              " of ", mask.sample_dim(), " dimensions.");
+    }
   }
 
   // An edge (or a distance) at the other size, to the nearest pixel.
@@ -79,18 +93,24 @@ class Resized : public dali::StatelessOperator<CPUBackend> {
   Counted WriteSample(Workspace &ws, int i) const {
     const Extent size = plan_.Size(i);
     const Extent to = to_.Given() ? Extent{to_[i][0], to_[i][1]} : size;
-    for (const auto &[name, extent] : {std::pair{"size", size}, std::pair{"to", to}})
-      if (extent.height <= 0 || extent.width <= 0)
+    for (const auto &[name, extent] : {std::pair{"size", size}, std::pair{"to", to}}) {
+      if (extent.height <= 0 || extent.width <= 0) {
         Refuse(name, " must be a height and a width above 0, got ", extent.height, " x ",
                extent.width, ".");
+      }
+    }
     const int froms[] = {size.height, size.width}, tos[] = {to.height, to.width};
     int *box = ws.Output<CPUBackend>(0).mutable_tensor<int>(i);
     for (int b = 0; b < plan_.Boxes(); b++) {
       const Box old = plan_.BoxOf(i, b, size);
       const int edges[] = {old.y0, old.x0, old.y1, old.x1};
       int *scaled = box + 4 * b;
-      for (int k = 0; k < 4; k++) scaled[k] = Scale(edges[k], tos[k % 2], froms[k % 2]);
-      if (scaled[0] == scaled[2] || scaled[1] == scaled[3]) std::fill_n(scaled, 4, 0);
+      for (int k = 0; k < 4; k++) {
+        scaled[k] = Scale(edges[k], tos[k % 2], froms[k % 2]);
+      }
+      if (scaled[0] == scaled[2] || scaled[1] == scaled[3]) {
+        std::fill_n(scaled, 4, 0);
+      }
     }
     int *new_size = ws.Output<CPUBackend>(2).mutable_tensor<int>(i);
     std::copy_n(plan_.size[i], plan_.size.Length(), new_size);
@@ -107,8 +127,9 @@ class Resized : public dali::StatelessOperator<CPUBackend> {
     }
     if (plan_.fit.Given()) {
       int *fit = ws.Output<CPUBackend>(output).mutable_tensor<int>(i);
-      for (int k = 0; k < plan_.fit.Length(); k++)
+      for (int k = 0; k < plan_.fit.Length(); k++) {
         fit[k] = plan_.fit[i][0] ? box[2 + k] - box[k] : 0;
+      }
     }
     return ReadCounted(ws, i, box, to, ws.Output<CPUBackend>(1).mutable_tensor<float>(i));
   }
@@ -122,7 +143,9 @@ class Resized : public dali::StatelessOperator<CPUBackend> {
   // `box`: the boxes at the size. An unmixed sample has no boxes, and the own image all weight.
   Counted ReadCounted(const Workspace &ws, int i, const int *box, Extent size, float *lam) const {
     Counted counted = {size, {}, {}, {}, {1}, 1, 0, lam};
-    if (IsAlone(i)) return counted;
+    if (IsAlone(i)) {
+      return counted;
+    }
     plan_.Weights(i, counted.weights);
     for (int b = 0; b < plan_.Boxes(); b++) {
       counted.boxes[b] = {box[4 * b], box[4 * b + 1], box[4 * b + 2], box[4 * b + 3]};
@@ -131,8 +154,9 @@ class Resized : public dali::StatelessOperator<CPUBackend> {
     if (ws.NumInput() > 0) {
       const auto shape = ws.Input<CPUBackend>(0).tensor_shape_span(i);
       const int height = static_cast<int>(shape[0]), width = static_cast<int>(shape[1]);
-      if (height > 0 && width > 0)
+      if (height > 0 && width > 0) {
         counted.mask = {ws.Input<CPUBackend>(0).tensor<uint8_t>(i), height, width};
+      }
     }
     counted.frames = plan_.size.Length() == 3 ? plan_.size[i][0] : 1;
     const auto [begin, end] = plan_.Frames(i, counted.frames);
@@ -145,7 +169,9 @@ class Resized : public dali::StatelessOperator<CPUBackend> {
     const auto [height, width] = of.size;
     const Shares with = CountShares({height, width, of.boxes, of.images, kMaxBoxes}, of.mask);
     Shares without;
-    if (of.boxed < of.frames) without = CountShares({height, width, nullptr, nullptr, 0}, of.mask);
+    if (of.boxed < of.frames) {
+      without = CountShares({height, width, nullptr, nullptr, 0}, of.mask);
+    }
     // Of all frames: pixels without a box, and the sum of their mask.
     const int64_t behind = with.bare * of.boxed + without.bare * (of.frames - of.boxed);
     const int64_t outside = with.levels * of.boxed + without.levels * (of.frames - of.boxed);
@@ -154,7 +180,9 @@ class Resized : public dali::StatelessOperator<CPUBackend> {
     for (int k = 0; k < shares_kept; k++) {
       double share = k == 0 ? of.weights[0] * (outside / 255.0) : of.weights[k] * behind;
       // The first partner has what the mask takes from the own image.
-      if (k == 1) share += of.weights[0] * (behind - outside / 255.0);
+      if (k == 1) {
+        share += of.weights[0] * (behind - outside / 255.0);
+      }
       of.lam[k] = static_cast<float>((with.in_boxes[k] * of.boxed + share) / pixels);
     }
   }

@@ -22,11 +22,12 @@ class Travel : public dali::StatelessOperator<CPUBackend> {
     mask_ = place_of("mask");
     const int known = (other_shapes_ >= 0) + (other_labels_ >= 0) + (mask_ >= 0);
     if (known != static_cast<int>(names.size()) || spec.NumRegularInput() != 2 + known ||
-        (other_shapes_ < 0) != (other_labels_ < 0))
+        (other_shapes_ < 0) != (other_labels_ < 0)) {
       Refuse(
           "inputs must name each input after the labels: \"other_shapes\" and \"other_labels\", "
           "\"mask\"; got ",
           names.size(), " names for ", spec.NumRegularInput() - 2, " inputs.");
+    }
   }
 
  protected:
@@ -38,17 +39,22 @@ class Travel : public dali::StatelessOperator<CPUBackend> {
     const int count = ws.Input<CPUBackend>(0).num_samples();
     std::vector<Shapes> sources;
     Read(sources, ws, 0, 1);
-    if (other_shapes_ >= 0) Read(sources, ws, other_shapes_, other_labels_);
+    if (other_shapes_ >= 0) {
+      Read(sources, ws, other_shapes_, other_labels_);
+    }
     plan_.Acquire(ws, count, static_cast<int>(sources.size()));
     std::vector<Mixture> mixtures;
-    for (int i = 0; i < count; i++) mixtures.push_back(MixtureOf(ws, i));
+    for (int i = 0; i < count; i++) {
+      mixtures.push_back(MixtureOf(ws, i));
+    }
     std::vector<Kept> kept(count);
     auto &threads = ws.GetThreadPool();
     for (int i = 0; i < count; i++) {
       threads.AddWork([&, i](int) {
         const Mixture &mixture = mixtures[i];
-        for (int k = 0; k < mixture.images; k++)
+        for (int k = 0; k < mixture.images; k++) {
           KeepVisible(kept[i], mixture, k, sources[mixture.index[k]]);
+        }
       });
     }
     threads.RunAll();
@@ -59,22 +65,30 @@ class Travel : public dali::StatelessOperator<CPUBackend> {
   // Appends the shapes of one pair of inputs.
   void Read(std::vector<Shapes> &sources, const dali::Workspace &ws, int shapes, int labels) {
     const auto &values = ws.Input<CPUBackend>(shapes), &classes = ws.Input<CPUBackend>(labels);
-    if (values.type() != DALI_FLOAT || classes.type() != DALI_INT32)
+    if (values.type() != DALI_FLOAT || classes.type() != DALI_INT32) {
       Refuse("boxes and points must be FLOAT and labels INT32, got ", values.type(), " and ",
              classes.type(), ".");
-    if (values.shape().sample_dim() != 2)
+    }
+    if (values.shape().sample_dim() != 2) {
       Refuse("boxes must have the shape (M, 4), points (M, 2), got ", values.shape().sample_dim(),
              " dimensions.");
-    if (shapes == 0) columns_ = 4;
+    }
+    if (shapes == 0) {
+      columns_ = 4;
+    }
     for (int i = 0; i < values.num_samples(); i++) {
       const auto shape = values.shape().tensor_shape_span(i);
-      if (shapes == 0 && i == 0 && shape[1] == 2) columns_ = 2;
-      if (shape[1] != columns_)
+      if (shapes == 0 && i == 0 && shape[1] == 2) {
+        columns_ = 2;
+      }
+      if (shape[1] != columns_) {
         Refuse("boxes must have the shape (M, 4), points (M, 2), got ", values.shape()[i],
                " for sample ", i, ".");
-      if (classes.shape()[i].num_elements() != shape[0])
+      }
+      if (classes.shape()[i].num_elements() != shape[0]) {
         Refuse("labels must have one value for each of the ", shape[0], " shapes, got ",
                classes.shape()[i].num_elements(), " for sample ", i, ".");
+      }
       sources.push_back(
           {values.tensor<float>(i), classes.tensor<int>(i), static_cast<int>(shape[0]), columns_});
       CheckShapes(sources.back(), i);
@@ -83,14 +97,19 @@ class Travel : public dali::StatelessOperator<CPUBackend> {
 
   Mixture MixtureOf(const dali::Workspace &ws, int i) const {
     Mixture mixture = plan_.MixtureOf(i);
-    if (mask_ < 0) return mixture;
+    if (mask_ < 0) {
+      return mixture;
+    }
     const auto &masks = ws.Input<CPUBackend>(mask_);
     const auto shape = masks.shape().tensor_shape_span(i);
-    if (masks.type() != DALI_UINT8 || shape.size() != 2)
+    if (masks.type() != DALI_UINT8 || shape.size() != 2) {
       Refuse("mask must hold UINT8 of shape (H, W), own weights of 255, got ", masks.type(), " of ",
              shape.size(), " dimensions.");
+    }
     const int height = static_cast<int>(shape[0]), width = static_cast<int>(shape[1]);
-    if (height > 0 && width > 0) mixture.mask = {masks.tensor<uint8_t>(i), height, width};
+    if (height > 0 && width > 0) {
+      mixture.mask = {masks.tensor<uint8_t>(i), height, width};
+    }
     return mixture;
   }
 

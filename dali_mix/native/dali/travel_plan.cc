@@ -12,33 +12,42 @@ void TravelPlan::Acquire(const dali::ArgumentWorkspace &ws, int batch_size, int 
   inputs_ = batch_size > 0 ? sources / batch_size : 1;
   plan_.Acquire(ws, batch_size);
   views_.Acquire(ws, batch_size);
-  if (batch_size > 0 && views_.Given() && views_.Length() != 2 * inputs_)
+  if (batch_size > 0 && views_.Given() && views_.Length() != 2 * inputs_) {
     Refuse("views must hold ", 2 * inputs_, " values for each sample, got ", views_.Length(), ".");
+  }
 }
 
 Mixture TravelPlan::MixtureOf(int i) const {
   Mixture mixture = {};
   const Extent size = plan_.Size(i);
   mixture.height = size.height, mixture.width = size.width;
-  if (size.height < 1 || size.width < 1)
+  if (size.height < 1 || size.width < 1) {
     Refuse("size must be at least 1 x 1 pixels, got ", size.height, " x ", size.width,
            " for sample ", i, ".");
+  }
   mixture.images = plan_.Images();
   std::fill(mixture.index, mixture.index + kMaxImages, i);
-  for (int k = 1; k < plan_.Images(); k++) mixture.index[k] = plan_.Partner(i, k, batch_, inputs_);
+  for (int k = 1; k < plan_.Images(); k++) {
+    mixture.index[k] = plan_.Partner(i, k, batch_, inputs_);
+  }
   plan_.Weights(i, mixture.weights);
   ReadBoxes(mixture, i);
   // An image mixed with nothing but itself is unmixed.
-  if (plan_.Images() == 2 && mixture.index[1] == i)
+  if (plan_.Images() == 2 && mixture.index[1] == i) {
     mixture.images = 1, mixture.boxes = 0, mixture.weights[0] = 1;
-  for (int k = 0; k < mixture.images; k++) mixture.places[k] = PlaceOf(mixture, i, k);
+  }
+  for (int k = 0; k < mixture.images; k++) {
+    mixture.places[k] = PlaceOf(mixture, i, k);
+  }
   return mixture;
 }
 
 void TravelPlan::ReadBoxes(Mixture &mixture, int i) const {
   for (int b = 0; b < plan_.Boxes(); b++) {
     const Box box = plan_.BoxOf(i, b, {mixture.height, mixture.width});
-    if (box.Empty()) continue;
+    if (box.Empty()) {
+      continue;
+    }
     mixture.shows[mixture.boxes] = plan_.ShownIn(b);
     mixture.box[mixture.boxes++] = box;
   }

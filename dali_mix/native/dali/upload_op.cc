@@ -24,7 +24,9 @@ class Upload : public dali::StatelessOperator<dali::MixedBackend> {
     const auto &input = ws.Input<CPUBackend>(0);
     auto &output = ws.Output<GPUBackend>(0);
     output.SetLayout(input.GetLayout());
-    if (input.nbytes() == 0) return;
+    if (input.nbytes() == 0) {
+      return;
+    }
     // Memory for the host now, which is free again when the GPU has read it.
     const auto staged = dali::mm::alloc_raw_async_unique<char, dali::mm::memory_kind::pinned>(
         input.nbytes(), dali::mm::host_sync, ws.stream());

@@ -13,10 +13,15 @@ namespace dali_mix {
 // places that are drawn from.
 inline Range DrawSide(BoxPlace place, int length, int size, Rng &rng) {
   int begin = 0;
-  if (place == BoxPlace::kCenter) begin = UniformInt(rng, size) - length / 2;
-  if (place == BoxPlace::kInside) begin = UniformInt(rng, size - length + 1);
-  if (place == BoxPlace::kUniform)
+  if (place == BoxPlace::kCenter) {
+    begin = UniformInt(rng, size) - length / 2;
+  }
+  if (place == BoxPlace::kInside) {
+    begin = UniformInt(rng, size - length + 1);
+  }
+  if (place == BoxPlace::kUniform) {
     begin = UniformInt(rng, size + std::max(length, 1) - 1) - length + 1;
+  }
   return {std::max(begin, 0), std::min(begin + length, size)};
 }
 
@@ -42,9 +47,10 @@ inline Box DrawBox(const Method &method, double lam, int height, int width, Rng 
   }
   const double ratio = std::sqrt((1.0 - lam) / method.boxes);
   double stretch = 1;  // of the height, over that of the width
-  if (method.aspect.low != 1 || method.aspect.high != 1)
+  if (method.aspect.low != 1 || method.aspect.high != 1) {
     stretch =
         std::exp(0.5 * Uniform(rng, std::log(method.aspect.low), std::log(method.aspect.high)));
+  }
   const int box_height = std::min(static_cast<int>(height * ratio * stretch), height);
   const int box_width = std::min(static_cast<int>(width * ratio / stretch), width);
   return DrawPlace(method.place, box_height, box_width, height, width, rng);

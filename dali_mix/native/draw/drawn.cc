@@ -34,7 +34,9 @@ void CountPair(DrawnSample &drawn, Volume size) {
 // The sides of a box of several dimensions whose share of the whole is 1 - lam.
 void DrawFrames(const Method &method, double lam, DrawnSample &drawn, Volume size, Rng &rng) {
   drawn.first_frame = 0, drawn.end_frame = size.frames;
-  if (method.extent == Extents::kSpace) return;
+  if (method.extent == Extents::kSpace) {
+    return;
+  }
   const double power = method.extent == Extents::kTime ? 1.0 : 1.0 / 3;
   const int length = static_cast<int>(size.frames * std::pow(1 - lam, power));
   const Range frames = DrawSide(method.place, length, size.frames, rng);
@@ -44,13 +46,14 @@ void DrawFrames(const Method &method, double lam, DrawnSample &drawn, Volume siz
 DrawnSample DrawCut(const Method &method, double lam, Volume size, Rng rng) {
   DrawnSample drawn;
   for (int b = 0; b < method.boxes; b++) {
-    if (method.extent == Extents::kTime)
+    if (method.extent == Extents::kTime) {
       drawn.boxes[b] = {0, 0, size.height, size.width};
-    else
+    } else {
       // Of the three sides of a box in space and time each is (1 - lam)^(1/3).
       drawn.boxes[b] =
           DrawBox(method, method.extent == Extents::kSpace ? lam : 1 - std::pow(1 - lam, 2.0 / 3),
                   size.height, size.width, rng);
+    }
   }
   DrawFrames(method, lam, drawn, size, rng);
   CountPair(drawn, size);
@@ -113,8 +116,9 @@ DrawnSample DrawBlend(const Method &method, double alpha, bool fold, Volume size
     rest -= weight;
   }
   drawn.weights[method.images - 1] = static_cast<float>(rest);
-  if (fold)
+  if (fold) {
     std::swap(drawn.weights[0], *std::max_element(drawn.weights, drawn.weights + method.images));
+  }
   std::copy_n(drawn.weights, method.images, drawn.lam);
   return drawn;
 }
@@ -131,12 +135,16 @@ DrawnSample DrawCorners(double alpha, Volume size, Rng rng) {
   const int own = UniformInt(rng, 4);
   const double area = static_cast<double>(size.height) * size.width;
   for (int c = 0, k = 0; c < 4; c++) {
-    if (c == own) continue;
+    if (c == own) {
+      continue;
+    }
     const Box &box = corners[c];
     const int height = box.y1 - box.y0, width = box.x1 - box.x0;
     drawn.offsets[k][0] = UniformInt(rng, size.height - height + 1) - box.y0;
     drawn.offsets[k][1] = UniformInt(rng, size.width - width + 1) - box.x0;
-    if (box.Empty()) drawn.offsets[k][0] = drawn.offsets[k][1] = 0;
+    if (box.Empty()) {
+      drawn.offsets[k][0] = drawn.offsets[k][1] = 0;
+    }
     drawn.boxes[k++] = box.Empty() ? Box{} : box;
     drawn.lam[k] = static_cast<float>(static_cast<double>(height) * width / area);
   }
@@ -158,7 +166,9 @@ DrawnSample DrawSample(const Method &method, double share, bool fold, double alp
                        const Streams &streams) {
   switch (method.kind) {
     case Kind::kMultiMix:
-      if (method.images > 2) return DrawBlend(method, alpha, fold, size, streams.weight);
+      if (method.images > 2) {
+        return DrawBlend(method, alpha, fold, size, streams.weight);
+      }
       [[fallthrough]];
     case Kind::kMixUp: {
       DrawnSample drawn;
@@ -175,7 +185,9 @@ DrawnSample DrawSample(const Method &method, double share, bool fold, double alp
     case Kind::kRicap:
       return DrawCorners(alpha, size, streams.place);
     case Kind::kPatchMix:
-      if (!method.scattered) return DrawPatchBox(method, share, size, streams.place);
+      if (!method.scattered) {
+        return DrawPatchBox(method, share, size, streams.place);
+      }
       [[fallthrough]];
     default:
       return DrawMasked(method, share, size, streams.place);
@@ -187,7 +199,9 @@ DrawnSample TakeBox(const Box &box, Volume size) {
   drawn.end_frame = size.frames;
   drawn.boxes[0] = {std::max(box.y0, 0), std::max(box.x0, 0), std::min(box.y1, size.height),
                     std::min(box.x1, size.width)};
-  if (drawn.boxes[0].Empty()) drawn.boxes[0] = Box{};
+  if (drawn.boxes[0].Empty()) {
+    drawn.boxes[0] = Box{};
+  }
   CountPair(drawn, size);
   return drawn;
 }

@@ -14,7 +14,9 @@ DrawnMask DrawPatches(const Method &method, double lam, int height, int width, R
   Shuffle(order, rng);
   mask.values.assign(cells, 255);
   const int partners = static_cast<int>(std::lround((1 - lam) * cells));
-  for (int i = 0; i < partners; i++) mask.values[order[i]] = 0;
+  for (int i = 0; i < partners; i++) {
+    mask.values[order[i]] = 0;
+  }
   return mask;
 }
 
@@ -35,9 +37,13 @@ DrawnMask DrawGrid(const Method &method, double lam, int height, int width, Rng 
   };
   const auto rows = holes(height), columns = holes(width);
   DrawnMask mask = {height, width, std::vector<uint8_t>(static_cast<size_t>(height) * width, 255)};
-  for (int y = 0; y < height; y++)
-    for (int x = 0; rows[y] && x < width; x++)
-      if (columns[x]) mask.values[static_cast<size_t>(y) * width + x] = 0;
+  for (int y = 0; y < height; y++) {
+    for (int x = 0; rows[y] && x < width; x++) {
+      if (columns[x]) {
+        mask.values[static_cast<size_t>(y) * width + x] = 0;
+      }
+    }
+  }
   return mask;
 }
 
@@ -61,20 +67,26 @@ class Noise {
         const double frequency = std::hypot(double(ky) / height, double(kx) / width);
         const double real = Normal(rng), imaginary = Normal(rng);
         // Of a wave and its mirror image one is enough, or one axis would have more of them.
-        if (kx == 0 && ky <= 0) continue;
+        if (kx == 0 && ky <= 0) {
+          continue;
+        }
         const Complex amplitude =
             Complex(static_cast<float>(real), static_cast<float>(imaginary)) *
             static_cast<float>(std::pow(frequency * std::max(height, width), -decay));
         Complex wave = amplitude;
         const Complex turn = Turn(kx, width);
-        for (Complex &value : line) value += wave, wave *= turn;
+        for (Complex &value : line) {
+          value += wave, wave *= turn;
+        }
       }
       Complex wave = 1;
       const Complex turn = Turn(ky, height);
-      for (int y = 0; y < rows_; y++, wave *= turn)
-        for (int x = 0; x < columns_; x++)
+      for (int y = 0; y < rows_; y++, wave *= turn) {
+        for (int x = 0; x < columns_; x++) {
           values_[size_t(y) * columns_ + x] +=
               line[x].real() * wave.real() - line[x].imag() * wave.imag();
+        }
+      }
     }
   }
 
@@ -103,15 +115,21 @@ DrawnMask DrawFourier(const Method &method, double lam, int height, int width, R
   const Noise noise(method.decay, height, width, rng);
   std::vector<float> values;
   values.reserve(static_cast<size_t>(height) * width);
-  for (int y = 0; y < height; y++)
-    for (int x = 0; x < width; x++) values.push_back(noise.At(y, x));
+  for (int y = 0; y < height; y++) {
+    for (int x = 0; x < width; x++) {
+      values.push_back(noise.At(y, x));
+    }
+  }
   const size_t partners = static_cast<size_t>(std::lround((1 - lam) * values.size()));
   DrawnMask mask = {height, width, std::vector<uint8_t>(values.size(), 0)};
-  if (partners == values.size()) return mask;
+  if (partners == values.size()) {
+    return mask;
+  }
   std::vector<float> order = values;
   std::nth_element(order.begin(), order.begin() + partners, order.end());
-  for (size_t i = 0; i < values.size(); i++)
+  for (size_t i = 0; i < values.size(); i++) {
     mask.values[i] = values[i] >= order[partners] ? 255 : 0;
+  }
   return mask;
 }
 
@@ -121,16 +139,19 @@ DrawnMask DrawBell(const Method &method, int height, int width, Rng rng) {
     const int center = UniformInt(rng, size);
     const double sigma = Uniform(rng, method.sigma.low, method.sigma.high) * size;
     std::vector<double> values(size);
-    for (int at = 0; at < size; at++)
+    for (int at = 0; at < size; at++) {
       values[at] = std::exp(-0.5 * std::pow((at - center) / sigma, 2));
+    }
     return values;
   };
   const auto rows = bell(height), columns = bell(width);
   DrawnMask mask = {height, width, std::vector<uint8_t>(static_cast<size_t>(height) * width)};
-  for (int y = 0; y < height; y++)
-    for (int x = 0; x < width; x++)  // rounded: nothing is below 0
+  for (int y = 0; y < height; y++) {
+    for (int x = 0; x < width; x++) {  // rounded: nothing is below 0
       mask.values[static_cast<size_t>(y) * width + x] =
           static_cast<uint8_t>(255 * (1 - rows[y] * columns[x]) + 0.5);
+    }
+  }
   return mask;
 }
 

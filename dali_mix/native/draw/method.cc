@@ -27,19 +27,25 @@ class Option {
       value = std::stod(part, &used);
     } catch (const std::exception &) {
     }
-    if (used != part.size() || part.empty() || !std::isfinite(value)) Fail("made of numbers");
+    if (used != part.size() || part.empty() || !std::isfinite(value)) {
+      Fail("made of numbers");
+    }
     return value;
   }
 
   double Between(double low, double high, const char *rule) const {
     const double value = Number();
-    if (!(low <= value && value <= high)) Fail(rule);
+    if (!(low <= value && value <= high)) {
+      Fail(rule);
+    }
     return value;
   }
 
   int Whole(int low, int high, const char *rule) const {
     const double value = Between(low, high, rule);
-    if (value != static_cast<int>(value)) Fail(rule);
+    if (value != static_cast<int>(value)) {
+      Fail(rule);
+    }
     return static_cast<int>(value);
   }
 
@@ -48,20 +54,27 @@ class Option {
     const size_t comma = text_.find(',');
     const double first = Number(0, comma);
     const Interval pair = {first, comma == text_.npos ? first : Number(comma + 1)};
-    for (const double value : {pair.low, pair.high})
-      if (!(low <= value && value <= high)) Fail(rule);
+    for (const double value : {pair.low, pair.high}) {
+      if (!(low <= value && value <= high)) {
+        Fail(rule);
+      }
+    }
     return pair;
   }
 
   Interval Ordered(double low, double high, const char *rule) const {
     const Interval pair = Pair(low, high, rule);
-    if (pair.low > pair.high) Fail(rule);
+    if (pair.low > pair.high) {
+      Fail(rule);
+    }
     return pair;
   }
 
   Interval WholePair(int low, int high, const char *rule) const {
     const Interval pair = Pair(low, high, rule);
-    if (pair.low != std::floor(pair.low) || pair.high != std::floor(pair.high)) Fail(rule);
+    if (pair.low != std::floor(pair.low) || pair.high != std::floor(pair.high)) {
+      Fail(rule);
+    }
     return pair;
   }
 
@@ -69,7 +82,9 @@ class Option {
   T Word(const std::map<std::string, T> &words) const {
     std::string known;
     for (const auto &[word, value] : words) {
-      if (word == text_) return value;
+      if (word == text_) {
+        return value;
+      }
       known += (known.empty() ? "one of " : ", ") + word;
     }
     Fail(known.c_str());
@@ -148,7 +163,9 @@ const std::map<std::string, Setter> &Setters() {
 void SetOption(Method &method, const std::string &kind, const std::string &name,
                const std::string &value) {
   const auto setter = Setters().find(kind + " " + name);
-  if (setter == Setters().end()) Refuse(kind, " has no option \"", name, "\".");
+  if (setter == Setters().end()) {
+    Refuse(kind, " has no option \"", name, "\".");
+  }
   setter->second(method, Option(kind, name, value));
 }
 
@@ -168,15 +185,23 @@ Method ParseMethod(const std::string &text) {
   const auto kind = kinds.find(word);
   if (kind == kinds.end()) {
     std::string known;
-    for (const auto &[name, _] : kinds) known += (known.empty() ? "\"" : ", \"") + name + "\"";
+    for (const auto &[name, _] : kinds) {
+      known += (known.empty() ? "\"" : ", \"") + name + "\"";
+    }
     Refuse("methods must be of ", known, ", got \"", word, "\".");
   }
   method.kind = kind->second;
-  if (method.kind == Kind::kRicap) method.images = 4;
-  if (method.kind == Kind::kMultiMix) method.images = 3;
+  if (method.kind == Kind::kRicap) {
+    method.images = 4;
+  }
+  if (method.kind == Kind::kMultiMix) {
+    method.images = 3;
+  }
   while (words >> word) {
     const size_t equals = word.find('=');
-    if (equals == word.npos) Refuse("methods must have options name=value, got \"", word, "\".");
+    if (equals == word.npos) {
+      Refuse("methods must have options name=value, got \"", word, "\".");
+    }
     SetOption(method, kind->first, word.substr(0, equals), word.substr(equals + 1));
   }
   return method;

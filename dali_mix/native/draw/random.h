@@ -37,21 +37,28 @@ inline double Beta(Rng &rng, double alpha, double beta) {
 }
 
 inline void Shuffle(std::vector<int> &order, Rng &rng) {
-  for (int i = static_cast<int>(order.size()) - 1; i > 0; i--)
+  for (int i = static_cast<int>(order.size()) - 1; i > 0; i--) {
     std::swap(order[i], order[UniformInt(rng, i + 1)]);
+  }
 }
 
 // Index of the weight interval that holds u times the sum.
 inline int Choose(const float *weights, int count, double u) {
   double sum = 0;
-  for (int m = 0; m < count; m++) sum += weights[m];
+  for (int m = 0; m < count; m++) {
+    sum += weights[m];
+  }
   double rest = u * sum;
   int last = 0;
   for (int m = 0; m < count; m++) {
-    if (weights[m] <= 0) continue;
+    if (weights[m] <= 0) {
+      continue;
+    }
     last = m;
     rest -= weights[m];
-    if (rest < 0) break;
+    if (rest < 0) {
+      break;
+    }
   }
   return last;
 }

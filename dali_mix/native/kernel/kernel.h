@@ -1,7 +1,8 @@
 // The CUDA kernel of fn.dali_mix.apply, thread by thread, as host-and-device functions: a host test
 // walks every (block, thread) of a launch and sees what each one reads and writes.
 //
-// registers.h: loads and stores; tile_pattern.h: what shows in a tile; tile.h: one tile; schedule.h: whose.
+// registers.h: loads and stores; tile_pattern.h: what shows in a tile; tile.h: one tile;
+// schedule.h: whose.
 #ifndef DALI_MIX_NATIVE_KERNEL_KERNEL_H_
 #define DALI_MIX_NATIVE_KERNEL_KERNEL_H_
 
@@ -20,7 +21,9 @@ MIX_HD void WriteTile(const Call &call, const Sample *samples, const Schedule &s
   const Work &work = schedule.work[index];
   const int tile = (block - work.first_block) * kThreads + thread;
   const int y = work.RowOf(tile);
-  if (y >= sample.height) return;
+  if (y >= sample.height) {
+    return;
+  }
   const int x = (tile - y * DivUp(sample.width, Tile::kPixels)) * Tile::kPixels;
   Tile::template Write<kLayered>(call, sample, index, y, x);
 }
@@ -33,16 +36,33 @@ void VisitChannels(const RowsKey &key, Visit &&visit) {
     return key.interleaved && key.channels == channels && key.out_channels == out_channels &&
            key.planar == planar;
   };
-  if (key.in == InType::kFloat) return visit.template operator()<AnyTile<float, Out>>();
-  if (key.in == InType::kHalf) return visit.template operator()<AnyTile<Half, Out>>();
-  if (is(1, 1, true) || is(1, 1, false))
+  if (key.in == InType::kFloat) {
+    return visit.template operator()<AnyTile<float, Out>>();
+  }
+  if (key.in == InType::kHalf) {
+    return visit.template operator()<AnyTile<Half, Out>>();
+  }
+  if (is(1, 1, true) || is(1, 1, false)) {
     return visit.template operator()<VectorTile<Out, 1, 1, true>>();
-  if (is(3, 3, true)) return visit.template operator()<VectorTile<Out, 3, 3, true>>();
-  if (is(3, 3, false)) return visit.template operator()<VectorTile<Out, 3, 3, false>>();
-  if (is(3, 4, true)) return visit.template operator()<VectorTile<Out, 3, 4, true>>();
-  if (is(3, 4, false)) return visit.template operator()<VectorTile<Out, 3, 4, false>>();
-  if (is(4, 4, true)) return visit.template operator()<VectorTile<Out, 4, 4, true>>();
-  if (is(4, 4, false)) return visit.template operator()<VectorTile<Out, 4, 4, false>>();
+  }
+  if (is(3, 3, true)) {
+    return visit.template operator()<VectorTile<Out, 3, 3, true>>();
+  }
+  if (is(3, 3, false)) {
+    return visit.template operator()<VectorTile<Out, 3, 3, false>>();
+  }
+  if (is(3, 4, true)) {
+    return visit.template operator()<VectorTile<Out, 3, 4, true>>();
+  }
+  if (is(3, 4, false)) {
+    return visit.template operator()<VectorTile<Out, 3, 4, false>>();
+  }
+  if (is(4, 4, true)) {
+    return visit.template operator()<VectorTile<Out, 4, 4, true>>();
+  }
+  if (is(4, 4, false)) {
+    return visit.template operator()<VectorTile<Out, 4, 4, false>>();
+  }
   visit.template operator()<AnyTile<uint8_t, Out>>();
 }
 
@@ -51,9 +71,15 @@ void VisitCopied(InType in, Visit &&visit) {
   const auto copy = [&]<typename T>(T) {
     visit.template operator()<AnyTile<Copied<T>, Copied<T>>>();
   };
-  if (in == InType::kCopied1) return copy(uint8_t{});
-  if (in == InType::kCopied2) return copy(uint16_t{});
-  if (in == InType::kCopied4) return copy(uint32_t{});
+  if (in == InType::kCopied1) {
+    return copy(uint8_t{});
+  }
+  if (in == InType::kCopied2) {
+    return copy(uint16_t{});
+  }
+  if (in == InType::kCopied4) {
+    return copy(uint32_t{});
+  }
   copy(uint64_t{});
 }
 

@@ -44,7 +44,9 @@ void LaunchInline(const HostBatch &batch, cudaStream_t stream) {
   InlineBatch parameters;
   const int count = static_cast<int>(batch.samples.size());
   const int blocks = CutBlocks<Tile::kPixels>(batch.samples.data(), count, parameters.work);
-  if (blocks == 0) return;
+  if (blocks == 0) {
+    return;
+  }
   parameters.call = batch.call;
   parameters.schedule = MakeSchedule(nullptr, count, blocks);
   std::copy(batch.samples.begin(), batch.samples.end(), parameters.samples);
@@ -58,13 +60,16 @@ void LaunchUploaded(const HostBatch &batch, cudaStream_t stream, Upload &&upload
   std::vector<Work> work(batch.samples.size());
   const int count = static_cast<int>(work.size());
   const int blocks = CutBlocks<Tile::kPixels>(batch.samples.data(), count, work.data());
-  if (blocks == 0) return;
+  if (blocks == 0) {
+    return;
+  }
   UploadedBatch uploaded = upload(batch, work);
   uploaded.schedule = MakeSchedule(uploaded.schedule.work, count, blocks);
-  if (batch.layers.empty())
+  if (batch.layers.empty()) {
     MixUploaded<Tile, false><<<blocks, kThreads, 0, stream>>>(uploaded);
-  else
+  } else {
     MixUploaded<Tile, true><<<blocks, kThreads, 0, stream>>>(uploaded);
+  }
 }
 
 // One launch, or none where there is nothing to write. `upload(batch, work)` returns the batch in
@@ -72,7 +77,9 @@ void LaunchUploaded(const HostBatch &batch, cudaStream_t stream, Upload &&upload
 template <typename Upload>
 void LaunchMix(const RowsKey &key, const HostBatch &batch, cudaStream_t stream, Upload &&upload) {
   VisitTile(key, [&]<class Tile>() {
-    if (FitsInline(batch)) return LaunchInline<Tile>(batch, stream);
+    if (FitsInline(batch)) {
+      return LaunchInline<Tile>(batch, stream);
+    }
     LaunchUploaded<Tile>(batch, stream, upload);
   });
 }

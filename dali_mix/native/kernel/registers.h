@@ -79,27 +79,48 @@ class Covering {
     const uint8_t *first = at - offset_;
     const bool all = offset_ + kBytes > 16 * (kChunks - 1);  // else the last is not needed
     const uint8_t *end = first + 16 * (all ? kChunks : kChunks - 1);
-    if (first < image.begin || end > image.end) return FetchBytes(first, image);
-    MIX_UNROLL for (int i = 0; i < kChunks; i++) if (i < kChunks - 1 || all)
+    if (first < image.begin || end > image.end) {
+      return FetchBytes(first, image);
+    }
+    MIX_UNROLL
+    for (int i = 0; i < kChunks; i++) {
+      if (i < kChunks - 1 || all) {
         LoadChunk(raw_ + 4 * i, first + 16 * i);
+      }
+    }
   }
 
   // Shifts by two words, one word, and the bytes below a word.
   MIX_HD void Align(uint32_t (&words)[kBytes / 4]) {
     constexpr int kWords = kBytes / 4;
-    MIX_UNROLL for (int i = 0; i < kWords + 2; i++) if (offset_ & 8) raw_[i] = raw_[i + 2];
-    MIX_UNROLL for (int i = 0; i < kWords + 1; i++) if (offset_ & 4) raw_[i] = raw_[i + 1];
-    MIX_UNROLL for (int i = 0; i < kWords; i++) words[i] =
-        FunnelRight(raw_[i], raw_[i + 1], 8 * (offset_ % 4));
+    MIX_UNROLL
+    for (int i = 0; i < kWords + 2; i++) {
+      if (offset_ & 8) {
+        raw_[i] = raw_[i + 2];
+      }
+    }
+    MIX_UNROLL
+    for (int i = 0; i < kWords + 1; i++) {
+      if (offset_ & 4) {
+        raw_[i] = raw_[i + 1];
+      }
+    }
+    MIX_UNROLL
+    for (int i = 0; i < kWords; i++) {
+      words[i] = FunnelRight(raw_[i], raw_[i + 1], 8 * (offset_ % 4));
+    }
   }
 
  private:
   static constexpr int kChunks = (kBytes + 15 + 15) / 16;
 
   MIX_HD void FetchBytes(const uint8_t *first, Bytes image) {
-    MIX_ROLLED for (int b = 16 * kChunks - 1; b >= 0; b--) {
-      MIX_UNROLL for (int i = 4 * kChunks - 1; i > 0; i--) raw_[i] =
-          FunnelRight(raw_[i - 1], raw_[i], 24);
+    MIX_ROLLED
+    for (int b = 16 * kChunks - 1; b >= 0; b--) {
+      MIX_UNROLL
+      for (int i = 4 * kChunks - 1; i > 0; i--) {
+        raw_[i] = FunnelRight(raw_[i - 1], raw_[i], 24);
+      }
       const bool inside = image.begin <= first + b && first + b < image.end;
       raw_[0] = raw_[0] << 8 | (inside ? first[b] : 0);
     }
@@ -119,18 +140,26 @@ MIX_HD void Mirror(uint32_t (&words)[kWords]) {
     return BytePerm(from[a / 4], from[b / 4], a % 4 | (4 + b % 4) << 4);
   };
   uint32_t turned[kWords];
-  MIX_UNROLL for (int i = 0; i < kWords; i++) turned[i] =
-      BytePerm(pair(words, 4 * i), pair(words, 4 * i + 2), 0x5410);
-  MIX_UNROLL for (int i = 0; i < kWords; i++) words[i] = turned[i];
+  MIX_UNROLL
+  for (int i = 0; i < kWords; i++) {
+    turned[i] = BytePerm(pair(words, 4 * i), pair(words, 4 * i + 2), 0x5410);
+  }
+  MIX_UNROLL
+  for (int i = 0; i < kWords; i++) {
+    words[i] = turned[i];
+  }
 }
 
 // Takes over the pixels of kIn bytes whose bits are set.
 template <int kIn, int kWords>
 MIX_HD void Replace(uint32_t (&words)[kWords], const uint32_t (&by)[kWords], uint32_t bits) {
-  MIX_UNROLL for (int i = 0; i < kWords; i++) {
+  MIX_UNROLL
+  for (int i = 0; i < kWords; i++) {
     uint32_t taken = 0;
-    MIX_UNROLL for (int byte = 0; byte < 4; byte++) taken |=
-        (0 - (bits >> ((4 * i + byte) / kIn) & 1)) & uint32_t{0xff} << (8 * byte);
+    MIX_UNROLL
+    for (int byte = 0; byte < 4; byte++) {
+      taken |= (0 - (bits >> ((4 * i + byte) / kIn) & 1)) & uint32_t{0xff} << (8 * byte);
+    }
     words[i] = (words[i] & ~taken) | (by[i] & taken);
   }
 }
@@ -146,7 +175,8 @@ MIX_HD float ByteAt(const uint32_t (&words)[kWords], int byte) {
 template <typename Out>
 MIX_HD void Pack(uint32_t (&words)[4], const float (&values)[16 / sizeof(Out)]) {
   static_assert(sizeof(Out) == 1, "the other sizes are below");
-  MIX_UNROLL for (int i = 0; i < 4; i++) {
+  MIX_UNROLL
+  for (int i = 0; i < 4; i++) {
     const uint32_t low = BytePerm(NarrowToByte<Out>(values[4 * i]),  //
                                   NarrowToByte<Out>(values[4 * i + 1]), 0x0040);
     const uint32_t high = BytePerm(NarrowToByte<Out>(values[4 * i + 2]),
@@ -156,11 +186,17 @@ MIX_HD void Pack(uint32_t (&words)[4], const float (&values)[16 / sizeof(Out)]) 
 }
 template <>
 MIX_HD void Pack<float>(uint32_t (&words)[4], const float (&values)[4]) {
-  MIX_UNROLL for (int i = 0; i < 4; i++) words[i] = BitCast<uint32_t>(values[i]);
+  MIX_UNROLL
+  for (int i = 0; i < 4; i++) {
+    words[i] = BitCast<uint32_t>(values[i]);
+  }
 }
 template <>
 MIX_HD void Pack<Half>(uint32_t (&words)[4], const float (&values)[8]) {
-  MIX_UNROLL for (int i = 0; i < 4; i++) words[i] = ToHalves(values[2 * i], values[2 * i + 1]);
+  MIX_UNROLL
+  for (int i = 0; i < 4; i++) {
+    words[i] = ToHalves(values[2 * i], values[2 * i + 1]);
+  }
 }
 
 template <int kBytes>
@@ -183,8 +219,10 @@ MIX_HD void StoreWords(void *at, const uint32_t (&words)[4]) {
     asm volatile("st.global.v2.b32 [%0 + 8], {%1, %2};" ::"l"(global), "r"(words[2]),
                  "r"(words[3]));
   } else {
-    MIX_UNROLL for (int i = 0; i < 4; i++) asm volatile(
-        "st.global.b32 [%0], %1;" ::"l"(global + 4 * i), "r"(words[i]));
+    MIX_UNROLL
+    for (int i = 0; i < 4; i++) {
+      asm volatile("st.global.b32 [%0], %1;" ::"l"(global + 4 * i), "r"(words[i]));
+    }
   }
 #else
   memcpy(at, words, 16);
@@ -195,15 +233,24 @@ MIX_HD void StoreWords(void *at, const uint32_t (&words)[4]) {
 template <typename Out>
 MIX_HD void StoreRun(Out *at, const uint32_t (&words)[4], int count) {
   constexpr int kValues = 16 / sizeof(Out);
-  if (count >= kValues && IsAligned<16>(at)) return StoreWords<16>(at, words);
-  if (count >= kValues && IsAligned<8>(at)) return StoreWords<8>(at, words);
-  if (count >= kValues && IsAligned<4>(at)) return StoreWords<4>(at, words);
-  MIX_UNROLL for (int i = 0; i < kValues; i++) {
+  if (count >= kValues && IsAligned<16>(at)) {
+    return StoreWords<16>(at, words);
+  }
+  if (count >= kValues && IsAligned<8>(at)) {
+    return StoreWords<8>(at, words);
+  }
+  if (count >= kValues && IsAligned<4>(at)) {
+    return StoreWords<4>(at, words);
+  }
+  MIX_UNROLL
+  for (int i = 0; i < kValues; i++) {
     constexpr int kPerWord = 4 / sizeof(Out);
     const uint32_t bits = words[i / kPerWord] >> (i % kPerWord * 8 * sizeof(Out));
     Out value;
     memcpy(&value, &bits, sizeof(value));
-    if (i < count) at[i] = value;
+    if (i < count) {
+      at[i] = value;
+    }
   }
 }
 

@@ -26,7 +26,9 @@ struct Work {
 
 inline Work MakeWork(int first_block, int tiles_per_row) {
   int shift = 0;
-  while ((int64_t{1} << shift) < tiles_per_row) shift++;
+  while ((int64_t{1} << shift) < tiles_per_row) {
+    shift++;
+  }
   const uint64_t scaled = uint64_t{1} << (31 + shift);
   const uint64_t magic = tiles_per_row > 0 ? (scaled + tiles_per_row - 1) / tiles_per_row : 0;
   return {first_block, static_cast<uint32_t>(magic), shift};
@@ -43,14 +45,17 @@ struct Schedule {
   MIX_HD int SampleOf(int block) const {
     int begin = 0, end = samples;
     int look = static_cast<int>((static_cast<float>(block) + 0.5f) * samples_per_block);
-    if (look >= samples) look = samples - 1;
+    if (look >= samples) {
+      look = samples - 1;
+    }
     while (true) {
-      if (work[look].first_block > block)
+      if (work[look].first_block > block) {
         end = look;
-      else if (look + 1 < samples && work[look + 1].first_block <= block)
+      } else if (look + 1 < samples && work[look + 1].first_block <= block) {
         begin = look + 1;
-      else
+      } else {
         return look;
+      }
       look = (begin + end) / 2;
     }
   }

@@ -17,8 +17,9 @@ MIX_HD void WritePixel(const Call &call, const Layered &sample, const float *wei
   const ptrdiff_t pixel = static_cast<ptrdiff_t>(y) * sample.width + x;
   Out *out = static_cast<Out *>(sample.out) + pixel * (call.planar ? 1 : call.out_channels);
   const ptrdiff_t step = call.planar ? sample.plane : 1;
-  for (int c = 0; c < call.out_channels; c++, out += step)
+  for (int c = 0; c < call.out_channels; c++, out += step) {
     *out = c < call.channels ? MixPixel<In, Out>(call, sample, weights, shown, y, x, c) : Out{};
+  }
 }
 
 // The layers of a sample, null: none. Without kLayered no sample has any.
@@ -51,16 +52,23 @@ struct VectorTile {
         layers ? ViewOf(call, Layered{sample, layers}, index, y, x) : ViewOf(sample, y, x);
     const float *weights = WeightsOf(call, index);
     if (kLayered && !view.pattern.simple) {
-      MIX_ROLLED for (int p = 0; p < CountAt(sample, x); p++)
-          WritePixel<uint8_t, Out>(call, Layered{sample, layers}, weights, y, x + p);
+      MIX_ROLLED
+      for (int p = 0; p < CountAt(sample, x); p++) {
+        WritePixel<uint8_t, Out>(call, Layered{sample, layers}, weights, y, x + p);
+      }
       return;
     }
     Blend blends[kIn];
-    MIX_UNROLL for (int c = 0; c < kIn; c++)
-        blends[c] = {weights[c * call.images], weights[c * call.images + 1]};
+    MIX_UNROLL
+    for (int c = 0; c < kIn; c++) {
+      blends[c] = {weights[c * call.images], weights[c * call.images + 1]};
+    }
     if (kLayered && view.pattern.level < 255) {
       const double own = SoftWeight(layers->blend, view.pattern.level);
-      MIX_UNROLL for (int c = 0; c < kIn; c++) blends[c] = BlendOf(call.factors[c], own);
+      MIX_UNROLL
+      for (int c = 0; c < kIn; c++) {
+        blends[c] = BlendOf(call.factors[c], own);
+      }
     }
     WriteView(call, sample, y, x, view, blends);
   }
@@ -117,7 +125,9 @@ struct VectorTile {
   // The bytes of a tile in the order of the output.
   MIX_HD static void Arrange(uint32_t (&words)[kWords], Loaded &loaded, const Image &image) {
     loaded.Align(words);
-    if (image.source.column < 0) Mirror<kIn>(words);
+    if (image.source.column < 0) {
+      Mirror<kIn>(words);
+    }
   }
 
   MIX_HD static void WriteView(const Call &call, const Sample &sample, int y, int x,
@@ -125,8 +135,12 @@ struct VectorTile {
     const bool blended = view.pattern.blended;
     const uint32_t bits = view.pattern.bits & kAll;
     Loaded loaded_a, loaded_b;
-    if (bits != kAll) Fetch(loaded_a, view.first, y, x);
-    if (bits != 0 || blended) Fetch(loaded_b, view.second, y, x);
+    if (bits != kAll) {
+      Fetch(loaded_a, view.first, y, x);
+    }
+    if (bits != 0 || blended) {
+      Fetch(loaded_b, view.second, y, x);
+    }
     uint32_t a[kWords], b[kWords];
     Arrange(a, loaded_a, view.first);
     Arrange(b, loaded_b, view.second);
@@ -140,7 +154,9 @@ struct VectorTile {
     };
     Packed packed;
     if (!blended || bits == kAll) {
-      if (bits != 0) Replace<kIn>(a, b, bits);
+      if (bits != 0) {
+        Replace<kIn>(a, b, bits);
+      }
       Fill(packed, [&](int p, int c) { return single(a, p, c); });
     } else if (bits == 0) {
       Fill(packed, blend);
@@ -157,9 +173,11 @@ struct VectorTile {
 
   template <typename ValueAt>
   MIX_HD static void Fill(Packed &packed, ValueAt &&value_at) {
-    MIX_UNROLL for (int v = 0; v < kOut; v++) {
+    MIX_UNROLL
+    for (int v = 0; v < kOut; v++) {
       float values[kPixels];
-      MIX_UNROLL for (int i = 0; i < kPixels; i++) {
+      MIX_UNROLL
+      for (int i = 0; i < kPixels; i++) {
         const int n = v * kPixels + i;
         const int p = kPlanar ? i : n / kOut, c = kPlanar ? v : n % kOut;
         values[i] = c < kIn ? value_at(p, c) : 0.0f;
@@ -173,8 +191,10 @@ struct VectorTile {
     Out *out = static_cast<Out *>(sample.out) + (kPlanar ? pixel : pixel * kOut);
     const ptrdiff_t step = kPlanar ? sample.plane : kPixels;
     const int count = CountAt(sample, x);
-    MIX_UNROLL for (int v = 0; v < kOut; v++)
-        StoreRun(out + v * step, packed.words[v], kPlanar ? count : count * kOut - v * kPixels);
+    MIX_UNROLL
+    for (int v = 0; v < kOut; v++) {
+      StoreRun(out + v * step, packed.words[v], kPlanar ? count : count * kOut - v * kPixels);
+    }
   }
 };
 

@@ -37,7 +37,9 @@ class CellColumns {
   MIX_HD int Cell() const { return cell_; }
   // More than one cell further only where the mask is finer than the output.
   MIX_HD void Next() {
-    for (rest_ += cells_; rest_ >= width_; rest_ -= width_) cell_++;
+    for (rest_ += cells_; rest_ >= width_; rest_ -= width_) {
+      cell_++;
+    }
   }
 
  private:
@@ -48,10 +50,18 @@ class CellColumns {
 class PatternBuilder {
  public:
   MIX_HD void Add(int pixel, Shown shown) {
-    if (pixel == 0) first_ = second_ = shown;
-    if (shown == first_) return;
-    if (second_ == first_) second_ = shown;
-    if (!(shown == second_)) many_ = true;
+    if (pixel == 0) {
+      first_ = second_ = shown;
+    }
+    if (shown == first_) {
+      return;
+    }
+    if (second_ == first_) {
+      second_ = shown;
+    }
+    if (!(shown == second_)) {
+      many_ = true;
+    }
     bits_ |= uint32_t{1} << pixel;
   }
 
@@ -61,7 +71,9 @@ class PatternBuilder {
     const bool swap = bits_ != 0 && second_.image == kBlended;
     const Shown below = swap ? second_ : first_, above = swap ? first_ : second_;
     const uint32_t bits = swap ? ~bits_ : bits_;
-    if (below.image != kBlended) return {!many_, false, 255, below.image, above.image, bits};
+    if (below.image != kBlended) {
+      return {!many_, false, 255, below.image, above.image, bits};
+    }
     const bool pair = images == 2 || below.level < 255;
     const bool over_partner = bits == 0 || above.image == 1;
     return {!many_ && pair && over_partner, true, below.level, 0, 1, bits};
@@ -79,9 +91,12 @@ MIX_HD TilePattern PatternOf(const Layered &sample, int y, int x, int count) {
   const bool masked = sample.Masked();
   CellColumns column(masked ? x : 0, masked ? mask.width : 1, sample.width);
   const uint8_t *row = mask.values;
-  if (masked) row += CellAt(y, mask.height, sample.height) * static_cast<ptrdiff_t>(mask.width);
+  if (masked) {
+    row += CellAt(y, mask.height, sample.height) * static_cast<ptrdiff_t>(mask.width);
+  }
   PatternBuilder builder;
-  MIX_ROLLED for (int p = 0; p < count; p++) {
+  MIX_ROLLED
+  for (int p = 0; p < count; p++) {
     builder.Add(p, ShownUnder(sample, y, x + p, [&] { return row[column.Cell()]; }));
     column.Next();
   }

@@ -12,11 +12,13 @@ namespace {
 Isa BestIsa() {
   __builtin_cpu_init();
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq"))
+      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq")) {
     return Isa::kAvx512;
+  }
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-      __builtin_cpu_supports("f16c"))
+      __builtin_cpu_supports("f16c")) {
     return Isa::kAvx2;
+  }
   return Isa::kBaseline;
 }
 #else
@@ -36,8 +38,12 @@ bool StreamsPlanes() {
 
 Isa AllowedIsa() {
   const char *name = std::getenv("DALI_MIX_CPU");
-  if (name && !std::strcmp(name, "baseline")) return Isa::kBaseline;
-  if (name && !std::strcmp(name, "avx2")) return Isa::kAvx2;
+  if (name && !std::strcmp(name, "baseline")) {
+    return Isa::kBaseline;
+  }
+  if (name && !std::strcmp(name, "avx2")) {
+    return Isa::kAvx2;
+  }
   return Isa::kAvx512;
 }
 
@@ -49,7 +55,9 @@ Isa ChosenIsa() {
 }
 
 RowsFn SelectRows(Isa isa, RowsKey key) {
-  if (key.planar && !StreamsPlanes()) key.stream = false;
+  if (key.planar && !StreamsPlanes()) {
+    key.stream = false;
+  }
   switch (isa) {
 #if defined(__x86_64__)
     case Isa::kAvx512:

@@ -33,9 +33,12 @@ struct V {
     const auto half = [pixel](int start) {
       return _mm_loadu_si128(reinterpret_cast<const __m128i *>(pixel + start));
     };
-    if constexpr (IsOneLoad(kStarts))
+    if constexpr (IsOneLoad(kStarts)) {
       return _mm256_loadu_si256(reinterpret_cast<const __m256i *>(pixel + kStarts[0]));
-    if constexpr (kStarts[0] == kStarts[1]) return _mm256_broadcastsi128_si256(half(kStarts[0]));
+    }
+    if constexpr (kStarts[0] == kStarts[1]) {
+      return _mm256_broadcastsi128_si256(half(kStarts[0]));
+    }
     return _mm256_inserti128_si256(_mm256_castsi128_si256(half(kStarts[0])), half(kStarts[1]), 1);
   }
   MIX_HD static Window LoadBytes(const uint8_t *bytes) {
@@ -79,8 +82,9 @@ struct V {
 
   template <bool kStream>
   MIX_HD static void Store(float *out, const F (&values)[4]) {
-    for (int g = 0; g < 4; g++)
+    for (int g = 0; g < 4; g++) {
       kStream ? _mm256_stream_ps(out + 8 * g, values[g]) : _mm256_storeu_ps(out + 8 * g, values[g]);
+    }
   }
   template <bool kStream>
   MIX_HD static void Store(Half *out, const F (&values)[4]) {
@@ -130,7 +134,9 @@ struct V {
       return _mm256_packs_epi32(_mm256_cvtps_epi32(values[first]),
                                 _mm256_cvtps_epi32(values[first + 1]));
     };
-    if constexpr (std::is_signed_v<Byte>) return _mm256_packs_epi16(two(0), two(2));
+    if constexpr (std::is_signed_v<Byte>) {
+      return _mm256_packs_epi16(two(0), two(2));
+    }
     return _mm256_packus_epi16(two(0), two(2));
   }
   template <bool kStream, typename Out>

@@ -34,10 +34,13 @@ struct V {
     constexpr int kSpan = *std::max_element(kStarts.begin(), kStarts.end()) + 16 - kLow;
     static_assert(kSpan <= 64);
     const uint8_t *low = pixel + kLow;
-    if constexpr (kSpan == 16)
+    if constexpr (kSpan == 16) {
       return _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i *>(low)));
+    }
     const __m512i words = WordsOf<kSpan>(low);
-    if constexpr (kStarts == Starts{kLow, kLow + 16, kLow + 32, kLow + 48}) return words;
+    if constexpr (kStarts == Starts{kLow, kLow + 16, kLow + 32, kLow + 48}) {
+      return words;
+    }
     alignas(64) static constexpr auto kWords = IndicesOfWords(kStarts, kLow);
     return _mm512_permutexvar_epi32(_mm512_load_si512(kWords.data()), words);
   }
@@ -75,9 +78,10 @@ struct V {
 
   template <bool kStream>
   MIX_HD static void Store(float *out, const F (&values)[4]) {
-    for (int g = 0; g < 4; g++)
+    for (int g = 0; g < 4; g++) {
       kStream ? _mm512_stream_ps(out + 16 * g, values[g])
               : _mm512_storeu_ps(out + 16 * g, values[g]);
+    }
   }
   template <bool kStream>
   MIX_HD static void Store(Half *out, const F (&values)[4]) {
@@ -102,13 +106,16 @@ struct V {
  private:
   template <int kSpan>
   MIX_HD static __m512i WordsOf(const uint8_t *low) {
-    if constexpr (kSpan <= 32)
+    if constexpr (kSpan <= 32) {
       return _mm512_castsi256_si512(_mm256_loadu_si256(reinterpret_cast<const __m256i *>(low)));
+    }
     return _mm512_loadu_si512(low);
   }
   static constexpr std::array<int, 16> IndicesOfWords(Starts starts, int low) {
     std::array<int, 16> words = {};
-    for (int i = 0; i < 16; i++) words[i] = (starts[i / 4] - low) / 4 + i % 4;
+    for (int i = 0; i < 16; i++) {
+      words[i] = (starts[i / 4] - low) / 4 + i % 4;
+    }
     return words;
   }
 
@@ -121,11 +128,14 @@ struct V {
   static constexpr Controls kControls = [] {
     Controls controls = {};
     for (int i = 0; i < 64; i++) {
-      for (int part = 0; part < 2; part++)
+      for (int part = 0; part < 2; part++) {
         controls.fourths[part][i] = static_cast<uint8_t>(i % 4 == 0 ? i % 16 + 1 + part : 0x80);
+      }
       controls.transposed[i] = static_cast<uint8_t>(i % 4 * 4 + i / 4 % 4);
     }
-    for (int i = 0; i < 16; i++) controls.pieces[i] = i % 4 * 4 + i / 4;
+    for (int i = 0; i < 16; i++) {
+      controls.pieces[i] = i % 4 * 4 + i / 4;
+    }
     return controls;
   }();
 
@@ -137,7 +147,9 @@ struct V {
       return _mm512_packs_epi32(_mm512_cvtps_epi32(values[first]),
                                 _mm512_cvtps_epi32(values[first + 1]));
     };
-    if constexpr (std::is_signed_v<Byte>) return _mm512_packs_epi16(two(0), two(2));
+    if constexpr (std::is_signed_v<Byte>) {
+      return _mm512_packs_epi16(two(0), two(2));
+    }
     return _mm512_packus_epi16(two(0), two(2));
   }
   template <bool kStream, typename Out>
