@@ -10,17 +10,6 @@
 #include "kernel/batch_params.h"
 #include "kernel/kernel.h"
 
-namespace dali_mix {
-
-// As in launch.cuh, which g++ cannot read.
-struct UploadedBatch {
-  Call call;
-  Schedule schedule;
-  const Sample *samples;
-};
-
-}  // namespace dali_mix
-
 namespace fake_gpu {
 namespace {
 

@@ -1,117 +1,134 @@
-// What is refused of a plan, whatever it is for.
 #include "core/plan_columns.h"
 
+#include <algorithm>
 #include <cmath>
+
+#include "core/refuse.h"
 
 namespace dali_mix {
 
-PlanColumns::PlanColumns(const dali::OpSpec &spec)
-    : partner("partner", spec),
-      box("box", spec),
-      size("size", spec),
-      offset("offset", spec),
-      fit("fit", spec),
-      frames("frames", spec),
-      blend("blend", spec) {}
-
-void PlanColumns::Acquire(const dali::ArgumentWorkspace &ws, int batch_size) {
-  for (auto *column : {&partner, &box, &size, &offset, &fit, &frames}) {
-    column->Acquire(ws, batch_size);
+void CheckPartner(int partner, int sample, int batch, int inputs) {
+  if (partner < 0 || partner >= batch * inputs) {
+    Refuse("partner must be an index into the batch of ", batch,
+           inputs > 1 ? " and the others behind it" : "", ", got ", partner, " for sample ", sample,
+           ".");
   }
-  blend.Acquire(ws, batch_size);
-  images_ = 2;
-  if (batch_size == 0) {
+}
+
+void PlanColumns::Check(int batch) {
+  images = 2;
+  if (batch == 0) {
     return;
   }
-  if (partner.Given()) {
-    images_ = partner.Length() + 1;
+  if (partner.given) {
+    images = partner.length + 1;
   }
   const auto check = [](const char *name, bool right, const std::string &rule, int got) {
     if (!right) {
       Refuse(name, " must hold ", rule, " for each sample, got ", got, ".");
     }
   };
-  check("partner", 2 <= images_ && images_ <= kMaxImages,
-        dali::make_string("1 to ", kMaxImages - 1, " values"), images_ - 1);
-  const int weights = images_ == 2 ? 1 : images_;
-  check("blend", blend.Length() == weights || blend.Length() == 1,
-        dali::make_string(weights, " values"), blend.Length());
-  check("box", box.Length() % 4 == 0 && 1 <= Boxes() && Boxes() <= kMaxBoxes,
-        dali::make_string("4 values for each of 1 to ", kMaxBoxes, " boxes"), box.Length());
-  check("box", images_ == 2 || Boxes() == images_ - 1 || !box.Given(),
-        dali::make_string("4 values for each of the ", images_ - 1, " partners"), box.Length());
-  if (size.Given() && size.Length() != 2 && size.Length() != 3) {
-    Refuse("size must hold 2 values for each sample, or 3 for sequences, got ", size.Length(), ".");
+  check("partner", 2 <= images && images <= kMaxImages, Text("1 to ", kMaxImages - 1, " values"),
+        images - 1);
+  const int weights = images == 2 ? 1 : images;
+  check("blend", blend.length == weights || blend.length == 1, Text(weights, " values"),
+        blend.length);
+  check("box", box.length % 4 == 0 && 1 <= Boxes() && Boxes() <= kMaxBoxes,
+        Text("4 values for each of 1 to ", kMaxBoxes, " boxes"), box.length);
+  check("box", images == 2 || Boxes() == images - 1 || !box.given,
+        Text("4 values for each of the ", images - 1, " partners"), box.length);
+  if (size.given && size.length != 2 && size.length != 3) {
+    Refuse("size must hold 2 values for each sample, or 3 for sequences, got ", size.length, ".");
   }
-  check("fit", !fit.Given() || fit.Length() == 1 || fit.Length() == 2, "1 or 2 values",
-        fit.Length());
-  check("offset", !offset.Given() || offset.Length() == 2 * (images_ - 1),
-        dali::make_string(2 * (images_ - 1), " values"), offset.Length());
-  check("frames", !frames.Given() || frames.Length() == 2, "2 values", frames.Length());
+  check("fit", !fit.given || fit.length == 1 || fit.length == 2, "1 or 2 values", fit.length);
+  check("offset", !offset.given || offset.length == 2 * (images - 1),
+        Text(2 * (images - 1), " values"), offset.length);
+  check("frames", !frames.given || frames.length == 2, "2 values", frames.length);
+}
+
+Extent PlanColumns::Size(int sample) const {
+  const int *values = size[sample] + size.length - 2;
+  return {values[0], values[1]};
 }
 
 int PlanColumns::Partner(int sample, int image, int batch, int inputs) const {
-  if (!partner.Given()) {
+  if (!partner.given) {
     return sample;
   }
   const int index = partner[sample][image - 1];
-  if (index < 0 || index >= batch * inputs) {
-    Refuse("partner must be an index into the batch of ", batch,
-           inputs > 1 ? " and the others behind it" : "", ", got ", index, " for sample ", sample,
-           ".");
-  }
+  CheckPartner(index, sample, batch, inputs);
   return index;
 }
 
 void PlanColumns::Weights(int sample, double *weights) const {
-  const int count = blend.Length();
   double sum = 0;
-  for (int k = 0; k < count; k++) {
+  for (int k = 0; k < blend.length; k++) {
     const float weight = blend[sample][k];
     if (!(weight >= 0 && weight <= 1)) {
       Refuse("blend must be in [0, 1], got ", weight, " for sample ", sample, ".");
     }
-    sum += weights[k] = weight;
+    weights[k] = weight;
+    sum += weights[k];
   }
-  if (count == 1) {
+  if (blend.length == 1) {
     weights[1] = 1 - weights[0];
     return;
   }
   if (std::abs(sum - 1) > 1e-3) {
     Refuse("blend must sum to 1, got ", sum, " for sample ", sample, ".");
   }
-  for (int k = 0; k < count; k++) {
+  for (int k = 0; k < blend.length; k++) {
     weights[k] /= sum;
   }
 }
 
-Box PlanColumns::BoxOf(int sample, int b, Extent size) const {
+Box PlanColumns::BoxOf(int sample, int b, Extent output) const {
   const int *values = box[sample] + 4 * b;
   const Box read = {values[0], values[1], values[2], values[3]};
-  if (!(0 <= read.y0 && read.y0 <= read.y1 && read.y1 <= size.height && 0 <= read.x0 &&
-        read.x0 <= read.x1 && read.x1 <= size.width)) {
-    Refuse("box must be (y0, x0, y1, x1) inside the output of ", size.height, " x ", size.width,
+  if (!(0 <= read.y0 && read.y0 <= read.y1 && read.y1 <= output.height && 0 <= read.x0 &&
+        read.x0 <= read.x1 && read.x1 <= output.width)) {
+    Refuse("box must be (y0, x0, y1, x1) inside the output of ", output.height, " x ", output.width,
            ", got (", read.y0, ", ", read.x0, ", ", read.y1, ", ", read.x1, ") for sample ", sample,
            ".");
   }
   return read;
 }
 
-Extent PlanColumns::Size(int sample) const {
-  const int *values = size[sample] + size.Length() - 2;
-  return {values[0], values[1]};
-}
-
-Range PlanColumns::Frames(int sample, int count) const {
-  if (!frames.Given()) {
+Range PlanColumns::BoxedFrames(int sample, int count) const {
+  if (!frames.given) {
     return {0, count};
   }
-  const Range span = {frames[sample][0], frames[sample][1]};
-  if (!(0 <= span.begin && span.begin <= span.end && span.end <= count)) {
+  const Range boxed = {frames[sample][0], frames[sample][1]};
+  if (!(0 <= boxed.begin && boxed.begin <= boxed.end && boxed.end <= count)) {
     Refuse("frames must be (begin, end) inside the ", count, " frames of the sample, got (",
-           span.begin, ", ", span.end, ") for sample ", sample, ".");
+           boxed.begin, ", ", boxed.end, ") for sample ", sample, ".");
   }
-  return span;
+  return boxed;
+}
+
+MixedSample PlanColumns::SampleOf(int sample, int batch, int inputs, Extent output,
+                                  int frame_count) const {
+  MixedSample mixed = {};
+  mixed.images = images;
+  std::fill(mixed.index, mixed.index + kMaxImages, sample);
+  for (int k = 1; k < images; k++) {
+    mixed.index[k] = Partner(sample, k, batch, inputs);
+    if (offset.given) {
+      std::copy_n(offset[sample] + 2 * (k - 1), 2, mixed.offset[k]);
+    }
+  }
+  mixed.fitted = fit.given && fit[sample][0] != 0;
+  Weights(sample, mixed.weights);
+  for (int b = 0; b < Boxes(); b++) {
+    const Box read = BoxOf(sample, b, output);
+    if (!read.Empty()) {
+      mixed.shows[mixed.boxes] = ShownIn(b);
+      mixed.box[mixed.boxes] = read;
+      mixed.boxes++;
+    }
+  }
+  mixed.boxed_frames = BoxedFrames(sample, frame_count);
+  return mixed;
 }
 
 }  // namespace dali_mix

@@ -32,45 +32,31 @@ struct Placement {
 };
 
 // How the images of one sample share the pixels of the output.
-struct Mixture {
-  int height, width;
-  int images;
-  int index[kMaxImages];  // over all inputs: input * batch + sample
-  double weights[kMaxImages];
+struct TravelSample {
+  MixedSample mixed;
+  Extent size;
   Placement places[kMaxImages];
-  int boxes;
-  Box box[kMaxBoxes];
-  int shows[kMaxBoxes];
   Mask mask;
 
   // Of one pixel that has no box.
   double BareWeightAt(int image, int y, int x) const;
   // The same for pixels in a box too.
   double WeightAt(int image, int y, int x) const;
-  BoxedOutput Boxes() const { return {height, width, box, shows, boxes}; }
+  BoxedOutput Boxes() const {
+    return {size.height, size.width, mixed.box, mixed.shows, mixed.boxes};
+  }
 };
+
+// Sample i of a batch as its plan says, without the mask. `views`: (height, width) of what is seen
+// of image i of each input.
+TravelSample ReadTravel(const PlanColumns &plan, const Column<int> &views, int i, int batch,
+                        int inputs);
 
 // Refuses what is not finite, or inside out.
 void CheckShapes(const Shapes &shapes, int sample);
 
 // Appends what shows of the shapes of that image.
-void KeepVisible(Kept &kept, const Mixture &mixture, int image, const Shapes &shapes);
-
-// The plan's columns as arguments of fn.dali_mix.travel.
-class TravelPlan {
- public:
-  explicit TravelPlan(const dali::OpSpec &spec);
-  void Acquire(const dali::ArgumentWorkspace &ws, int batch_size, int inputs);
-  Mixture MixtureOf(int i) const;
-
- private:
-  void ReadBoxes(Mixture &mixture, int i) const;
-  Placement PlaceOf(const Mixture &mixture, int i, int image) const;
-
-  PlanColumns plan_;
-  Column<int> views_;
-  int batch_ = 0, inputs_ = 1;
-};
+void KeepVisible(Kept &kept, const TravelSample &sample, int image, const Shapes &shapes);
 
 }  // namespace dali_mix
 

@@ -104,14 +104,14 @@ std::vector<CpuSample> CpuSamples(const Batch &batch, int images) {
 
 void ApplyCpu::RunImpl(dali::Workspace &ws) {
   auto &output = ws.Output<CPUBackend>(0);
-  output.SetLayout(arguments_.OutputLayout());
-  const Batch batch = arguments_.MakeBatch(MakeBuffers(ws));
-  Call call = arguments_.MakeCall();
-  call.singles = arguments_.Singles().data();
-  call.factors = arguments_.Factors().data();
+  output.SetLayout(call_.input.output_layout);
+  const Batch batch = call_.MakeBatch(MakeBuffers(ws));
+  Call call = call_.MakeCall();
+  call.singles = call_.coefficients.singles.data();
+  call.factors = call_.coefficients.factors.data();
   call.weights = batch.weights.data();
   const std::vector<CpuSample> samples = CpuSamples(batch, call.images);
-  RowsKey key = arguments_.Key();
+  RowsKey key = call_.key;
   const auto bytes = static_cast<int64_t>(output.nbytes());
   key.stream = bytes > kStreamBytes && output.type_info().size() > 1;
   const RowsFn write_rows = SelectRows(isa_, key);

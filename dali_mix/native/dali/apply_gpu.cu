@@ -17,8 +17,8 @@ class ApplyGpu : public ApplyOp<GPUBackend> {
 };
 
 void ApplyGpu::RunImpl(dali::Workspace &ws) {
-  ws.Output<GPUBackend>(0).SetLayout(arguments_.OutputLayout());
-  const Batch batch = arguments_.MakeBatch(MakeBuffers(ws));
+  ws.Output<GPUBackend>(0).SetLayout(call_.input.output_layout);
+  const Batch batch = call_.MakeBatch(MakeBuffers(ws));
   const cudaStream_t stream = ws.stream();
   dali::kernels::DynamicScratchpad scratch(stream);
   const auto upload = [&](const HostBatch &host, const std::vector<Work> &work) {
@@ -30,10 +30,11 @@ void ApplyGpu::RunImpl(dali::Workspace &ws) {
                                 host.factors, host.weights);
     return device;
   };
-  LaunchMix(arguments_.Key(),
-            {arguments_.MakeCall(), batch.samples, batch.layers, batch.bytes, arguments_.Singles(),
-             arguments_.Factors(), batch.weights},
-            stream, upload);
+  const auto &[singles, factors] = call_.coefficients;
+  LaunchMix(
+      call_.key,
+      {call_.MakeCall(), batch.samples, batch.layers, batch.bytes, singles, factors, batch.weights},
+      stream, upload);
   CUDA_CALL(cudaGetLastError());
 }
 

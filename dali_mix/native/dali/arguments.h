@@ -1,24 +1,17 @@
-// Reading operator arguments: what both operators share.
+// Reads arguments of operators: what several operators share.
 #ifndef DALI_MIX_NATIVE_DALI_ARGUMENTS_H_
 #define DALI_MIX_NATIVE_DALI_ARGUMENTS_H_
 
-#include <stdexcept>
 #include <string>
-#include <utility>
 #include <vector>
 
-#include "dali/core/format.h"
+#include "core/plan_columns.h"
+#include "core/refuse.h"
 #include "dali/core/tensor_layout.h"
 #include "dali/core/tensor_shape_print.h"
 #include "dali/pipeline/operator/arg_helper.h"
 
 namespace dali_mix {
-
-// A wrong value of the user's: Python raises ValueError with this sentence.
-template <typename... Parts>
-[[noreturn]] void Refuse(const Parts &...parts) {
-  throw std::invalid_argument(dali::make_string(parts...));
-}
 
 // Takes what the argument holds for each sample: a scalar (kDim 0) or `length` values (kDim 1; one
 // value stands for all of them).
@@ -32,8 +25,7 @@ void AcquireArgument(dali::ArgValue<T, kDim> &argument, const char *name, const 
       if (dims == 0 || (kDim == 1 && dims == 1 && shape.tensor_shape_span(i)[0] == length)) {
         continue;
       }
-      Refuse(name, " must hold ",
-             kDim == 0 ? std::string("a scalar, shape (),") : dali::make_string(length, " values"),
+      Refuse(name, " must hold ", kDim == 0 ? "a scalar, shape ()," : Text(length, " values"),
              " for each sample, got shape ", shape[i], " for sample ", i, ".");
     }
   }
@@ -44,65 +36,52 @@ void AcquireArgument(dali::ArgValue<T, kDim> &argument, const char *name, const 
   }
 }
 
-// What an argument holds for each sample: the same number of values for all, given once or as a
-// tensor.
+// What a column holds for all samples, where it is not a tensor. For the constructor.
 template <typename T>
-class Column {
- public:
-  Column(const char *name, const dali::OpSpec &spec)
-      : name_(name),
-        is_tensor_(spec.HasTensorArgument(name)),
-        given_(is_tensor_ || spec.HasArgument(name)) {
-    if (!is_tensor_) {
-      spec.TryGetRepeatedArgument(constant_, name);
-    }
+Column<T> ColumnOf(const char *name, const dali::OpSpec &spec) {
+  Column<T> column;
+  column.varies = spec.HasTensorArgument(name);
+  column.given = column.varies || spec.HasArgument(name);
+  if (!column.varies) {
+    spec.TryGetRepeatedArgument(column.constant, name);
   }
+  return column;
+}
 
-  bool Given() const { return given_; }
-  // Values of one sample.
-  int Length() const { return length_; }
-  const T *operator[](int i) const { return is_tensor_ ? samples_[i] : constant_.data(); }
-
-  void Acquire(const dali::ArgumentWorkspace &ws, int batch_size) {
-    length_ = static_cast<int>(constant_.size());
-    if (!is_tensor_) {
-      return;
-    }
-    const auto &tensors = ws.ArgumentInput(name_);
-    if (tensors.type() != dali::type2id<T>::value) {
-      Refuse(name_, " must be ", dali::type2id<T>::value, ", got ", tensors.type(), ".");
-    }
-    if (tensors.num_samples() != batch_size) {
-      Refuse(name_, " must have ", batch_size, " samples, as the images, got ",
-             tensors.num_samples(), ".");
-    }
-    samples_.clear();
-    for (int i = 0; i < batch_size; i++) {
-      const int length = static_cast<int>(tensors.shape().tensor_size(i));
-      if (i > 0 && length != length_) {
-        Refuse(name_, " must have equally many values for each sample, got ", length_,
-               " for sample 0 and ", length, " for sample ", i, ".");
-      }
-      length_ = length;
-      samples_.push_back(static_cast<const T *>(tensors.raw_tensor(i)));
-    }
+// What it holds for each sample, where it is a tensor. For each batch.
+template <typename T>
+void AcquireColumn(Column<T> &column, const char *name, const dali::ArgumentWorkspace &ws,
+                   int batch_size) {
+  column.length = static_cast<int>(column.constant.size());
+  if (!column.varies) {
+    return;
   }
+  const auto &tensors = ws.ArgumentInput(name);
+  if (tensors.type() != dali::type2id<T>::value) {
+    Refuse(name, " must be ", dali::type2id<T>::value, ", got ", tensors.type(), ".");
+  }
+  if (tensors.num_samples() != batch_size) {
+    Refuse(name, " must have ", batch_size, " samples, as the images, got ", tensors.num_samples(),
+           ".");
+  }
+  column.samples.clear();
+  for (int i = 0; i < batch_size; i++) {
+    const int length = static_cast<int>(tensors.shape().tensor_size(i));
+    if (i > 0 && length != column.length) {
+      Refuse(name, " must have equally many values for each sample, got ", column.length,
+             " for sample 0 and ", length, " for sample ", i, ".");
+    }
+    column.length = length;
+    column.samples.push_back(static_cast<const T *>(tensors.raw_tensor(i)));
+  }
+}
 
- private:
-  const char *name_;
-  bool is_tensor_, given_;
-  int length_ = 0;
-  std::vector<T> constant_;
-  std::vector<const T *> samples_;
-};
-
-struct Extent {
-  int height, width;
-  bool operator==(const Extent &) const = default;
-};
+// The columns of a plan, in two steps as each of them.
+PlanColumns PlanColumnsOf(const dali::OpSpec &spec);
+void AcquirePlan(PlanColumns &plan, const dali::ArgumentWorkspace &ws, int batch_size);
 
 // `crop`, `crop_h` and `crop_w` as in crop_mirror_normalize: the size of the output. Their schema
-// is dali_mix__CropSize, a parent of both operators'.
+// is dali_mix__CropSize, a parent of those of plan and apply.
 class CropSize {
  public:
   explicit CropSize(const dali::OpSpec &spec);
@@ -116,6 +95,9 @@ class CropSize {
   dali::ArgValue<float, 1> crop_;
   dali::ArgValue<float> crop_h_, crop_w_;
 };
+
+// The place of a name among those of the inputs that may be left out, or -1.
+int PlaceOfInput(const std::vector<std::string> &inputs, const char *name);
 
 // Height and width of a shape, found by layout; HWC is assumed where none is set.
 template <typename Shape>

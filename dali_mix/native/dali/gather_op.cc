@@ -13,7 +13,7 @@ class Gather : public dali::StatelessOperator<Backend> {
  public:
   explicit Gather(const dali::OpSpec &spec)
       : dali::StatelessOperator<Backend>(spec),
-        partner_("partner", spec),
+        partner_(ColumnOf<int>("partner", spec)),
         which_(spec.GetArgument<int>("which")),
         images_(spec.GetArgument<int>("images")) {}
 
@@ -21,13 +21,13 @@ class Gather : public dali::StatelessOperator<Backend> {
     const auto &own = ws.template Input<Backend>(0);
     const auto &others = ws.template Input<Backend>(ws.NumInput() - 1);
     const int count = own.num_samples(), inputs = ws.NumInput();
-    partner_.Acquire(ws, count);
-    if (count > 0 && images_ > 0 && images_ != partner_.Length() + 1) {
-      Refuse("images must be ", partner_.Length() + 1,
-             ", as many as one sample of the plan mixes, ", "got ", images_, ".");
+    AcquireColumn(partner_, "partner", ws, count);
+    if (count > 0 && images_ > 0 && images_ != partner_.length + 1) {
+      Refuse("images must be ", partner_.length + 1, ", as many as one sample of the plan mixes, ",
+             "got ", images_, ".");
     }
-    if (count > 0 && !(0 <= which_ && which_ < partner_.Length())) {
-      Refuse("which must name one of the ", partner_.Length(), " partners, got ", which_, ".");
+    if (count > 0 && !(0 <= which_ && which_ < partner_.length)) {
+      Refuse("which must name one of the ", partner_.length, " partners, got ", which_, ".");
     }
     if (own.type() != others.type() || own.sample_dim() != others.sample_dim()) {
       Refuse("both batches must be of one type and number of dimensions, got ", own.type(), " of ",
@@ -37,11 +37,7 @@ class Gather : public dali::StatelessOperator<Backend> {
     samples_.resize(count);
     for (int i = 0; i < count; i++) {
       const int partner = partner_[i][which_];
-      if (partner < 0 || partner >= inputs * count) {
-        Refuse("partner must be an index into the batch of ", count,
-               inputs > 1 ? " and the others behind it" : "", ", got ", partner, " for sample ", i,
-               ".");
-      }
+      CheckPartner(partner, i, count, inputs);
       const auto &batch = partner < count ? own : others;
       shape.set_tensor_shape(i, batch.tensor_shape_span(partner % count));
       samples_[i] = batch.raw_tensor(partner % count);

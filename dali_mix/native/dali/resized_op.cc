@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "core/plan_columns.h"
+#include "arguments.h"
 #include "core/shares.h"
 #include "dali/pipeline/operator/checkpointing/stateless_operator.h"
 #include "dali/pipeline/operator/operator.h"
@@ -15,28 +15,29 @@ using dali::Workspace;
 class Resized : public dali::StatelessOperator<CPUBackend> {
  public:
   explicit Resized(const dali::OpSpec &spec)
-      : dali::StatelessOperator<CPUBackend>(spec), plan_(spec), to_("to", spec) {}
+      : dali::StatelessOperator<CPUBackend>(spec),
+        plan_(PlanColumnsOf(spec)),
+        to_(ColumnOf<int>("to", spec)) {}
 
   bool SetupImpl(std::vector<dali::OutputDesc> &outputs, const Workspace &ws) override {
     count_ = ws.ArgumentInput("box").num_samples();
-    plan_.Acquire(ws, count_);
-    to_.Acquire(ws, count_);
-    if (count_ > 0 && to_.Given() && to_.Length() != 2) {
-      Refuse("to must hold 2 values for each sample, height and width, got ", to_.Length(), ".");
+    AcquirePlan(plan_, ws, count_);
+    AcquireColumn(to_, "to", ws, count_);
+    if (count_ > 0 && to_.given && to_.length != 2) {
+      Refuse("to must hold 2 values for each sample, height and width, got ", to_.length, ".");
     }
     CheckMask(ws);
     const auto shaped = [&ws](const char *name, dali::DALIDataType type) {
       return dali::OutputDesc{ws.ArgumentInput(name).shape(), type};
     };
-    const auto lam =
-        plan_.Images() > 2 ? dali::TensorShape<>{plan_.Images()} : dali::TensorShape<>{};
+    const auto lam = plan_.images > 2 ? dali::TensorShape<>{plan_.images} : dali::TensorShape<>{};
     outputs = {shaped("box", DALI_INT32),
                {dali::uniform_list_shape(count_, lam), DALI_FLOAT},
                shaped("size", DALI_INT32)};
-    if (plan_.offset.Given()) {
+    if (plan_.offset.given) {
       outputs.push_back(shaped("offset", DALI_INT32));
     }
-    if (plan_.fit.Given()) {
+    if (plan_.fit.given) {
       outputs.push_back(shaped("fit", DALI_INT32));
     }
     return true;
@@ -92,7 +93,7 @@ class Resized : public dali::StatelessOperator<CPUBackend> {
   // Writes all but the shares.
   Counted WriteSample(Workspace &ws, int i) const {
     const Extent size = plan_.Size(i);
-    const Extent to = to_.Given() ? Extent{to_[i][0], to_[i][1]} : size;
+    const Extent to = to_.given ? Extent{to_[i][0], to_[i][1]} : size;
     for (const auto &[name, extent] : {std::pair{"size", size}, std::pair{"to", to}}) {
       if (extent.height <= 0 || extent.width <= 0) {
         Refuse(name, " must be a height and a width above 0, got ", extent.height, " x ",
@@ -113,21 +114,21 @@ class Resized : public dali::StatelessOperator<CPUBackend> {
       }
     }
     int *new_size = ws.Output<CPUBackend>(2).mutable_tensor<int>(i);
-    std::copy_n(plan_.size[i], plan_.size.Length(), new_size);
-    std::copy_n(tos, 2, new_size + plan_.size.Length() - 2);
+    std::copy_n(plan_.size[i], plan_.size.length, new_size);
+    std::copy_n(tos, 2, new_size + plan_.size.length - 2);
     int output = 3;
-    if (plan_.offset.Given()) {
+    if (plan_.offset.given) {
       int *offset = ws.Output<CPUBackend>(output++).mutable_tensor<int>(i);
-      for (int k = 0; k < plan_.offset.Length(); k++) {
+      for (int k = 0; k < plan_.offset.length; k++) {
         offset[k] = Scale(plan_.offset[i][k], tos[k % 2], froms[k % 2]);
         // What shows in the box must stay inside its image.
         const int *edges = box + 4 * (k / 2) + k % 2;
         offset[k] = std::clamp(offset[k], -edges[0], tos[k % 2] - edges[2]);
       }
     }
-    if (plan_.fit.Given()) {
+    if (plan_.fit.given) {
       int *fit = ws.Output<CPUBackend>(output).mutable_tensor<int>(i);
-      for (int k = 0; k < plan_.fit.Length(); k++) {
+      for (int k = 0; k < plan_.fit.length; k++) {
         fit[k] = plan_.fit[i][0] ? box[2 + k] - box[k] : 0;
       }
     }
@@ -135,8 +136,8 @@ class Resized : public dali::StatelessOperator<CPUBackend> {
   }
 
   bool IsAlone(int i) const {
-    return plan_.partner.Given() &&
-           std::all_of(plan_.partner[i], plan_.partner[i] + plan_.partner.Length(),
+    return plan_.partner.given &&
+           std::all_of(plan_.partner[i], plan_.partner[i] + plan_.partner.length,
                        [i](int partner) { return partner == i; });
   }
 
@@ -158,8 +159,8 @@ class Resized : public dali::StatelessOperator<CPUBackend> {
         counted.mask = {ws.Input<CPUBackend>(0).tensor<uint8_t>(i), height, width};
       }
     }
-    counted.frames = plan_.size.Length() == 3 ? plan_.size[i][0] : 1;
-    const auto [begin, end] = plan_.Frames(i, counted.frames);
+    counted.frames = plan_.size.length == 3 ? plan_.size[i][0] : 1;
+    const auto [begin, end] = plan_.BoxedFrames(i, counted.frames);
     counted.boxed = end - begin;
     return counted;
   }
@@ -176,7 +177,7 @@ class Resized : public dali::StatelessOperator<CPUBackend> {
     const int64_t behind = with.bare * of.boxed + without.bare * (of.frames - of.boxed);
     const int64_t outside = with.levels * of.boxed + without.levels * (of.frames - of.boxed);
     const double pixels = static_cast<double>(height) * width * of.frames;
-    const int shares_kept = plan_.Images() > 2 ? plan_.Images() : 1;
+    const int shares_kept = plan_.images > 2 ? plan_.images : 1;
     for (int k = 0; k < shares_kept; k++) {
       double share = k == 0 ? of.weights[0] * (outside / 255.0) : of.weights[k] * behind;
       // The first partner has what the mask takes from the own image.

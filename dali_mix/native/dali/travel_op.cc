@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "arguments.h"
 #include "core/travel.h"
 #include "dali/pipeline/operator/checkpointing/stateless_operator.h"
 
@@ -12,14 +13,17 @@ using dali::CPUBackend;
 class Travel : public dali::StatelessOperator<CPUBackend> {
  public:
   explicit Travel(const dali::OpSpec &spec)
-      : dali::StatelessOperator<CPUBackend>(spec), plan_(spec) {
+      : dali::StatelessOperator<CPUBackend>(spec),
+        plan_(PlanColumnsOf(spec)),
+        views_(ColumnOf<int>("views", spec)) {
     const auto names = spec.GetRepeatedArgument<std::string>("inputs");
-    const auto place_of = [&](const char *name) {
-      const auto at = std::find(names.begin(), names.end(), name);
-      return at == names.end() ? -1 : 2 + static_cast<int>(at - names.begin());
+    const auto number_of = [&names](const char *name) {
+      const int place = PlaceOfInput(names, name);
+      return place < 0 ? -1 : 2 + place;  // behind the labels
     };
-    other_shapes_ = place_of("other_shapes"), other_labels_ = place_of("other_labels");
-    mask_ = place_of("mask");
+    other_shapes_ = number_of("other_shapes");
+    other_labels_ = number_of("other_labels");
+    mask_ = number_of("mask");
     const int known = (other_shapes_ >= 0) + (other_labels_ >= 0) + (mask_ >= 0);
     if (known != static_cast<int>(names.size()) || spec.NumRegularInput() != 2 + known ||
         (other_shapes_ < 0) != (other_labels_ < 0)) {
@@ -42,18 +46,24 @@ class Travel : public dali::StatelessOperator<CPUBackend> {
     if (other_shapes_ >= 0) {
       Read(sources, ws, other_shapes_, other_labels_);
     }
-    plan_.Acquire(ws, count, static_cast<int>(sources.size()));
-    std::vector<Mixture> mixtures;
+    const int inputs = other_shapes_ >= 0 ? 2 : 1;
+    AcquirePlan(plan_, ws, count);
+    AcquireColumn(views_, "views", ws, count);
+    if (count > 0 && views_.given && views_.length != 2 * inputs) {
+      Refuse("views must hold ", 2 * inputs, " values for each sample, got ", views_.length, ".");
+    }
+    std::vector<TravelSample> samples;
     for (int i = 0; i < count; i++) {
-      mixtures.push_back(MixtureOf(ws, i));
+      samples.push_back(ReadTravel(plan_, views_, i, count, inputs));
+      samples.back().mask = MaskOf(ws, i);
     }
     std::vector<Kept> kept(count);
     auto &threads = ws.GetThreadPool();
     for (int i = 0; i < count; i++) {
       threads.AddWork([&, i](int) {
-        const Mixture &mixture = mixtures[i];
-        for (int k = 0; k < mixture.images; k++) {
-          KeepVisible(kept[i], mixture, k, sources[mixture.index[k]]);
+        const TravelSample &sample = samples[i];
+        for (int k = 0; k < sample.mixed.images; k++) {
+          KeepVisible(kept[i], sample, k, sources[sample.mixed.index[k]]);
         }
       });
     }
@@ -95,10 +105,9 @@ class Travel : public dali::StatelessOperator<CPUBackend> {
     }
   }
 
-  Mixture MixtureOf(const dali::Workspace &ws, int i) const {
-    Mixture mixture = plan_.MixtureOf(i);
+  Mask MaskOf(const dali::Workspace &ws, int i) const {
     if (mask_ < 0) {
-      return mixture;
+      return {};
     }
     const auto &masks = ws.Input<CPUBackend>(mask_);
     const auto shape = masks.shape().tensor_shape_span(i);
@@ -107,10 +116,7 @@ class Travel : public dali::StatelessOperator<CPUBackend> {
              shape.size(), " dimensions.");
     }
     const int height = static_cast<int>(shape[0]), width = static_cast<int>(shape[1]);
-    if (height > 0 && width > 0) {
-      mixture.mask = {masks.tensor<uint8_t>(i), height, width};
-    }
-    return mixture;
+    return height > 0 && width > 0 ? Mask{masks.tensor<uint8_t>(i), height, width} : Mask{};
   }
 
   void Write(dali::Workspace &ws, const std::vector<Kept> &kept) const {
@@ -133,7 +139,8 @@ class Travel : public dali::StatelessOperator<CPUBackend> {
     }
   }
 
-  TravelPlan plan_;
+  PlanColumns plan_;
+  Column<int> views_;
   int other_shapes_, other_labels_, mask_;  // places of the inputs, -1: none
   int columns_ = 4;                         // of a box; 2: points
 };

@@ -2,6 +2,8 @@
 #ifndef DALI_MIX_NATIVE_DRAW_DRAWN_H_
 #define DALI_MIX_NATIVE_DRAW_DRAWN_H_
 
+#include <optional>
+
 #include "draw/box.h"
 #include "draw/mask.h"
 
@@ -22,18 +24,17 @@ struct DrawnSample {
   float lam[kMaxImages] = {1};  // shares, counted
 };
 
-// Random numbers for what a method draws, each from a stream of its own.
-struct Streams {
-  Rng weight, place;
+// What a method is asked to leave to the own image.
+struct Wanted {
+  double alpha;               // of Beta(alpha, alpha), or of Dirichlet; 0: nothing is mixed
+  bool fold;                  // take max(t, 1 - t) of a draw t; of several weights the largest
+  std::optional<double> lam;  // the share itself, which is not drawn then
 };
 
-// How much the own image is to keep, before counting: Beta(alpha, alpha), folded to [0.5, 1] on
-// request.
-double DrawShare(double alpha, bool fold, Rng rng);
-
-// `share`: of the own image, drawn or given. The result is counted.
-DrawnSample DrawSample(const Method &method, double share, bool fold, double alpha, Volume size,
-                       const Streams &streams);
+// What the method with this number draws for one sample, from the streams of sample `unit`. The
+// shares are counted.
+DrawnSample DrawSample(const Method &method, int number, const Wanted &wanted, Volume size,
+                       const RandomStreams &streams, int unit);
 
 // The same for a box that is given; what leaves the image is clipped.
 DrawnSample TakeBox(const Box &box, Volume size);

@@ -1,17 +1,19 @@
 #include "draw/mask.h"
 
+#include <algorithm>
+#include <cmath>
 #include <complex>
 #include <numeric>
 
 namespace dali_mix {
 
 // As many patches of the partner as leave the share, each choice equally likely.
-DrawnMask DrawPatches(const Method &method, double lam, int height, int width, Rng rng) {
+DrawnMask DrawPatches(const Method &method, double lam, int height, int width, Random &random) {
   DrawnMask mask = {height / method.patch_height, width / method.patch_width};
   const int cells = mask.height * mask.width;
   std::vector<int> order(cells);
   std::iota(order.begin(), order.end(), 0);
-  Shuffle(order, rng);
+  Shuffle(order, random);
   mask.values.assign(cells, 255);
   const int partners = static_cast<int>(std::lround((1 - lam) * cells));
   for (int i = 0; i < partners; i++) {
@@ -22,12 +24,12 @@ DrawnMask DrawPatches(const Method &method, double lam, int height, int width, R
 
 // A grid of holes through which the partner shows. All have one size, sqrt(1 - lam) of their tile;
 // the grid begins anywhere within a tile.
-DrawnMask DrawGrid(const Method &method, double lam, int height, int width, Rng rng) {
+DrawnMask DrawGrid(const Method &method, double lam, int height, int width, Random &random) {
   const int low = static_cast<int>(method.holes.low), high = static_cast<int>(method.holes.high);
-  const int tiles = low + UniformInt(rng, high - low + 1);
+  const int tiles = low + UniformInt(random, high - low + 1);
   const double ratio = std::sqrt(1 - lam);
   const auto holes = [&](int size) {
-    const double start = Uniform(rng);
+    const double start = Uniform(random);
     std::vector<bool> in_hole(size);
     for (int at = 0; at < size; at++) {
       const double place = (at + 0.5) * tiles / size + start;
@@ -55,7 +57,7 @@ class Noise {
  public:
   static constexpr int kStep = 4;
 
-  Noise(double decay, int height, int width, Rng &rng)
+  Noise(double decay, int height, int width, Random &random)
       : rows_(height / kStep + 2), columns_(width / kStep + 2), values_(size_t(rows_) * columns_) {
     const int most = std::min(64, static_cast<int>(std::ceil(std::pow(10.0, 4 / (2 * decay - 2)))));
     const int highest_y = std::min(most, height / 2), highest_x = std::min(most, width / 2);
@@ -65,7 +67,7 @@ class Noise {
       std::fill(line.begin(), line.end(), Complex{});
       for (int kx = 0; kx <= highest_x; kx++) {
         const double frequency = std::hypot(double(ky) / height, double(kx) / width);
-        const double real = Normal(rng), imaginary = Normal(rng);
+        const double real = Normal(random), imaginary = Normal(random);
         // Of a wave and its mirror image one is enough, or one axis would have more of them.
         if (kx == 0 && ky <= 0) {
           continue;
@@ -76,7 +78,8 @@ class Noise {
         Complex wave = amplitude;
         const Complex turn = Turn(kx, width);
         for (Complex &value : line) {
-          value += wave, wave *= turn;
+          value += wave;
+          wave *= turn;
         }
       }
       Complex wave = 1;
@@ -111,8 +114,8 @@ class Noise {
 }  // namespace
 
 // The own image shows where the noise is highest (Harris et al. 2020, FMix).
-DrawnMask DrawFourier(const Method &method, double lam, int height, int width, Rng rng) {
-  const Noise noise(method.decay, height, width, rng);
+DrawnMask DrawFourier(const Method &method, double lam, int height, int width, Random &random) {
+  const Noise noise(method.decay, height, width, random);
   std::vector<float> values;
   values.reserve(static_cast<size_t>(height) * width);
   for (int y = 0; y < height; y++) {
@@ -134,10 +137,10 @@ DrawnMask DrawFourier(const Method &method, double lam, int height, int width, R
 }
 
 // The partner shows in a Gaussian bell around any pixel (Lee et al. 2020, SmoothMix).
-DrawnMask DrawBell(const Method &method, int height, int width, Rng rng) {
+DrawnMask DrawBell(const Method &method, int height, int width, Random &random) {
   const auto bell = [&](int size) {
-    const int center = UniformInt(rng, size);
-    const double sigma = Uniform(rng, method.sigma.low, method.sigma.high) * size;
+    const int center = UniformInt(random, size);
+    const double sigma = Uniform(random, method.sigma.low, method.sigma.high) * size;
     std::vector<double> values(size);
     for (int at = 0; at < size; at++) {
       values[at] = std::exp(-0.5 * std::pow((at - center) / sigma, 2));

@@ -14,10 +14,10 @@ struct DrawnMask {
 };
 
 // `lam`: share of the own image, as near as the mask can come.
-DrawnMask DrawPatches(const Method &method, double lam, int height, int width, Rng rng);
-DrawnMask DrawGrid(const Method &method, double lam, int height, int width, Rng rng);
-DrawnMask DrawFourier(const Method &method, double lam, int height, int width, Rng rng);
-DrawnMask DrawBell(const Method &method, int height, int width, Rng rng);
+DrawnMask DrawPatches(const Method &method, double lam, int height, int width, Random &random);
+DrawnMask DrawGrid(const Method &method, double lam, int height, int width, Random &random);
+DrawnMask DrawFourier(const Method &method, double lam, int height, int width, Random &random);
+DrawnMask DrawBell(const Method &method, int height, int width, Random &random);
 
 }  // namespace dali_mix
 

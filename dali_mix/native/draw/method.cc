@@ -6,7 +6,7 @@
 #include <map>
 #include <sstream>
 
-#include "dali/arguments.h"
+#include "core/refuse.h"
 
 namespace dali_mix {
 
@@ -169,8 +169,6 @@ void SetOption(Method &method, const std::string &kind, const std::string &name,
   setter->second(method, Option(kind, name, value));
 }
 
-}  // namespace
-
 Method ParseMethod(const std::string &text) {
   std::istringstream words(text);
   std::string word;
@@ -205,6 +203,30 @@ Method ParseMethod(const std::string &text) {
     SetOption(method, kind->first, word.substr(0, equals), word.substr(equals + 1));
   }
   return method;
+}
+
+}  // namespace
+
+std::vector<Method> ParseMethods(const std::vector<std::string> &lines) {
+  std::vector<Method> methods;
+  for (const std::string &line : lines) {
+    methods.push_back(ParseMethod(line));
+  }
+  if (methods.empty()) {
+    Refuse("methods must name at least one method, got none.");
+  }
+  return methods;
+}
+
+FurtherColumns FurtherColumnsOf(const std::vector<Method> &methods) {
+  FurtherColumns columns = {};
+  for (const Method &method : methods) {
+    columns.offset |= method.kind == Kind::kRicap;
+    columns.fit |= method.kind == Kind::kResizeMix;
+    columns.frames |= method.DrawsFrames();
+    columns.mask |= method.DrawsMask();
+  }
+  return columns;
 }
 
 }  // namespace dali_mix

@@ -3,6 +3,7 @@
 #define DALI_MIX_NATIVE_DRAW_METHOD_H_
 
 #include <string>
+#include <vector>
 
 #include "core/sample.h"
 
@@ -53,8 +54,14 @@ struct Method {
   bool DrawsFrames() const { return extent != Extents::kSpace; }
 };
 
-// Refuses what is no method.
-Method ParseMethod(const std::string &text);
+// Each line of text as a method. Refuses what is none, and no line at all.
+std::vector<Method> ParseMethods(const std::vector<std::string> &lines);
+
+// Which columns a plan of these methods has beyond those that all plans have, in their order.
+struct FurtherColumns {
+  bool offset, fit, frames, mask;
+};
+FurtherColumns FurtherColumnsOf(const std::vector<Method> &methods);
 
 }  // namespace dali_mix
 

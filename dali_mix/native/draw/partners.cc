@@ -16,7 +16,7 @@ std::vector<int> Ascending(int count) {
 
 // A permutation without fixed points, each equally likely: shuffles until one has none (2.7 tries
 // on average for any size from 2).
-void Derange(std::vector<int> &order, Rng &rng) {
+void Derange(std::vector<int> &order, Random &random) {
   if (order.size() < 2) {
     return;
   }
@@ -29,14 +29,14 @@ void Derange(std::vector<int> &order, Rng &rng) {
     return false;
   };
   do {
-    Shuffle(order, rng);
+    Shuffle(order, random);
   } while (has_fixed_point());
 }
 
 // Disjoint pairs, each matching equally likely; the odd one keeps itself.
-void Match(std::vector<int> &partner, Rng &rng) {
+void Match(std::vector<int> &partner, Random &random) {
   std::vector<int> order = partner;
-  Shuffle(order, rng);
+  Shuffle(order, random);
   for (size_t i = 0; i + 1 < order.size(); i += 2) {
     partner[order[i]] = order[i + 1];
     partner[order[i + 1]] = order[i];
@@ -56,14 +56,14 @@ int PartnerByPlace(Pairing pairing, int i, int samples) {
 }
 
 // One partner of each sample, for the pairings that do not look at classes.
-std::vector<int> DrawSingle(const PartnerRules &rules, Rng rng) {
+std::vector<int> DrawSingle(const PartnerRules &rules, Random &random) {
   std::vector<int> partner = Ascending(rules.samples);
   switch (rules.pairing) {
     case Pairing::kDerange:
-      rules.matched ? Match(partner, rng) : Derange(partner, rng);
+      rules.matched ? Match(partner, random) : Derange(partner, random);
       break;
     case Pairing::kShuffle:
-      Shuffle(partner, rng);
+      Shuffle(partner, random);
       break;
     default:
       for (int &index : partner) {
@@ -76,17 +76,15 @@ std::vector<int> DrawSingle(const PartnerRules &rules, Rng rng) {
 // The partners of each sample are images that follow one another in a cyclic order, each order
 // equally likely. They begin behind the sample's own place in it; by "others" at that place, where
 // the image across is; by "shuffle" anywhere.
-Partners DrawSuccessors(const PartnerRules &rules, const StreamOf &stream_of) {
+Partners DrawSuccessors(const PartnerRules &rules, const RandomStreams &streams) {
   const int count = rules.samples;
   std::vector<int> order = Ascending(count), place = order;
-  Rng rng = stream_of(0, kPairs);
-  Shuffle(order, rng);
+  Shuffle(order, *streams.Open(0, kPairs));
   for (int p = 0; p < count; p++) {
     place[order[p]] = p;
   }
   if (rules.pairing == Pairing::kShuffle) {
-    Rng places = stream_of(0, kMorePairs);
-    Shuffle(place, places);
+    Shuffle(place, *streams.Open(0, kMorePairs));
   }
   const bool skips_own = rules.pairing == Pairing::kDerange;
   const int distinct = skips_own ? std::max(count - 1, 1) : count;
@@ -102,10 +100,11 @@ Partners DrawSuccessors(const PartnerRules &rules, const StreamOf &stream_of) {
 
 // Fills up `partners`, which hold the first ones, from the candidates; each of these is equally
 // likely. Then the partners come again.
-void DrawFurther(std::vector<int> &partners, int wanted, std::vector<int> candidates, Rng rng) {
+void DrawFurther(std::vector<int> &partners, int wanted, std::vector<int> candidates,
+                 Random &random) {
   int left = static_cast<int>(candidates.size());
   while (left > 0 && static_cast<int>(partners.size()) < wanted) {
-    const int drawn = UniformInt(rng, left);
+    const int drawn = UniformInt(random, left);
     partners.push_back(candidates[drawn]);
     candidates[drawn] = candidates[--left];
   }
@@ -115,7 +114,7 @@ void DrawFurther(std::vector<int> &partners, int wanted, std::vector<int> candid
 }
 
 // By "reverse" and "roll" the first partner follows from the place, if it is another image.
-Partners DrawAfterFirst(const PartnerRules &rules, const StreamOf &stream_of) {
+Partners DrawAfterFirst(const PartnerRules &rules, const RandomStreams &streams) {
   Partners partners(rules.samples);
   for (int i = 0; i < rules.samples; i++) {
     const int first = PartnerByPlace(rules.pairing, i, rules.samples);
@@ -124,13 +123,13 @@ Partners DrawAfterFirst(const PartnerRules &rules, const StreamOf &stream_of) {
     if (first != i || others.empty()) {
       partners[i].push_back(first);
     }
-    DrawFurther(partners[i], rules.images - 1, std::move(others), stream_of(i, kMorePairs));
+    DrawFurther(partners[i], rules.images - 1, std::move(others), *streams.Open(i, kMorePairs));
   }
   return partners;
 }
 
 // Any of the other samples that have the class of a sample, or that have another one.
-Partners DrawByClass(const PartnerRules &rules, const StreamOf &stream_of) {
+Partners DrawByClass(const PartnerRules &rules, const RandomStreams &streams) {
   const bool same = rules.pairing == Pairing::kSameClass;
   Partners partners(rules.samples);
   for (int i = 0; i < rules.samples; i++) {
@@ -140,23 +139,23 @@ Partners DrawByClass(const PartnerRules &rules, const StreamOf &stream_of) {
     if (candidates.empty()) {
       candidates.push_back(i);
     }
-    DrawFurther(partners[i], rules.images - 1, std::move(candidates), stream_of(i, kPairs));
+    DrawFurther(partners[i], rules.images - 1, std::move(candidates), *streams.Open(i, kPairs));
   }
   return partners;
 }
 
 }  // namespace
 
-Partners DrawPartners(const PartnerRules &rules, const StreamOf &stream_of) {
+Partners DrawPartners(const PartnerRules &rules, const RandomStreams &streams) {
   if (rules.pairing == Pairing::kSameClass || rules.pairing == Pairing::kOtherClass) {
-    return DrawByClass(rules, stream_of);
+    return DrawByClass(rules, streams);
   }
   if (rules.images > 2) {
     const bool by_place = rules.pairing == Pairing::kReverse || rules.pairing == Pairing::kRoll;
-    return by_place ? DrawAfterFirst(rules, stream_of) : DrawSuccessors(rules, stream_of);
+    return by_place ? DrawAfterFirst(rules, streams) : DrawSuccessors(rules, streams);
   }
   Partners partners;
-  for (const int partner : DrawSingle(rules, stream_of(0, kPairs))) {
+  for (const int partner : DrawSingle(rules, *streams.Open(0, kPairs))) {
     partners.push_back({partner});
   }
   return partners;

@@ -2,7 +2,6 @@
 #ifndef DALI_MIX_NATIVE_DRAW_PARTNERS_H_
 #define DALI_MIX_NATIVE_DRAW_PARTNERS_H_
 
-#include <functional>
 #include <vector>
 
 #include "draw/random.h"
@@ -32,13 +31,10 @@ struct PartnerRules {
 // Indices into the batch, or into the others behind it: [samples][images - 1].
 using Partners = std::vector<std::vector<int>>;
 
-// Opens the random numbers of one sample and one stream.
-using StreamOf = std::function<Rng(int sample, uint64_t stream)>;
-
 // The partners of one sample differ from each other and, but by "shuffle", from the sample itself,
 // as far as the batch has images for that. Where it has fewer they come again in the same order; a
 // sample without any partner is its own.
-Partners DrawPartners(const PartnerRules &rules, const StreamOf &stream_of);
+Partners DrawPartners(const PartnerRules &rules, const RandomStreams &streams);
 
 }  // namespace dali_mix
 

@@ -1,4 +1,5 @@
-// Small batches travel to the GPU as kernel parameters. Without CUDA: a host test sees which do.
+// What a launch is given: a batch on the host, the same in device memory, or as kernel parameters.
+// Without CUDA: a host test sees which batches travel as parameters.
 #ifndef DALI_MIX_NATIVE_KERNEL_BATCH_PARAMS_H_
 #define DALI_MIX_NATIVE_KERNEL_BATCH_PARAMS_H_
 
@@ -17,6 +18,13 @@ struct HostBatch {
   const std::vector<Single> &singles;
   const std::vector<double> &factors;
   const std::vector<float> &weights;
+};
+
+// A batch in device memory: all that it points to is there.
+struct UploadedBatch {
+  Call call;
+  Schedule schedule;
+  const Sample *samples;
 };
 
 // Kernel parameters may take 32,764 bytes: a batch of up to 256 RGB images without layers travels

@@ -12,12 +12,6 @@
 
 namespace dali_mix {
 
-struct UploadedBatch {
-  Call call;
-  Schedule schedule;
-  const Sample *samples;
-};
-
 template <class Tile>
 __global__ void __launch_bounds__(kThreads) MixInline(const __grid_constant__ InlineBatch batch) {
   Call call = batch.call;
