@@ -24,7 +24,7 @@ endif
 # architectures, and spaces around it, would end the name of a target.
 ARCHS := $(subst ;,-,$(subst $() ,,$(DALI_MIX_CUDA_ARCHS)))
 STAMP := .venv/.installed-$(or $(DALI_MIX_CUDA),default)-$(ARCHS)
-NATIVE := $(wildcard $(addprefix dali_mix/native/*.,cc cu cuh h))
+NATIVE := $(wildcard $(addprefix dali_mix/native/*/*.,cc cu cuh h inc))
 
 .PHONY: test lint demo soak sanitize fake-gpu test-matrix clean
 
@@ -33,6 +33,8 @@ NATIVE := $(wildcard $(addprefix dali_mix/native/*.,cc cu cuh h))
 test: $(STAMP)
 	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
+# A warning of a compiler is an error, where lint comes to build.
+lint: export DALI_MIX_WERROR := 1
 lint: $(STAMP)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -61,7 +63,7 @@ clean:
 # as older ones do not look for hashes there. What the build needs (setup.py names it) goes into .venv
 # rather than into a throw-away environment, which would install DALI a second time at every rebuild.
 $(STAMP): Makefile pyproject.toml requirements.txt setup.py dali_mix/__init__.py \
-    dali_mix/native/toolkit.py $(NATIVE)
+    tools/cuda_toolkit.py $(NATIVE)
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	rm -f .venv/.installed-*
 	sed -n '/^\(pip\|setuptools\)==/,/[^\\]$$/p' requirements.txt > .venv/first.txt

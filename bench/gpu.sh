@@ -101,7 +101,7 @@ sys.argv = ["setup.py", "build_ext", "--inplace"]
 with no_install_setup_requires():
     runpy.run_path("setup.py", run_name="__main__")'
   step 240 kernel nvcc -std=c++20 -O3 --fmad=false -arch=native -lineinfo -Xptxas -v \
-    -Idali_mix/native bench/kernel.cu dali_mix/native/rows_baseline.cc -o "$kernel"
+    -Idali_mix/native bench/kernel.cu dali_mix/native/loops/isa_baseline.cc -o "$kernel"
   step 60 disassembly cuobjdump --dump-sass "$kernel"
   step 60 doctor "$python" -m dali_mix doctor
 }

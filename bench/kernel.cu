@@ -6,7 +6,7 @@
 //                          on the device, of one launch with the host's part, of the copy
 //
 // Build: nvcc -std=c++20 -O3 --fmad=false -arch=native -Idali_mix/native bench/kernel.cu \
-//        dali_mix/native/rows_baseline.cc -o kernel
+//        dali_mix/native/loops/isa_baseline.cc -o kernel
 #include <algorithm>
 #include <cstdio>
 #include <memory>
@@ -35,20 +35,27 @@ constexpr Shape kShapes[] = {
 int Check() {
   int cases = 0, wrong = 0;
   const int channels[][2] = {{1, 1}, {3, 3}, {3, 4}, {4, 4}, {5, 5}};
-  for (const InType in : {InType::kUint8, InType::kFloat, InType::kHalf})
-    for (const OutType out : {OutType::kFloat, OutType::kHalf, OutType::kUint8, OutType::kInt8})
-      for (const auto [c_in, c_out] : channels)
-        for (int layout = 0; layout < 4; layout++)
-          for (const Mix mix :
-               {Mix::kBlend, Mix::kCut, Mix::kNone, Mix::kAll, Mix::kBoxes, Mix::kMask, Mix::kMany})
+  for (const InType in : {InType::kUint8, InType::kFloat, InType::kHalf}) {
+    for (const OutType out : {OutType::kFloat, OutType::kHalf, OutType::kUint8, OutType::kInt8}) {
+      for (const auto [c_in, c_out] : channels) {
+        for (int layout = 0; layout < 4; layout++) {
+          for (const Mix mix : {Mix::kBlend, Mix::kCut, Mix::kNone, Mix::kAll, Mix::kBoxes,
+                                Mix::kMask, Mix::kMany}) {
             for (Shape shape : kShapes) {
               // Layers change what shows, not where it lies.
-              if (mix >= Mix::kBoxes && shape.margin != 5 && !shape.ragged) continue;
+              if (mix >= Mix::kBoxes && shape.margin != 5 && !shape.ragged) {
+                continue;
+              }
               shape.key = Key(in, out, c_in, c_out, layout & 1, layout & 2);
               shape.mix = mix;
               cases++;
               wrong += !MixBatch(shape).MatchesHost();
             }
+          }
+        }
+      }
+    }
+  }
   std::printf("%d of %d batches agree with the CPU to the bit\n", cases - wrong, cases);
   return wrong ? 1 : 0;
 }
@@ -75,7 +82,9 @@ double Time(const Stream &stream, F &&launch, int rounds = 50) {
     CHECK_CUDA(cudaEventSynchronize(end));
     float milliseconds;
     CHECK_CUDA(cudaEventElapsedTime(&milliseconds, begin, end));
-    if (i >= 5) times.push_back(milliseconds);
+    if (i >= 5) {
+      times.push_back(milliseconds);
+    }
   }
   CHECK_CUDA(cudaEventDestroy(begin));
   CHECK_CUDA(cudaEventDestroy(end));
@@ -91,7 +100,9 @@ double TimeOnDevice(const Stream &stream, F &&launch) {
   cudaGraph_t graph;
   cudaGraphExec_t recorded;
   CHECK_CUDA(cudaStreamBeginCapture(stream.handle, cudaStreamCaptureModeThreadLocal));
-  for (int i = 0; i < kLaunches; i++) launch(i, stream.handle);
+  for (int i = 0; i < kLaunches; i++) {
+    launch(i, stream.handle);
+  }
   CHECK_CUDA(cudaStreamEndCapture(stream.handle, &graph));
   CHECK_CUDA(cudaGraphInstantiate(&recorded, graph, 0));
   const auto run = [&](cudaStream_t at) { CHECK_CUDA(cudaGraphLaunch(recorded, at)); };
@@ -147,14 +158,17 @@ int TimeAll(const char *path) {
                                                 {"cutmix", Mix::kCut},
                                                 {"unmixed", Mix::kNone},
                                                 {"masked", Mix::kMask}};
-  for (const auto [count, side] : {std::pair{256, 224}, {64, 224}, {32, 224}, {512, 32}, {64, 512}})
-    for (const auto &[out_name, out] : outs)
-      for (const bool planar : {true, false})
-        for (const auto &[mix_name, mix] : mixes)
-          for (const bool mirror : {false, true})
+  for (const auto [count, side] :
+       {std::pair{256, 224}, {64, 224}, {32, 224}, {512, 32}, {64, 512}}) {
+    for (const auto &[out_name, out] : outs) {
+      for (const bool planar : {true, false}) {
+        for (const auto &[mix_name, mix] : mixes) {
+          for (const bool mirror : {false, true}) {
             for (const bool chained : {false, true}) {
               // Only where two images are read can the order bring them together.
-              if (chained && mix != Mix::kBlend) continue;
+              if (chained && mix != Mix::kBlend) {
+                continue;
+              }
               const RowsKey key = Key(InType::kUint8, out, 3, 3, true, planar);
               const Timing timing =
                   TimeBeside({key, count, side, side, mix, mirror, 0, false, chained});
@@ -167,6 +181,11 @@ int TimeAll(const char *path) {
                            timing.mixing, timing.launching, timing.copying, timing.bytes);
               first = false;
             }
+          }
+        }
+      }
+    }
+  }
   std::fprintf(file, "\n]\n");
   return std::fclose(file);
 }
@@ -174,8 +193,12 @@ int TimeAll(const char *path) {
 }  // namespace
 
 int main(int argc, char **argv) {
-  if (argc == 2 && std::string(argv[1]) == "check") return Check();
-  if (argc == 3 && std::string(argv[1]) == "time") return TimeAll(argv[2]);
+  if (argc == 2 && std::string(argv[1]) == "check") {
+    return Check();
+  }
+  if (argc == 3 && std::string(argv[1]) == "time") {
+    return TimeAll(argv[2]);
+  }
   std::fprintf(stderr, "usage: kernel check | kernel time OUT.json\n");
   return 2;
 }

@@ -12,7 +12,7 @@
 #include <type_traits>
 #include <vector>
 
-#include "launch.cuh"
+#include "kernel/launch.cuh"
 
 using namespace dali_mix;
 
@@ -114,11 +114,12 @@ inline MixBatch::MixBatch(const Shape &shape) : shape_(shape) {
   out_bytes_ = area * key.out_channels * BytesOf(key.out);
   DrawImages();
   std::vector<bool> seen(shape.count);
-  for (int i = 0; i < shape.count; i++)
+  for (int i = 0; i < shape.count; i++) {
     for (int k = i; !seen[k]; k = shape.chained ? Partner(k) : k) {
       seen[k] = true;
       order_.push_back(k);
     }
+  }
   for (int c = 0; c < key.channels; c++) {
     const Normalization normalization(116.0 + c, 57.0 + c, 1.0, 0.0);
     singles_.push_back(normalization.ForSingle());
@@ -127,7 +128,9 @@ inline MixBatch::MixBatch(const Shape &shape) : shape_(shape) {
   for (int i = 0; i < shape.count * key.channels; i++) {
     const Blend blend = BlendOf(1 / 57.0, 0.1 + 0.8 * (i % 97) / 97);
     weights_.insert(weights_.end(), {blend.own, blend.partner});
-    if (Images() > 2) weights_.push_back(blend.own / 2);
+    if (Images() > 2) {
+      weights_.push_back(blend.own / 2);
+    }
   }
   d_images_ = std::make_unique<DeviceBytes>(images_.size());
   d_masks_ = std::make_unique<DeviceBytes>(masks_.size());
@@ -148,18 +151,25 @@ inline void MixBatch::DrawImages() {
   for (size_t i = 0; in != InType::kUint8 && i < images_.size(); i += SizeOf(in)) {
     const float real = static_cast<uint8_t>(random());
     const Half half = FloatToHalfSoft(real);
-    if (in == InType::kFloat) std::memcpy(&images_[i], &real, 4);
-    if (in == InType::kHalf) std::memcpy(&images_[i], &half, 2);
+    if (in == InType::kFloat) {
+      std::memcpy(&images_[i], &real, 4);
+    }
+    if (in == InType::kHalf) {
+      std::memcpy(&images_[i], &half, 2);
+    }
   }
   // Runs of one image, of the other, and of soft values, each a tile or so long.
   masks_.resize(Layered() ? mask_bytes_ * shape_.count : 0);
-  for (size_t i = 0; i < masks_.size(); i++)
+  for (size_t i = 0; i < masks_.size(); i++) {
     masks_[i] = i / 19 % 4 == 0 ? 0 : (i / 19 % 4 == 1 ? random() % 256 : 255);
+  }
 }
 
 // Half the batch away: the partner is not in a cache because its neighbour just was.
 inline int MixBatch::Partner(int i) const {
-  if (shape_.ragged) return (i ^ 1) < shape_.count ? i ^ 1 : i;
+  if (shape_.ragged) {
+    return (i ^ 1) < shape_.count ? i ^ 1 : i;
+  }
   return (i + (shape_.count + 1) / 2) % shape_.count;
 }
 
@@ -188,9 +198,15 @@ inline Sample MixBatch::MakeSample(int i, const Buffers &buffers) const {
   sample.width = Width(i);
   sample.plane = sample.height * sample.width;
   sample.outside = Shows::kOwn;
-  if (shape_.mix == Mix::kBlend || shape_.mix == Mix::kMany) sample.outside = Shows::kBlend;
-  if (shape_.mix == Mix::kAll) sample.outside = Shows::kPartner;
-  if (shape_.mix == Mix::kCut || shape_.mix == Mix::kBoxes) sample.box = CutBox(i);
+  if (shape_.mix == Mix::kBlend || shape_.mix == Mix::kMany) {
+    sample.outside = Shows::kBlend;
+  }
+  if (shape_.mix == Mix::kAll) {
+    sample.outside = Shows::kPartner;
+  }
+  if (shape_.mix == Mix::kCut || shape_.mix == Mix::kBoxes) {
+    sample.box = CutBox(i);
+  }
   sample.layers = Layered() ? i : -1;
   return sample;
 }
@@ -200,9 +216,12 @@ inline Layers MixBatch::MakeLayers(int i, const Buffers &buffers) const {
   layers.image_count = Images();
   layers.images[0] = MakeSource(i, buffers.images);
   layers.blend = 1;
-  if (shape_.mix == Mix::kMask)
+  if (shape_.mix == Mix::kMask) {
     layers.mask = {buffers.masks + mask_bytes_ * i, (Height(i) + 1) / 2, Width(i)};
-  if (shape_.mix != Mix::kBoxes) return layers;
+  }
+  if (shape_.mix != Mix::kBoxes) {
+    return layers;
+  }
   layers.box_count = 2;
   layers.boxes[0] = {0, 0, (Height(i) + 1) / 2, (Width(i) + 2) / 3};
   layers.shows[0] = layers.shows[1] = 1;
@@ -211,8 +230,12 @@ inline Layers MixBatch::MakeLayers(int i, const Buffers &buffers) const {
 
 inline MixBatch::Samples MixBatch::MakeSamples(const Buffers &buffers) const {
   Samples made;
-  for (const int i : order_) made.samples.push_back(MakeSample(i, buffers));
-  for (int i = 0; Layered() && i < shape_.count; i++) made.layers.push_back(MakeLayers(i, buffers));
+  for (const int i : order_) {
+    made.samples.push_back(MakeSample(i, buffers));
+  }
+  for (int i = 0; Layered() && i < shape_.count; i++) {
+    made.layers.push_back(MakeLayers(i, buffers));
+  }
   const auto append = [&](int image) {
     const uint8_t *begin = buffers.images + image_bytes_ * image;
     made.bytes.push_back({begin, begin + image_bytes_});
@@ -220,7 +243,9 @@ inline MixBatch::Samples MixBatch::MakeSamples(const Buffers &buffers) const {
   for (const int i : order_) {
     append(i);
     append(Partner(i));
-    if (Images() > 2) append(i);
+    if (Images() > 2) {
+      append(i);
+    }
   }
   return made;
 }
@@ -236,7 +261,9 @@ inline Call MixBatch::MakeCall() const {
 
 inline void MixBatch::Launch(cudaStream_t stream) {
   const auto upload = [&](const HostBatch &batch, const std::vector<Work> &work) -> UploadedBatch {
-    if (d_arguments_) return uploaded_;
+    if (d_arguments_) {
+      return uploaded_;
+    }
     // Weights come last: the others keep everything aligned to 8 bytes.
     const auto size = [](const auto &values) {
       return (values.size() * sizeof(values[0]) + 7) & ~7;
@@ -293,7 +320,9 @@ inline bool MixBatch::MatchesHost() {
 
 inline double MixBatch::BytesMoved() const {
   double pixels = 0;
-  for (int i = 0; i < shape_.count; i++) pixels += static_cast<double>(Height(i)) * Width(i);
+  for (int i = 0; i < shape_.count; i++) {
+    pixels += static_cast<double>(Height(i)) * Width(i);
+  }
   double images = shape_.mix == Mix::kBlend ? 2 : 1, mask = 0;
   if (shape_.mix == Mix::kMask) {
     const auto soft = [](uint8_t own) { return own != 0 && own != 255; };

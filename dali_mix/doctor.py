@@ -12,7 +12,7 @@ from pathlib import Path
 import dali_mix
 from dali_mix import _plugin
 
-# The instruction sets that native/rows.cc asks for, best first.
+# The instruction sets that native/loops/dispatch.cc asks for, best first.
 _VECTOR_PATHS = {
     "avx512": {"avx512f", "avx512bw", "avx512vl", "avx512dq"},
     "avx2": {"avx2", "fma", "f16c"},

@@ -14,7 +14,7 @@ from kernel_structures import Box, Layers, Mask, Sample, Source, WalkCall
 
 HERE = Path(__file__).resolve().parent / "native"
 NATIVE = HERE.parent.parent / "dali_mix/native"
-IN_TYPES = (np.uint8, np.float32, np.float16)  # in the order of the enums in rows.h
+IN_TYPES = (np.uint8, np.float32, np.float16)  # in the order of the enums in loops/dispatch.h
 OUT_TYPES = (np.float32, np.float16, np.uint8, np.int8)
 COPIED = len(IN_TYPES)  # copied values of 1, 2, 4 and 8 bytes come after the types
 PAGE = mmap.PAGESIZE
@@ -27,7 +27,8 @@ def build(folder):
     if compiler is None:
         pytest.skip("needs g++")
     library = folder / "walk.so"
-    sources = [HERE / "walk.cc", NATIVE / "rows_baseline.cc", NATIVE / "rows_avx512.cc"]
+    loops = [NATIVE / f"loops/isa_{name}.cc" for name in ("baseline", "avx512")]
+    sources = [HERE / "walk.cc", *loops]
     # Not optimised: compiling the vector loops would take half a minute.
     flags = "-std=c++20 -O0 -fPIC -shared -ffp-contract=off -Wall -Wextra -Werror".split()
     paths = [f"-I{HERE / 'emulated'}", f"-I{NATIVE}"]

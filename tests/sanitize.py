@@ -47,7 +47,7 @@ def runtime(library: str) -> str | None:
 def command_for(source: Path, sanitizers: str) -> list[str]:
     """How one source is compiled: without optimisation, which would take minutes."""
     vector = setup.VECTOR_FLAGS.get(source.name, [])
-    if source.name == "rows_avx512.cc":
+    if source.name == "isa_avx512.cc":
         # Emulated on any processor: then each load and store is one that a sanitizer sees.
         vector = [f"-I{DRIVER / 'emulated'}", "-Wno-psabi", f"-fno-sanitize={TOO_SLOW}"]
     elif vector:
@@ -58,9 +58,9 @@ def command_for(source: Path, sanitizers: str) -> list[str]:
 
 def build_driver(folder: Path, sanitizers: str, portable: bool = False) -> Path:
     """Compiles the CPU loops and their driver; if `portable`, with the loops for any processor."""
-    sources = [DRIVER / "random_batch.cc", DRIVER / "sanitize.cc", *NATIVE.glob("rows*.cc")]
+    sources = [DRIVER / "random_batch.cc", DRIVER / "sanitize.cc", *NATIVE.glob("loops/*.cc")]
     if portable:
-        sources = [*sources[:2], NATIVE / "rows_baseline.cc"]
+        sources = [*sources[:2], NATIVE / "loops/isa_baseline.cc"]
     elif platform.machine() != "x86_64":
         sources = [source for source in sources if source.name not in setup.VECTOR_FLAGS]
     chosen = ["-DDALI_MIX_PORTABLE"] if portable else []

@@ -20,7 +20,7 @@ DALI_13, DALI_12 = "nvidia-dali-cuda130==", "nvidia-dali-cuda120=="
 @pytest.fixture
 def rules(monkeypatch):
     """setup.py as a module, on a machine without any nvcc unless the test adds one."""
-    for name in ("DALI_MIX_CUDA", "DALI_MIX_CUDA_ARCHS", "CUDA_HOME"):
+    for name in ("DALI_MIX_CUDA", "DALI_MIX_CUDA_ARCHS", "DALI_MIX_WERROR", "CUDA_HOME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.chdir(ROOT)
@@ -32,8 +32,9 @@ def rules(monkeypatch):
     return module
 
 
-def fake_toolkit(folder, release):
+def fake_toolkit(folder, release, archs=("75", "90", "120")):
     """A toolkit whose nvcc only answers questions."""
+    known = " ".join(f"compute_{arch}" for arch in archs)
     for name in ("bin/nvcc", "include/cuda_runtime.h", "lib/libcudart_static.a"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).touch()
@@ -42,7 +43,7 @@ def fake_toolkit(folder, release):
 case "$1" in
   --version) echo "Cuda compilation tools, release {release}, V{release}.1" ;;
   --dryrun) echo "#$ TOP={folder}/bin/.." >&2 ;;
-  --list-gpu-arch) printf 'compute_75\\ncompute_90\\ncompute_120\\n' ;;
+  --list-gpu-arch) printf '%s\\n' {known} ;;
 esac
 """)
     nvcc.chmod(0o755)
@@ -54,6 +55,8 @@ def pip_hooks(tmp_path):
     """Runs the hooks that pip runs, in a copy of the sources; its output, or its error."""
     for name in ("setup.py", "pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, tmp_path)
+    (tmp_path / "tools").mkdir()
+    shutil.copy(ROOT / "tools/cuda_toolkit.py", tmp_path / "tools")
     ignore = shutil.ignore_patterns("*.so", "__pycache__")
     shutil.copytree(ROOT / "dali_mix", tmp_path / "dali_mix", ignore=ignore)
 
@@ -177,6 +180,44 @@ def test_architectures_can_be_chosen_in_one_variable(rules, monkeypatch, tmp_pat
     assert rules.gencode(archs)[-1] == "-gencode=arch=compute_90,code=compute_90"
 
 
+@pytest.mark.parametrize("flavour", ["12", "13"])
+@pytest.mark.parametrize("lacks", [{"100", "110", "120"}, {"75"}, {"80", "120"}, set()], ids=str)
+def test_an_nvcc_builds_for_the_architectures_that_it_knows(
+    rules, monkeypatch, tmp_path, flavour, lacks
+):
+    """CUDA 12.0 has no 100 and 120; one to come will have no 75."""
+    ours = rules.ARCHITECTURES[int(flavour)].split(";")
+    known = ["52", *(arch for arch in ours if arch not in lacks)]
+    home = fake_toolkit(tmp_path, f"{flavour}.0", known)
+    monkeypatch.setenv("CUDA_HOME", str(home))
+    monkeypatch.setenv("DALI_MIX_CUDA", flavour)
+    archs = rules.architectures(rules.cuda.find_toolkit(int(flavour)))
+    assert archs == known[1:]
+    assert rules.gencode(archs)[-1].endswith(f"code=compute_{known[-1]}")
+    monkeypatch.setenv("DALI_MIX_CUDA_ARCHS", rules.ARCHITECTURES[int(flavour)])
+    if lacks & set(ours):  # what is asked for by name is refused
+        with pytest.raises(SystemExit, match="must list architectures that nvcc"):
+            rules.architectures(rules.cuda.find_toolkit(int(flavour)))
+
+
+def test_an_nvcc_that_knows_none_of_the_architectures_is_one_sentence(rules, monkeypatch, tmp_path):
+    monkeypatch.setenv("CUDA_HOME", str(fake_toolkit(tmp_path, "13.0", ["200"])))
+    with pytest.raises(SystemExit, match=r"nvcc 13.0 knows none of the architectures 75, 80, .*"):
+        rules.architectures(rules.cuda.find_toolkit(13))
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_warnings_are_errors_only_where_that_is_asked_for(rules, monkeypatch, tmp_path, asked):
+    if asked:
+        monkeypatch.setenv("DALI_MIX_WERROR", "1")
+    toolkit = rules.cuda.find_toolkit(13) or rules.cuda.Toolkit("nvcc", "13.0", [], [])
+    commands = rules.compile_commands("g++", toolkit, ["90"], [], tmp_path)
+    assert {command[0] for command in commands} == {"g++", "nvcc"}
+    for command in commands:
+        assert any("-Werror" in flag for flag in command) == asked
+        assert "-Wextra" in ",".join(command).split(",")
+
+
 @pytest.mark.parametrize("value", ["", "90,75", "sm_90", "35"])
 def test_an_unknown_architecture_is_named(rules, monkeypatch, tmp_path, value):
     monkeypatch.setenv("CUDA_HOME", str(fake_toolkit(tmp_path, "13.0")))
@@ -188,7 +229,7 @@ def test_an_unknown_architecture_is_named(rules, monkeypatch, tmp_path, value):
 def test_vector_flags_stay_with_their_own_files(rules):
     toolkit = rules.cuda.Toolkit(None, "", [], [])
     commands = rules.compile_commands("g++", toolkit, [], [], Path("out"))
-    assert set(rules.VECTOR_FLAGS) <= {path.name for path in NATIVE.glob("*.cc")}
+    assert set(rules.VECTOR_FLAGS) <= {path.name for path in NATIVE.glob("*/*.cc")}
     for command in commands:
         flags = rules.VECTOR_FLAGS.get(Path(command[-3]).name, [])
         assert [flag for flag in command if re.match(r"-m(avx|fma|f16c|arch)", flag)] == flags
@@ -206,7 +247,7 @@ def test_the_cuda_code_compiles(rules, monkeypatch, tmp_path):
     include = ["-isystem", sysconfig.get_include_dir()]
     commands = rules.compile_commands("g++", toolkit, ["90"], include, tmp_path)
     commands = [command for command in commands if command[0] == toolkit.nvcc]
-    assert len(commands) == len(list(NATIVE.glob("*.cu"))) > 0
+    assert len(commands) == len(list(NATIVE.glob("*/*.cu"))) > 0
     for command in commands:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr

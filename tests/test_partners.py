@@ -237,13 +237,96 @@ def test_given_partners_must_be_as_many_as_images_need(method, needed):
     )
 
 
-def test_further_partners_are_drawn_whatever_the_first():
-    """Of "reverse", "roll" and "others" the first partner is certain, the others are uniform."""
-    for pairing, first in (("reverse", lambda n: n[::-1]), ("roll", lambda n: np.roll(n, 1))):
-        partner = draw(5, MultiMix(8.0, images=3), partner=pairing, runs=880).partner
-        assert (partner[..., 0] == first(np.arange(5))).all()
-        seen = Counter(map(tuple, partner[..., 1].tolist()))
-        assert len(seen) == 44 and chi2_accepts(list(seen.values()))
+# several partners
+
+
+def distinct(partners, own=True):
+    """Which samples have partners that differ from each other and, if `own`, from themselves.
+    partners: (runs, N, K-1)"""
+    if own:
+        samples = np.arange(partners.shape[1])[None, :, None]
+        partners = np.concatenate([np.broadcast_to(samples, (*partners.shape[:2], 1)), partners], 2)
+    in_order = np.sort(partners, 2)
+    return (in_order[..., 1:] != in_order[..., :-1]).all(2)
+
+
+SEVERAL = {"3": MultiMix(8.0, images=3), "ricap": RICAP(8.0), "8": MultiMix(8.0, images=8)}
+
+
+@pytest.mark.parametrize("pairing", ["derange", "reverse", "roll", "shuffle", "others"])
+@pytest.mark.parametrize("name", list(SEVERAL))
+@pytest.mark.parametrize("more", [0, 1, 2, 13])
+def test_partners_of_a_sample_are_different_images(name, pairing, more):
+    """Wherever the batch has as many images as one sample mixes. A shuffle may draw the own one."""
+    method = SEVERAL[name]
+    partner = draw(method.images + more, method, partner=pairing, runs=30).partner
+    assert distinct(partner, own=pairing != "shuffle").all()
+
+
+@pytest.mark.parametrize("partner", ["same_class", "other_class"])
+def test_partners_by_class_are_different_images(partner):
+    classes = [1, 2] * 5
+    partners, _ = partners_by_class(classes, partner, MultiMix(8.0, images=5), runs=40)
+    assert distinct(partners).all()
+
+
+@pytest.mark.parametrize("per", ["sample", "batch"])
+@pytest.mark.parametrize("methods", [[MixUp(8.0), RICAP(8.0)], [MultiMix(images=3), RICAP(8.0)]])
+def test_partners_are_different_where_methods_of_several_numbers_take_turns(methods, per):
+    plan = draw(6, methods, runs=60, per=per, choose_per=per)
+    mixed = (plan.partner != np.arange(6)[:, None]).any(2)
+    assert distinct(plan.partner)[mixed].all() and mixed.mean() > 0.9
+
+
+@pytest.mark.parametrize("pairing", ["derange", "reverse", "roll", "others"])
+def test_a_smaller_batch_shows_all_that_it_has(pairing):
+    for count in (2, 3, 5):
+        partner = draw(count, MultiMix(8.0, images=8), partner=pairing, runs=20).partner
+        for sample in partner.reshape(-1, 7).tolist():
+            assert len(set(sample)) == (count if pairing == "others" else count - 1)
+        assert pairing == "others" or (partner != np.arange(count)[:, None]).all()
+
+
+@pytest.mark.parametrize("pairing", ["same_class", "other_class"])
+def test_few_of_a_class_come_again(pairing):
+    classes = [1, 1, 1, 2, 2, 3]
+    partners, lams = partners_by_class(classes, pairing, MultiMix(8.0, images=5), runs=30)
+    for i, own in enumerate(classes):
+        right = {j for j, c in enumerate(classes) if j != i and (c == own) == (pairing[0] == "s")}
+        for sample in partners[:, i].tolist():
+            assert set(sample) == (right or {i}) or len(set(sample)) == 4
+        assert ((lams[:, i, 0] == 1) == (not right)).all()
+
+
+@pytest.mark.parametrize("pairing", ["reverse", "roll", "others"])
+@pytest.mark.parametrize("count", [5, 6])
+def test_further_partners_are_drawn_whatever_the_first(pairing, count):
+    """Of "reverse", "roll" and "others" the first partner is certain (but that of the middle image
+    backwards, which would be itself); the further ones are uniform among the rest."""
+    own = np.arange(count)
+    first = {"reverse": own[::-1], "roll": np.roll(own, 1), "others": own + count}[pairing]
+    partner = draw(count, MultiMix(8.0, images=4), partner=pairing, runs=900).partner
+    for i in range(count):
+        if first[i] != i:
+            assert (partner[:, i, 0] == first[i]).all()
+        rest = {*(own + count if pairing == "others" else own)} - {i, first[i]}
+        for k in range(0 if first[i] == i else 1, 3):
+            seen = Counter(partner[:, i, k].tolist())
+            assert set(seen) == rest and chi2_accepts(list(seen.values()))
+
+
+@pytest.mark.parametrize("method", [RICAP(8.0), MultiMix(8.0, images=4)], ids=lambda m: m.name)
+def test_a_sample_shows_as_many_images_as_it_mixes(method):
+    """By its pixels, in a batch of no more images than that."""
+    x, weights = run_on(one_hot(4, (40, 48)), lambda x: mixed_and_weights(x, method))
+    shares = np.stack(x).mean((2, 3))
+    np.testing.assert_allclose(np.sort(shares, 1), np.sort(np.stack(weights), 1), atol=3e-7)
+    assert (np.count_nonzero(shares, 1) == np.count_nonzero(weights, 1)).all()
+
+
+def mixed_and_weights(x, method):
+    x, plan = dmix.mix(x, None, method)
+    return x, plan.lam
 
 
 def test_a_shuffle_of_several_partners_has_fixed_points_that_weigh_as_the_own():

@@ -1,5 +1,7 @@
 """Partners from the batch before: pixels, labels, smaller and larger batches, and checkpoints."""
 
+import ctypes
+
 import numbered
 import numpy as np
 import nvidia.dali.experimental.dynamic as ndd
@@ -123,6 +125,33 @@ def test_a_restored_pipeline_goes_on_as_the_first_one(name, depth, done):
     if done:
         fresh = mixed(sizes, VARIANTS[name], **options)
         assert content(fresh.run()) != after[0]
+
+
+ALLOCATIONS = getattr(ctypes.CDLL(None), "fake_gpu_allocations", None)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(ALLOCATIONS is None, reason="of GPUs the fake one alone tells where memory is")
+@pytest.mark.parametrize("name", ["mixup", "cutmix"])
+def test_a_restored_batch_is_on_the_gpu_of_its_pipeline(name):
+    """The thread that restores has chosen the first GPU, or none; the pipeline is on the second."""
+    images, labels = batches((3, 3, 3))
+
+    def second_gpu(**options):
+        made = Pipeline(3, num_threads=1, device_id=1, seed=1, enable_checkpointing=True, **options)
+        with made:
+            x, y = feed(images, "HWC", "gpu"), feed(labels)
+            made.set_outputs(*dmix.mix(x, y, VARIANTS[name], partner="previous"))
+        return made
+
+    before = ALLOCATIONS(0), ALLOCATIONS(1)
+    pipeline = second_gpu()
+    pipeline.run()
+    checkpoint = pipeline.checkpoint()
+    after = content(pipeline.run())
+    restored = second_gpu(checkpoint=checkpoint)
+    assert content(restored.run()) == after
+    assert ALLOCATIONS(0) == before[0] and ALLOCATIONS(1) > before[1]
 
 
 def test_a_damaged_checkpoint_is_refused():

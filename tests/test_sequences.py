@@ -2,10 +2,12 @@
 be told from frames."""
 
 import math
+import re
 
 import numpy as np
 import pytest
 from helpers import PerSample, assert_refused, build, chi2_accepts, feed, run, stacked
+from nvidia.dali import fn
 from painted import every_method, labels_by_share
 
 import dali_mix.fn as dmix
@@ -163,6 +165,30 @@ def test_frames_differ_from_sample_to_sample_but_not_in_a_pair():
     wrong = [np.int32(p) for p in (1, 0, 2, 3, 4)]
     with pytest.raises(ValueError, match=r"must have equal shapes, got 2x4x6x1 .* 3x4x6x1"):
         run(lambda: graph(wrong), batch_size=5)
+
+
+@pytest.mark.parametrize("layout", ["FHWC", "FCHW", "CFHW", "DHWC"])
+@pytest.mark.parametrize("sizes", [((4, 6),), ((4, 6), (5, 6))], ids=["frames", "frames and size"])
+def test_what_the_refusal_of_clips_of_different_length_says_helps(layout, sizes):
+    """Padded as it says they mix; a crop is named only where the size differs too."""
+    axes = ["FHWC".index(letter.replace("D", "F")) for letter in layout]
+    clips = [
+        np.ascontiguousarray(np.full((n, *sizes[i % len(sizes)], 1), i, np.uint8).transpose(axes))
+        for i, n in enumerate([2, 3, 5, 3])
+    ]
+
+    def graph(prepare):
+        return dmix.mixup(prepare(feed([clips], layout)), **crop)[0]
+
+    crop = {}
+    with pytest.raises(ValueError, match="must have equal shapes") as error:
+        run(lambda: graph(lambda x: x), batch_size=4)
+    words = re.search(r"\. (Give all .*?\)\.)(.*)", str(error.value))
+    assert ("crop" in words[2]) == (len(sizes) > 1)
+    advice = re.search(r"fn\.pad\(images, (\w+)=\"(\w)\"\)", words[1])
+    crop = {"crop": (4, 6)} if "crop" in words[2] else {}
+    x = run(lambda: graph(lambda x: fn.pad(x, **{advice[1]: advice[2]})), batch_size=4)
+    assert {sample.shape for sample in x[0]} == {(5, 1, 4, 6)}
 
 
 def test_a_given_size_without_videos_is_for_any_number_of_frames():

@@ -77,7 +77,7 @@ def wheel(request, checkout, sdist, tmp_path_factory):
 def package(checkout):
     """What of the package is written by hand and wanted at run time."""
     modules = (checkout / "dali_mix").rglob("*.py")
-    files = [path.relative_to(checkout) for path in modules if path.parent.name != "native"]
+    files = [path.relative_to(checkout) for path in modules if "native" not in path.parts]
     assert len(files) > 50 and Path("dali_mix/measure/__init__.py") in files
     return {*map(str, files), "dali_mix/py.typed"}
 
@@ -86,8 +86,9 @@ def test_the_sdist_is_what_a_wheel_is_made_of(checkout, sdist):
     """Every native file; no tests, which would need a checkout."""
     with tarfile.open(sdist) as archive:
         names = [entry.name.partition("/")[2] for entry in archive if entry.isfile()]
-    native = (path for path in (checkout / "dali_mix/native").iterdir() if path.is_file())
+    native = (path for path in (checkout / "dali_mix/native").rglob("*") if path.is_file())
     texts = "CHANGELOG.md LICENSE MANIFEST.in METHODS.md README.md pyproject.toml setup.py".split()
+    texts.append("tools/cuda_toolkit.py")
     written = {*package(checkout), *(str(path.relative_to(checkout)) for path in native), *texts}
     made = {"PKG-INFO", "setup.cfg"}
     assert {name for name in names if ".egg-info/" not in name} == written | made

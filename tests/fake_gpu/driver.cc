@@ -1,6 +1,8 @@
 // The functions of the CUDA driver that DALI and `dali-mix doctor` call by themselves.
 #include <atomic>
+#include <cstdint>
 #include <cstdio>
+#include <vector>
 
 #include "fake.h"
 #pragma GCC visibility push(default)
@@ -9,8 +11,12 @@
 namespace {
 
 std::atomic<bool> initialized = false;
-const auto the_context = reinterpret_cast<CUcontext>(0x100);
+// Contexts are numbers: of device 0, of device 1, …
+constexpr uintptr_t kFirstContext = 0x100;
 thread_local CUcontext context = nullptr;
+thread_local std::vector<CUcontext> below;  // pushed away
+
+CUcontext ContextOf(int device) { return reinterpret_cast<CUcontext>(kFirstContext + device); }
 
 template <typename T>
 CUresult Give(T *result, T value) {
@@ -22,8 +28,16 @@ CUresult Give(T *result, T value) {
 
 void fake_gpu::Initialize() {
   initialized = true;
-  context = the_context;
+  if (!context) {
+    context = ContextOf(0);
+  }
 }
+
+int fake_gpu::CurrentDevice() {
+  return context ? static_cast<int>(reinterpret_cast<uintptr_t>(context) - kFirstContext) : 0;
+}
+
+void fake_gpu::SetCurrentDevice(int device) { context = ContextOf(device); }
 
 #pragma GCC diagnostic ignored "-Wunused-parameter"
 extern "C" {
@@ -35,8 +49,8 @@ CUresult cuInit(unsigned flags) {
 
 CUresult cuDriverGetVersion(int *version) { return Give(version, CUDA_VERSION); }
 
-CUresult cuDeviceGetCount(int *count) { return Give(count, 1); }
-CUresult cuDeviceGet(CUdevice *device, int ordinal) { return Give(device, 0); }
+CUresult cuDeviceGetCount(int *count) { return Give(count, fake_gpu::kDevices); }
+CUresult cuDeviceGet(CUdevice *device, int ordinal) { return Give(device, ordinal); }
 CUresult cuDeviceGetName(char *name, int length, CUdevice device) {
   snprintf(name, length, "fake GPU");
   return CUDA_SUCCESS;
@@ -47,14 +61,29 @@ CUresult cuDeviceGetAttribute(int *value, CUdevice_attribute attribute, CUdevice
 }
 
 CUresult cuDevicePrimaryCtxRetain(CUcontext *result, CUdevice device) {
-  return Give(result, the_context);
+  return Give(result, ContextOf(device));
 }
 CUresult cuDevicePrimaryCtxRelease(CUdevice device) { return CUDA_SUCCESS; }
 CUresult cuCtxGetCurrent(CUcontext *result) { return Give(result, context); }
 CUresult cuCtxSetCurrent(CUcontext wanted) { return Give(&context, wanted); }
-CUresult cuCtxPushCurrent(CUcontext wanted) { return CUDA_SUCCESS; }
-CUresult cuCtxPopCurrent(CUcontext *result) { return Give(result, the_context); }
-CUresult cuCtxGetDevice(CUdevice *device) { return Give(device, 0); }
-CUresult cuStreamGetCtx(CUstream stream, CUcontext *result) { return Give(result, the_context); }
+CUresult cuCtxPushCurrent(CUcontext wanted) {
+  below.push_back(context);
+  return Give(&context, wanted);
+}
+CUresult cuCtxPopCurrent(CUcontext *result) {
+  if (below.empty()) {
+    return CUDA_ERROR_INVALID_CONTEXT;
+  }
+  if (result) {
+    *result = context;
+  }
+  context = below.back();
+  below.pop_back();
+  return CUDA_SUCCESS;
+}
+CUresult cuCtxGetDevice(CUdevice *device) { return Give(device, fake_gpu::CurrentDevice()); }
+CUresult cuStreamGetCtx(CUstream stream, CUcontext *result) {
+  return Give(result, ContextOf(fake_gpu::DeviceOf(stream)));
+}
 
 }  // extern "C"

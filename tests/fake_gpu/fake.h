@@ -18,13 +18,23 @@ namespace fake_gpu {
 // Writes a line to the file that FAKE_GPU_LOG names: what was called is not used as it should be.
 __attribute__((format(printf, 1, 2))) void Fault(const char *format, ...);
 
-// Filled with 0xCD, at addresses that were never given out before.
+constexpr int kDevices = 2;
+
+// The device that calls of this thread are for, 0 until it chooses.
+int CurrentDevice();
+void SetCurrentDevice(int device);
+
+// The device that a stream is of.
+int DeviceOf(cudaStream_t stream);
+
+// On the current device, filled with 0xCD, at addresses that were never given out before.
 void *AllocateDevice(size_t bytes);
 bool FreeDevice(void *memory);  // false if it is no allocation
 
 bool IsDevice(const void *address);  // allocated or not
-// Whether all of it lies in one allocation that is not freed.
-bool OnDevice(const void *memory, size_t bytes);
+// Whether all of it lies in one allocation that is not freed, of any device or of the current one.
+bool OnAnyDevice(const void *memory, size_t bytes);
+bool OnCurrentDevice(const void *memory, size_t bytes);
 
 // The same byte at an address where the host may use it.
 char *Reachable(const void *memory);

@@ -7,19 +7,8 @@
 #include <unordered_map>
 
 #include "fake.h"
-#include "inline_batch.h"
-#include "kernel.h"
-
-namespace dali_mix {
-
-// As in launch.cuh, which g++ cannot read.
-struct UploadedBatch {
-  Call call;
-  Schedule schedule;
-  const Sample *samples;
-};
-
-}  // namespace dali_mix
+#include "kernel/batch_params.h"
+#include "kernel/kernel.h"
 
 namespace fake_gpu {
 namespace {
@@ -30,8 +19,10 @@ using Kernel = std::function<void(dim3 grid, dim3 block, void **arguments)>;
 using Kernels = std::unordered_map<std::string, Kernel>;
 
 bool Check(const char *what, const void *memory, size_t bytes) {
-  const bool good = OnDevice(memory, bytes);
-  if (!good) Fault("a kernel is given %s at %p, which is not on the device", what, memory);
+  const bool good = OnCurrentDevice(memory, bytes);
+  if (!good) {
+    Fault("a kernel is given %s at %p, which is not on the device", what, memory);
+  }
   return good;
 }
 
@@ -43,7 +34,9 @@ bool CheckSource(const Source &source) {
 bool CheckLayers(const Layers &layers) {
   const Mask &mask = layers.mask;
   bool good = !mask.values || Check("a mask", mask.values, size_t(mask.height) * mask.width);
-  for (int i = 2; i < layers.image_count; i++) good = CheckSource(layers.images[i - 2]) && good;
+  for (int i = 2; i < layers.image_count; i++) {
+    good = CheckSource(layers.images[i - 2]) && good;
+  }
   return good;
 }
 
@@ -51,10 +44,16 @@ bool CheckSamples(const UploadedBatch &batch) {
   bool good = true;
   for (int i = 0; i < batch.schedule.samples; i++) {
     const Sample &sample = batch.samples[i];
-    if (sample.height == 0 || sample.width == 0) continue;
+    if (sample.height == 0 || sample.width == 0) {
+      continue;
+    }
     good = Check("an output", sample.out, 1) && CheckSource(sample.own) && good;
-    if (sample.outside != Shows::kOwn) good = CheckSource(sample.partner) && good;
-    if (sample.layers >= 0) good = CheckLayers(batch.call.layers[sample.layers]) && good;
+    if (sample.outside != Shows::kOwn) {
+      good = CheckSource(sample.partner) && good;
+    }
+    if (sample.layers >= 0) {
+      good = CheckLayers(batch.call.layers[sample.layers]) && good;
+    }
   }
   return good;
 }
@@ -73,10 +72,14 @@ bool CheckUploads(const UploadedBatch &batch, bool layered) {
 
 template <class Tile, bool kLayered>
 void Mix(const UploadedBatch &batch, dim3 grid, dim3 block) {
-  if (!CheckSamples(batch)) return;
-  for (unsigned b = 0; b < grid.x; b++)
-    for (unsigned t = 0; t < block.x; t++)
+  if (!CheckSamples(batch)) {
+    return;
+  }
+  for (unsigned b = 0; b < grid.x; b++) {
+    for (unsigned t = 0; t < block.x; t++) {
       WriteTile<Tile, kLayered>(batch.call, batch.samples, batch.schedule, b, t);
+    }
+  }
 }
 
 template <class Tile>
@@ -92,7 +95,9 @@ void MixInline(dim3 grid, dim3 block, void **arguments) {
 template <class Tile, bool kLayered>
 void MixUploaded(dim3 grid, dim3 block, void **arguments) {
   const auto &batch = *static_cast<const UploadedBatch *>(arguments[0]);
-  if (CheckUploads(batch, kLayered)) Mix<Tile, kLayered>(batch, grid, block);
+  if (CheckUploads(batch, kLayered)) {
+    Mix<Tile, kLayered>(batch, grid, block);
+  }
 }
 
 // What each block of DALI's kernel copies.
@@ -103,14 +108,18 @@ struct CopyRange {
 };
 
 void BatchCopy(const CopyRange *ranges, unsigned count) {
-  for (const CopyRange *range = ranges; range != ranges + count; range++)
-    if (Check("a source", range->from, range->bytes) && Check("a copy", range->to, range->bytes))
+  for (const CopyRange *range = ranges; range != ranges + count; range++) {
+    if (Check("a source", range->from, range->bytes) && Check("a copy", range->to, range->bytes)) {
       memcpy(range->to, range->from, range->bytes);
+    }
+  }
 }
 
 void BatchCopyUploaded(dim3 grid, dim3, void **arguments) {
   const auto *ranges = *static_cast<const CopyRange *const *>(arguments[0]);
-  if (Check("ranges", ranges, grid.x * sizeof(CopyRange))) BatchCopy(ranges, grid.x);
+  if (Check("ranges", ranges, grid.x * sizeof(CopyRange))) {
+    BatchCopy(ranges, grid.x);
+  }
 }
 
 void BatchCopyInline(dim3 grid, dim3, void **arguments) {
@@ -133,14 +142,20 @@ Kernels AllKernels() {
       {"dali::kernels::BatchCopy(dali::kernels::CopyRanges)", BatchCopyInline},
   };
   const auto add = [&kernels]<class Tile>() { AddTile<Tile>(kernels); };
-  for (const OutType out : {OutType::kFloat, OutType::kHalf, OutType::kUint8, OutType::kInt8})
-    for (const InType in : {InType::kUint8, InType::kFloat, InType::kHalf})
-      for (const int channels : {1, 2, 3, 4})
-        for (const int out_channels : {1, 2, 3, 4})
-          for (const bool planar : {false, true})
+  for (const OutType out : {OutType::kFloat, OutType::kHalf, OutType::kUint8, OutType::kInt8}) {
+    for (const InType in : {InType::kUint8, InType::kFloat, InType::kHalf}) {
+      for (const int channels : {1, 2, 3, 4}) {
+        for (const int out_channels : {1, 2, 3, 4}) {
+          for (const bool planar : {false, true}) {
             VisitTile({in, out, channels, out_channels, true, planar, false}, add);
-  for (const InType in : {InType::kCopied1, InType::kCopied2, InType::kCopied4, InType::kCopied8})
+          }
+        }
+      }
+    }
+  }
+  for (const InType in : {InType::kCopied1, InType::kCopied2, InType::kCopied4, InType::kCopied8}) {
     VisitCopied(in, add);
+  }
   return kernels;
 }
 
@@ -149,7 +164,9 @@ Kernels AllKernels() {
 bool RunKernel(const std::string &name, dim3 grid, dim3 block, void **arguments) {
   static const Kernels &kernels = *new Kernels(AllKernels());
   const auto found = kernels.find(name);
-  if (found == kernels.end()) return false;
+  if (found == kernels.end()) {
+    return false;
+  }
   found->second(grid, block, arguments);
   return true;
 }

@@ -22,19 +22,30 @@ constexpr size_t kAlignment = 512;
 
 char *Map(int file, int access) {
   void *memory = mmap(nullptr, kDevice, access, MAP_SHARED | MAP_NORESERVE, file, 0);
-  if (memory == MAP_FAILED) std::abort();
+  if (memory == MAP_FAILED) {
+    std::abort();
+  }
   return static_cast<char *>(memory);
 }
 
-struct Device {
+struct Allocation {
+  size_t bytes;
+  int device;
+};
+
+// The memory of all devices.
+struct Memory {
   std::mutex mutex;
-  std::map<const char *, size_t> allocations;  // bytes, by their begin
-  char *locked, *open;                         // the same memory twice
+  std::map<const char *, Allocation> allocations;  // by their begin
+  int counts[kDevices] = {};                       // of allocations, freed ones among them
+  char *locked, *open;                             // the same memory twice
   size_t used = 0;
 
-  Device() {
+  Memory() {
     const int file = memfd_create("device", MFD_CLOEXEC);
-    if (file < 0 || ftruncate(file, kDevice)) std::abort();
+    if (file < 0 || ftruncate(file, kDevice)) {
+      std::abort();
+    }
     locked = Map(file, PROT_NONE);
     open = Map(file, PROT_READ | PROT_WRITE);
     close(file);
@@ -42,9 +53,21 @@ struct Device {
 };
 
 // Never destroyed: threads of DALI outlive main().
-Device &TheDevice() {
-  static auto &device = *new Device;
-  return device;
+Memory &TheMemory() {
+  static auto &memory = *new Memory;
+  return memory;
+}
+
+// The allocation that all of it lies in, null: none.
+const Allocation *AllocationOf(const void *memory, size_t bytes) {
+  Memory &all = TheMemory();
+  const auto *begin = static_cast<const char *>(memory);
+  const auto after = all.allocations.upper_bound(begin);
+  if (after == all.allocations.begin()) {
+    return nullptr;
+  }
+  const auto &[first, allocation] = *std::prev(after);
+  return begin + bytes <= first + allocation.bytes ? &allocation : nullptr;
 }
 
 }  // namespace
@@ -52,7 +75,9 @@ Device &TheDevice() {
 void Fault(const char *format, ...) {
   const char *path = getenv("FAKE_GPU_LOG");
   FILE *log = fopen(path ? path : "/dev/stderr", "ae");
-  if (!log) std::abort();
+  if (!log) {
+    std::abort();
+  }
   char text[1000];
   va_list arguments;
   va_start(arguments, format);
@@ -63,55 +88,68 @@ void Fault(const char *format, ...) {
 }
 
 void *AllocateDevice(size_t bytes) {
-  Device &device = TheDevice();
-  const std::lock_guard<std::mutex> lock(device.mutex);
+  Memory &all = TheMemory();
+  const std::lock_guard<std::mutex> lock(all.mutex);
   // As near as it may be to the end of its pages, with a page behind them that is never used.
   const size_t aligned = (bytes + kAlignment - 1) / kAlignment * kAlignment;
   const size_t pages = (aligned + kPage - 1) / kPage * kPage;
-  if (bytes > kDevice || device.used + pages + kPage > kDevice) return nullptr;
-  char *memory = device.locked + device.used + (pages - aligned);
-  device.used += pages + kPage;
-  device.allocations[memory] = bytes;
+  if (bytes > kDevice || all.used + pages + kPage > kDevice) {
+    return nullptr;
+  }
+  char *memory = all.locked + all.used + (pages - aligned);
+  all.used += pages + kPage;
+  all.allocations[memory] = {bytes, CurrentDevice()};
+  all.counts[CurrentDevice()]++;
   return memset(Reachable(memory), 0xCD, bytes), memory;
 }
 
 bool FreeDevice(void *memory) {
-  Device &device = TheDevice();
-  const std::lock_guard<std::mutex> lock(device.mutex);
-  const auto found = device.allocations.find(static_cast<char *>(memory));
-  if (found == device.allocations.end()) return false;
-  char *page = device.open + (found->first - device.locked) / kPage * kPage;
-  madvise(page, Reachable(memory) + found->second - page, MADV_REMOVE);
-  device.allocations.erase(found);
+  Memory &all = TheMemory();
+  const std::lock_guard<std::mutex> lock(all.mutex);
+  const auto found = all.allocations.find(static_cast<char *>(memory));
+  if (found == all.allocations.end()) {
+    return false;
+  }
+  char *page = all.open + (found->first - all.locked) / kPage * kPage;
+  madvise(page, Reachable(memory) + found->second.bytes - page, MADV_REMOVE);
+  all.allocations.erase(found);
   return true;
 }
 
 bool IsDevice(const void *address) {
-  return address >= TheDevice().locked && address < TheDevice().locked + kDevice;
+  return address >= TheMemory().locked && address < TheMemory().locked + kDevice;
 }
 
-bool OnDevice(const void *memory, size_t bytes) {
-  Device &device = TheDevice();
-  const std::lock_guard<std::mutex> lock(device.mutex);
-  const auto *begin = static_cast<const char *>(memory);
-  const auto after = device.allocations.upper_bound(begin);
-  if (after == device.allocations.begin()) return false;
-  const auto &[first, size] = *std::prev(after);
-  return begin + bytes <= first + size;
+bool OnAnyDevice(const void *memory, size_t bytes) {
+  const std::lock_guard<std::mutex> lock(TheMemory().mutex);
+  return AllocationOf(memory, bytes) != nullptr;
+}
+
+bool OnCurrentDevice(const void *memory, size_t bytes) {
+  const std::lock_guard<std::mutex> lock(TheMemory().mutex);
+  const Allocation *allocation = AllocationOf(memory, bytes);
+  return allocation && allocation->device == CurrentDevice();
 }
 
 char *Reachable(const void *memory) {
   auto *address = static_cast<char *>(const_cast<void *>(memory));
-  return IsDevice(address) ? TheDevice().open + (address - TheDevice().locked) : address;
+  return IsDevice(address) ? TheMemory().open + (address - TheMemory().locked) : address;
 }
 
 void LetKernelsReach(bool allocations) {
-  Device &device = TheDevice();
-  const std::lock_guard<std::mutex> lock(device.mutex);
-  for (const auto &[begin, bytes] : device.allocations) {
-    char *page = device.locked + (begin - device.locked) / kPage * kPage;
-    mprotect(page, begin + bytes - page, allocations ? PROT_READ | PROT_WRITE : PROT_NONE);
+  Memory &all = TheMemory();
+  const std::lock_guard<std::mutex> lock(all.mutex);
+  for (const auto &[begin, allocation] : all.allocations) {
+    char *page = all.locked + (begin - all.locked) / kPage * kPage;
+    mprotect(page, begin + allocation.bytes - page,
+             allocations ? PROT_READ | PROT_WRITE : PROT_NONE);
   }
 }
 
 }  // namespace fake_gpu
+
+// For tests/test_previous.py: how often memory of a device was allocated.
+extern "C" __attribute__((visibility("default"))) int fake_gpu_allocations(int device) {
+  const std::lock_guard<std::mutex> lock(fake_gpu::TheMemory().mutex);
+  return fake_gpu::TheMemory().counts[device];
+}

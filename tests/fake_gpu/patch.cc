@@ -28,20 +28,28 @@ template <typename Visit>
 void VisitFunctions(const std::string &path, uintptr_t base, Visit &&visit) {
   const int file = open(path.empty() ? "/proc/self/exe" : path.c_str(), O_RDONLY | O_CLOEXEC);
   struct stat status;
-  if (file < 0 || fstat(file, &status)) return;
+  if (file < 0 || fstat(file, &status)) {
+    return;
+  }
   void *mapped = mmap(nullptr, status.st_size, PROT_READ, MAP_PRIVATE, file, 0);
   close(file);
-  if (mapped == MAP_FAILED) return;
+  if (mapped == MAP_FAILED) {
+    return;
+  }
   const char *begin = static_cast<const char *>(mapped);
   const auto *header = reinterpret_cast<const ElfW(Ehdr) *>(begin);
   const auto *sections = reinterpret_cast<const ElfW(Shdr) *>(begin + header->e_shoff);
   for (const auto *table = sections; table != sections + header->e_shnum; table++) {
-    if (table->sh_type != SHT_SYMTAB) continue;
+    if (table->sh_type != SHT_SYMTAB) {
+      continue;
+    }
     const char *names = begin + sections[table->sh_link].sh_offset;
     const auto *symbols = reinterpret_cast<const ElfW(Sym) *>(begin + table->sh_offset);
-    for (size_t i = 0; i < table->sh_size / sizeof *symbols; i++)
-      if (ELF64_ST_TYPE(symbols[i].st_info) == STT_FUNC && symbols[i].st_value)
+    for (size_t i = 0; i < table->sh_size / sizeof *symbols; i++) {
+      if (ELF64_ST_TYPE(symbols[i].st_info) == STT_FUNC && symbols[i].st_value) {
         visit(names + symbols[i].st_name, reinterpret_cast<char *>(base + symbols[i].st_value));
+      }
+    }
   }
   munmap(mapped, status.st_size);
 }
@@ -50,8 +58,9 @@ template <typename Visit>
 void VisitFunctionsAround(const void *address, Visit &&visit) {
   Dl_info info;
   link_map *library;
-  if (dladdr1(address, &info, reinterpret_cast<void **>(&library), RTLD_DL_LINKMAP))
+  if (dladdr1(address, &info, reinterpret_cast<void **>(&library), RTLD_DL_LINKMAP)) {
     VisitFunctions(library->l_name, library->l_addr, visit);
+  }
 }
 
 // cudaMalloc and the like. Texts of errors need no device.
@@ -65,7 +74,9 @@ const std::unordered_map<std::string, void *> &Ours() {
   static const auto &ours = *[] {
     auto *found = new std::unordered_map<std::string, void *>;
     VisitFunctionsAround(reinterpret_cast<void *>(&NameOf), [&](const char *name, char *address) {
-      if (IsRuntime(name) || !strncmp(name, "__cuda", 6)) (*found)[name] = address;
+      if (IsRuntime(name) || !strncmp(name, "__cuda", 6)) {
+        (*found)[name] = address;
+      }
     });
     return found;
   }();
@@ -102,13 +113,19 @@ const void *CallMissingWith(const char *name) {
 void Overwrite(const char *name, char *address) {
   const auto ours = Ours().find(name);
   const bool missing = ours == Ours().end();
-  if (missing && !IsRuntime(name)) return;
+  if (missing && !IsRuntime(name)) {
+    return;
+  }
   // A function that begins at a multiple of 16 has room for a jump, however short it is.
-  if (reinterpret_cast<uintptr_t>(address) % 16) return Fault("%s may be too short", name);
+  if (reinterpret_cast<uintptr_t>(address) % 16) {
+    return Fault("%s may be too short", name);
+  }
   const Jump jump = {.target = missing ? CallMissingWith(name) : ours->second};
   char *page = address - reinterpret_cast<uintptr_t>(address) % 4096;
   const size_t bytes = address + sizeof jump - page;
-  if (mprotect(page, bytes, kWritable)) std::abort();
+  if (mprotect(page, bytes, kWritable)) {
+    std::abort();
+  }
   memcpy(address, &jump, sizeof jump);
   mprotect(page, bytes, PROT_READ | PROT_EXEC);
 }
@@ -118,12 +135,15 @@ int Patch(dl_phdr_info *library, size_t, void *) {
   const std::string path = library->dlpi_name;
   const uintptr_t base = library->dlpi_addr;
   bool has_runtime = false, is_ours = false;
-  if (seen.insert({path, base}).second)
+  if (seen.insert({path, base}).second) {
     VisitFunctions(path, base, [&](const char *name, const char *address) {
       has_runtime = has_runtime || !strcmp(name, "cudaMalloc");
       is_ours = is_ours || address == reinterpret_cast<char *>(&Patch);
     });
-  if (has_runtime && !is_ours) VisitFunctions(path, base, Overwrite);
+  }
+  if (has_runtime && !is_ours) {
+    VisitFunctions(path, base, Overwrite);
+  }
   return 0;
 }
 
@@ -138,7 +158,9 @@ __attribute__((constructor)) void PatchAll() {
 std::string NameOf(const void *function) {
   std::string result;
   VisitFunctionsAround(function, [&](const char *name, const char *address) {
-    if (address == function) result = Demangled(name);
+    if (address == function) {
+      result = Demangled(name);
+    }
   });
   return result;
 }
@@ -154,6 +176,8 @@ std::string Demangled(const char *name) {
 extern "C" __attribute__((visibility("default"))) void *dlopen(const char *name, int flags) {
   static const auto real = reinterpret_cast<decltype(&dlopen)>(dlsym(RTLD_NEXT, "dlopen"));
   void *library = real(name, flags);
-  if (library) fake_gpu::PatchAll();
+  if (library) {
+    fake_gpu::PatchAll();
+  }
   return library;
 }

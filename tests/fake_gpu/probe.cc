@@ -32,24 +32,46 @@ int main(int, char **arguments) {
   char host[8] = "message";
   void *first = nullptr, *second = nullptr;
   cudaError_t error = cudaMalloc(&first, sizeof host);
-  if (!error) error = cudaMalloc(&second, sizeof host);
+  if (!error) {
+    error = cudaMalloc(&second, sizeof host);
+  }
   const auto copy = [&](void *to, const void *from, cudaMemcpyKind kind, size_t more = 0) {
-    if (!error) error = cudaMemcpyAsync(to, from, sizeof host + more, kind, nullptr);
+    if (!error) {
+      error = cudaMemcpyAsync(to, from, sizeof host + more, kind, nullptr);
+    }
   };
   const auto launch = [&](const void *from) {
     dali::kernels::CopyRanges range = {from, second, sizeof host};
     void *parameters[] = {&range};
     const auto *kernel = reinterpret_cast<void *>(&dali::kernels::BatchCopy);
-    if (!error) error = cudaLaunchKernel(kernel, dim3(1), dim3(1), parameters, 0, nullptr);
+    if (!error) {
+      error = cudaLaunchKernel(kernel, dim3(1), dim3(1), parameters, 0, nullptr);
+    }
   };
-  if (task != "fresh") copy(first, host, cudaMemcpyHostToDevice);
-  if (task == "read") return *static_cast<char *>(first);
-  if (task == "beyond") copy(first, host, cudaMemcpyHostToDevice, 1);
-  if (task == "kind") copy(first, host, cudaMemcpyDeviceToDevice);
-  if (task == "missing") error = cudaDeviceReset();
-  if (task == "freed" || task == "twice") error = cudaFree(first);
-  if (task == "twice") error = cudaFree(first);
-  if (task == "stream") error = cudaMemcpyAsync(first, host, 1, cudaMemcpyDefault, cudaStream_t(9));
+  if (task != "fresh") {
+    copy(first, host, cudaMemcpyHostToDevice);
+  }
+  if (task == "read") {
+    return *static_cast<char *>(first);
+  }
+  if (task == "beyond") {
+    copy(first, host, cudaMemcpyHostToDevice, 1);
+  }
+  if (task == "kind") {
+    copy(first, host, cudaMemcpyDeviceToDevice);
+  }
+  if (task == "missing") {
+    error = cudaDeviceReset();
+  }
+  if (task == "freed" || task == "twice") {
+    error = cudaFree(first);
+  }
+  if (task == "twice") {
+    error = cudaFree(first);
+  }
+  if (task == "stream") {
+    error = cudaMemcpyAsync(first, host, 1, cudaMemcpyDefault, cudaStream_t(9));
+  }
   launch(task == "kernel" ? host : first);
   copy(host, second, cudaMemcpyDeviceToHost);
   printf("%d %02x%02x\n", error, static_cast<unsigned char>(host[0]),

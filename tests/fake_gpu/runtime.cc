@@ -1,5 +1,5 @@
-// The functions of the CUDA runtime that DALI and the plugin call: one device, and every stream
-// does at once what it is asked. patch.cc finds them by their names.
+// The functions of the CUDA runtime that DALI and the plugin call: every stream does at once what
+// it is asked. patch.cc finds them by their names.
 #include <malloc.h>
 
 #include <atomic>
@@ -21,19 +21,25 @@ using Lock = std::lock_guard<std::mutex>;
 thread_local cudaError_t last_error = cudaSuccess;
 
 cudaError_t Result(cudaError_t error) {
-  if (error != cudaSuccess) last_error = error;
+  if (error != cudaSuccess) {
+    last_error = error;
+  }
   return error;
 }
 
 // The result of a call that is right if `good`, where anything else is a fault of the caller.
 cudaError_t Checked(bool good, cudaError_t error, const char *call, const void *argument) {
-  if (!good) Fault("%s: wrong argument %p", call, argument);
+  if (!good) {
+    Fault("%s: wrong argument %p", call, argument);
+  }
   return Result(good ? cudaSuccess : error);
 }
 
+constexpr uintptr_t kFirstHandle = 0x1000;
+
 std::atomic<int> waits = 0;  // of the host
 
-// Streams, or events, which are numbers here.
+// Streams, or events, which are numbers here: multiples of 16 and the device they are of.
 template <typename Handle>
 class Handles {
  public:
@@ -42,7 +48,7 @@ class Handles {
   cudaError_t Create(Handle *handle) {
     fake_gpu::Initialize();
     const Lock lock(mutex_);
-    live_.insert(*handle = reinterpret_cast<Handle>(next_ += 16));
+    live_.insert(*handle = reinterpret_cast<Handle>((next_ += 16) + fake_gpu::CurrentDevice()));
     return cudaSuccess;
   }
   cudaError_t Destroy(Handle handle, const char *call) {
@@ -61,7 +67,7 @@ class Handles {
  private:
   std::mutex mutex_;
   std::set<Handle> live_;
-  uintptr_t next_ = 0x1000;
+  uintptr_t next_ = kFirstHandle;
 };
 
 // Never destroyed: threads of DALI outlive main().
@@ -72,8 +78,10 @@ auto &events = *new Handles<cudaEvent_t>;
 bool Fits(const void *memory, size_t bytes, cudaMemcpyKind kind, cudaMemcpyKind to_or_from_host) {
   const bool device = fake_gpu::IsDevice(memory);
   const bool wanted = kind == cudaMemcpyDeviceToDevice || kind == to_or_from_host;
-  if (kind != cudaMemcpyDefault && device != wanted) return false;
-  return !device || fake_gpu::OnDevice(memory, bytes);
+  if (kind != cudaMemcpyDefault && device != wanted) {
+    return false;
+  }
+  return !device || fake_gpu::OnAnyDevice(memory, bytes);
 }
 
 struct Launch {
@@ -85,6 +93,11 @@ thread_local Launch launch;
 
 }  // namespace
 
+int fake_gpu::DeviceOf(cudaStream_t stream) {
+  const auto number = reinterpret_cast<uintptr_t>(stream);
+  return number < kFirstHandle ? CurrentDevice() : static_cast<int>(number % 16);
+}
+
 #pragma GCC diagnostic ignored "-Wunused-parameter"
 extern "C" {
 
@@ -93,15 +106,22 @@ __attribute__((visibility("default"))) int fake_gpu_waits() { return waits; }
 
 cudaError_t cudaGetDeviceCount(int *count) {
   fake_gpu::Initialize();
-  *count = 1;
+  *count = fake_gpu::kDevices;
   return cudaSuccess;
 }
 
-cudaError_t cudaGetDevice(int *device) { return *device = 0, cudaSuccess; }
+cudaError_t cudaGetDevice(int *device) {
+  *device = fake_gpu::CurrentDevice();
+  return cudaSuccess;
+}
 
 cudaError_t cudaSetDevice(int device) {
   fake_gpu::Initialize();
-  return Result(device == 0 ? cudaSuccess : cudaErrorInvalidDevice);
+  if (device < 0 || device >= fake_gpu::kDevices) {
+    return Result(cudaErrorInvalidDevice);
+  }
+  fake_gpu::SetCurrentDevice(device);
+  return cudaSuccess;
 }
 
 cudaError_t cudaDeviceGetAttribute(int *value, cudaDeviceAttr attribute, int device) {
@@ -138,7 +158,9 @@ cudaError_t cudaFree(void *memory) {
 cudaError_t cudaMallocHost(void **memory, size_t bytes) {
   fake_gpu::Initialize();
   *memory = malloc(bytes);
-  if (*memory) memset(*memory, 0xCD, bytes);
+  if (*memory) {
+    memset(*memory, 0xCD, bytes);
+  }
   return Result(*memory ? cudaSuccess : cudaErrorMemoryAllocation);
 }
 
@@ -147,15 +169,21 @@ cudaError_t cudaHostAlloc(void **memory, size_t bytes, unsigned flags) {
 }
 
 cudaError_t cudaFreeHost(void *memory) {
-  if (memory) memset(memory, 0xDD, malloc_usable_size(memory));
+  if (memory) {
+    memset(memory, 0xDD, malloc_usable_size(memory));
+  }
   free(memory);
   return cudaSuccess;
 }
 
 cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpyKind kind,
                             cudaStream_t stream) {
-  if (const cudaError_t error = streams.Use(stream, __func__)) return error;
-  if (bytes == 0) return cudaSuccess;
+  if (const cudaError_t error = streams.Use(stream, __func__)) {
+    return error;
+  }
+  if (bytes == 0) {
+    return cudaSuccess;
+  }
   if (Fits(to, bytes, kind, cudaMemcpyHostToDevice) &&
       Fits(from, bytes, kind, cudaMemcpyDeviceToHost)) {
     memmove(fake_gpu::Reachable(to), fake_gpu::Reachable(from), bytes);
@@ -213,12 +241,20 @@ cudaError_t __cudaGetKernel(cudaKernel_t *kernel, const void *function) {
 
 cudaError_t cudaLaunchKernel(const void *function, dim3 grid, dim3 block, void **arguments,
                              size_t shared, cudaStream_t stream) {
-  if (const cudaError_t error = streams.Use(stream, __func__)) return error;
+  if (const cudaError_t error = streams.Use(stream, __func__)) {
+    return error;
+  }
+  if (fake_gpu::DeviceOf(stream) != fake_gpu::CurrentDevice()) {
+    Fault("a launch on device %d in a stream of another", fake_gpu::CurrentDevice());
+    return Result(cudaErrorInvalidResourceHandle);
+  }
   static auto &names = *new std::map<const void *, std::string>;
   static auto &one_at_a_time = *new std::mutex;
   const Lock lock(one_at_a_time);
   std::string &name = names[function];
-  if (name.empty()) name = fake_gpu::NameOf(function);
+  if (name.empty()) {
+    name = fake_gpu::NameOf(function);
+  }
   if (grid.x == 0 || block.x == 0) {
     Fault("a launch without threads: %s", name.c_str());
     return Result(cudaErrorInvalidConfiguration);
@@ -226,7 +262,9 @@ cudaError_t cudaLaunchKernel(const void *function, dim3 grid, dim3 block, void *
   fake_gpu::LetKernelsReach(true);
   const bool known = fake_gpu::RunKernel(name, grid, block, arguments);
   fake_gpu::LetKernelsReach(false);
-  if (known) return cudaSuccess;
+  if (known) {
+    return cudaSuccess;
+  }
   Fault("a kernel that is not known here: %s", name.c_str());
   return Result(cudaErrorNotSupported);
 }

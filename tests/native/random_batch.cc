@@ -15,23 +15,32 @@ RandomBatch::RandomBatch(uint64_t seed, Plant plant) : random_(seed), plant_(pla
   width_ = random_.Chance(0.5) ? random_.In(1, 40) : random_.In(41, 300);
   call_.images = random_.Chance(0.5) ? 2 : random_.In(3, kMaxImages);
   DrawCoefficients();
-  for (int i = 0; i < count_; i++) shared_.push_back(DrawImage({0, 0, height_, width_}));
+  for (int i = 0; i < count_; i++) {
+    shared_.push_back(DrawImage({0, 0, height_, width_}));
+  }
   weights_.reserve(static_cast<size_t>(count_) * frames_ * key_.channels * call_.images);
-  for (int i = 0; i < count_; i++) AddSample(i);
+  for (int i = 0; i < count_; i++) {
+    AddSample(i);
+  }
   call_.weights = weights_.data();
 }
 
 void RandomBatch::DrawKey() {
   key_.in = static_cast<InType>(random_.In(0, 6));
   // Half of all batches are of bytes: most of the code is for them.
-  if (random_.Chance(0.4)) key_.in = InType::kUint8;
+  if (random_.Chance(0.4)) {
+    key_.in = InType::kUint8;
+  }
   const bool copied = key_.in >= InType::kCopied1;
   key_.out = copied ? OutType::kCopied : static_cast<OutType>(random_.In(0, 3));
   constexpr int kChannels[] = {1, 2, 3, 3, 3, 4, 5};
   key_.channels = kChannels[random_.In(0, 6)];
   key_.out_channels = key_.channels;
-  if (random_.Chance(0.3))
-    while (key_.out_channels & (key_.out_channels - 1)) key_.out_channels++;
+  if (random_.Chance(0.3)) {
+    while (key_.out_channels & (key_.out_channels - 1)) {
+      key_.out_channels++;
+    }
+  }
   key_.interleaved = random_.Chance(0.7);
   key_.planar = random_.Chance(0.5);
   key_.stream = random_.Chance(0.3);
@@ -54,7 +63,9 @@ void RandomBatch::DrawCoefficients() {
 
 Box RandomBatch::DrawBox() {
   const int y = random_.In(0, height_ - 1), x = random_.In(0, width_ - 1);
-  if (random_.Chance(0.2)) return {0, x, height_, width_};
+  if (random_.Chance(0.2)) {
+    return {0, x, height_, width_};
+  }
   return {y, x, random_.In(y + 1, height_), random_.In(x + 1, width_)};
 }
 
@@ -80,11 +91,14 @@ void RandomBatch::DrawWeights(Mix &mix) {
     mix.weights[0] = 0, mix.weights[mix.copied] = 1;
   } else {
     float rest = 1;
-    for (int k = 0; k < mix.images - 1; k++)
+    for (int k = 0; k < mix.images - 1; k++) {
       rest -= mix.weights[k] = random_.Chance(0.2) ? 0 : rest * float(random_.Real(0.1, 0.9));
+    }
     mix.weights[mix.images - 1] = rest;
   }
-  if (mix.weights[0] != 1) mix.outside = mix.weights[1] == 1 ? Shows::kPartner : Shows::kBlend;
+  if (mix.weights[0] != 1) {
+    mix.outside = mix.weights[1] == 1 ? Shows::kPartner : Shows::kBlend;
+  }
 }
 
 void RandomBatch::FillValues(Block &block) {
@@ -92,13 +106,15 @@ void RandomBatch::FillValues(Block &block) {
   for (size_t i = 0; i + size <= block.size; i += size) {
     const float value = static_cast<float>(random_.Real(-50, 300));
     const Half half = FloatToHalfSoft(value);
-    if (key_.in == InType::kFloat)
+    if (key_.in == InType::kFloat) {
       std::memcpy(&block.data[i], &value, size);
-    else if (key_.in == InType::kHalf)
+    } else if (key_.in == InType::kHalf) {
       std::memcpy(&block.data[i], &half, size);
-    else
-      for (int byte = 0; byte < size; byte++)
+    } else {
+      for (int byte = 0; byte < size; byte++) {
         block.data[i + byte] = static_cast<uint8_t>(random_.In(0, 255));
+      }
+    }
   }
 }
 
@@ -129,9 +145,10 @@ Mask RandomBatch::DrawMask() {
   const int width = cells ? random_.In(1, 4 * width_) : width_;
   inputs_.emplace_back(static_cast<size_t>(height) * width);
   Block &block = inputs_.back();
-  for (size_t i = 0; i < block.size; i++)
+  for (size_t i = 0; i < block.size; i++) {
     block.data[i] = static_cast<uint8_t>(soft && random_.Chance(0.3) ? random_.In(0, 255)
                                                                      : 255 * random_.In(0, 1));
+  }
   return {block.data.get(), height, width};
 }
 
@@ -141,8 +158,12 @@ void RandomBatch::AddSample(int i) {
   for (int k = 1; k < mix.images; k++) {
     images[k] = shared_[random_.In(0, count_ - 1)];
     // What shows in one box alone may be smaller than the output, and elsewhere.
-    if (mix.weights[k] != 0 || mix.masked || !random_.Chance(0.5)) continue;
-    if (mix.images == 2 ? mix.boxes == 1 : k <= mix.boxes) images[k] = DrawImage(mix.box[k - 1]);
+    if (mix.weights[k] != 0 || mix.masked || !random_.Chance(0.5)) {
+      continue;
+    }
+    if (mix.images == 2 ? mix.boxes == 1 : k <= mix.boxes) {
+      images[k] = DrawImage(mix.box[k - 1]);
+    }
   }
   const Mask mask = mix.masked ? DrawMask() : Mask{};
   const int area = height_ * width_, channels = key_.out_channels;
@@ -183,10 +204,11 @@ void RandomBatch::AddFrame(const Mix &mix, const Image *images, const Mask &mask
   samples_.push_back({{sample, more}, bytes, static_cast<int>(samples_.size())});
   for (const double factor : factors_) {
     const Blend pair = BlendOf(factor, mix.weights[0]);
-    for (int k = 0; k < call_.images; k++)
+    for (int k = 0; k < call_.images; k++) {
       weights_.push_back(k == 0                      ? pair.own
                          : k == 1 && mix.images == 2 ? pair.partner
                                                      : float(mix.weights[k] * factor));
+    }
   }
 }
 

@@ -8,7 +8,7 @@
 #include <random>
 #include <vector>
 
-#include "rows.h"
+#include "loops/dispatch.h"
 
 namespace dali_mix {
 
@@ -59,7 +59,9 @@ class RandomBatch {
   const Call &call() const { return call_; }
   const std::vector<CpuSample> &samples() const { return samples_; }
   void ClearOutputs(uint8_t fill) {
-    for (Block &out : outputs_) std::memset(out.data.get(), fill, out.size);
+    for (Block &out : outputs_) {
+      std::memset(out.data.get(), fill, out.size);
+    }
   }
 
  private:

@@ -33,8 +33,9 @@ std::vector<Loop> LoopsFor(const RowsKey &key) {
 #if defined(__x86_64__)
   __builtin_cpu_init();
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-      __builtin_cpu_supports("f16c"))
+      __builtin_cpu_supports("f16c")) {
     loops.push_back({"avx2", RowsAvx2(key)});
+  }
   loops.push_back({"avx512", RowsAvx512(key)});
 #endif
 #endif
@@ -64,11 +65,14 @@ void WriteInThreads(RowsFn rows, const Call &call, const std::vector<Strip> &str
   std::vector<std::thread> threads;
   for (int t = 0; t < kThreads; t++) {
     threads.emplace_back([&, t] {
-      for (size_t s = t; s < strips.size(); s += kThreads)
+      for (size_t s = t; s < strips.size(); s += kThreads) {
         rows(call, *strips[s].sample, strips[s].begin, strips[s].end);
+      }
     });
   }
-  for (std::thread &thread : threads) thread.join();
+  for (std::thread &thread : threads) {
+    thread.join();
+  }
 }
 
 template <typename In, typename Out>
@@ -81,10 +85,12 @@ bool IsMixed(const Call &call, const CpuSample &sample) {
         const ptrdiff_t place =
             call.planar ? ptrdiff_t{c} * sample.plane + pixel : pixel * call.out_channels + c;
         Out wanted = {};
-        if (c < call.channels)
+        if (c < call.channels) {
           wanted = MixPixel<In, Out>(call, sample, WeightsOf(call, sample.index), shown, y, x, c);
-        if (!std::memcmp(static_cast<const Out *>(sample.out) + place, &wanted, sizeof(Out)))
+        }
+        if (!std::memcmp(static_cast<const Out *>(sample.out) + place, &wanted, sizeof(Out))) {
           continue;
+        }
         std::fprintf(stderr, "sample %d differs at (y, x, c) = (%d, %d, %d), ", sample.index, y, x,
                      c);
         return false;
@@ -130,7 +136,9 @@ bool RunBatch(uint64_t seed, Plant plant) {
     batch.ClearOutputs(0xa5);
     WriteInThreads(loop.rows, batch.call(), CutStrips(batch, random, plant));
     for (const CpuSample &sample : batch.samples()) {
-      if (check(batch.call(), sample)) continue;
+      if (check(batch.call(), sample)) {
+        continue;
+      }
       std::fprintf(stderr, "%s loop, seed %llu\n", loop.name,
                    static_cast<unsigned long long>(seed));
       return false;
@@ -140,9 +148,15 @@ bool RunBatch(uint64_t seed, Plant plant) {
 }
 
 Plant PlantOf(const std::string &name) {
-  if (name == "read") return Plant::kRead;
-  if (name == "race") return Plant::kRace;
-  if (name == "align") return Plant::kAlign;
+  if (name == "read") {
+    return Plant::kRead;
+  }
+  if (name == "race") {
+    return Plant::kRace;
+  }
+  if (name == "align") {
+    return Plant::kAlign;
+  }
   std::fprintf(stderr, "the fault to plant must be read, race or align, got %s\n", name.c_str());
   std::exit(2);
 }
@@ -157,8 +171,11 @@ int main(int argc, char **argv) {
   const uint64_t batches = std::strtoull(argv[1], nullptr, 10);
   const uint64_t seed = std::strtoull(argv[2], nullptr, 10);
   const Plant plant = argc == 4 ? PlantOf(argv[3]) : Plant::kNone;
-  for (uint64_t i = 0; i < batches; i++)
-    if (!RunBatch(seed + i, plant)) return 1;
+  for (uint64_t i = 0; i < batches; i++) {
+    if (!RunBatch(seed + i, plant)) {
+      return 1;
+    }
+  }
   std::printf("%llu batches\n", static_cast<unsigned long long>(batches));
   return 0;
 }

@@ -6,9 +6,9 @@
 #include <cstring>
 #include <vector>
 
-#include "inline_batch.h"
-#include "kernel.h"
-#include "rows.h"
+#include "kernel/batch_params.h"
+#include "kernel/kernel.h"
+#include "loops/dispatch.h"
 
 using namespace dali_mix;
 
@@ -64,10 +64,16 @@ bool WalkBlock(const WalkCall &walk, std::vector<Sample> &samples, const Schedul
       samples[sample].out = background->begin();
       WriteTile<Tile, kLayered>(walk.call, samples.data(), schedule, block, thread);
     }
-    if (dark.IsClean() && light.IsClean()) continue;
-    if (!dark.MarginsAreClean(bytes) || !light.MarginsAreClean(bytes)) return false;
+    if (dark.IsClean() && light.IsClean()) {
+      continue;
+    }
+    if (!dark.MarginsAreClean(bytes) || !light.MarginsAreClean(bytes)) {
+      return false;
+    }
     for (size_t k = 0; k < bytes; k++) {
-      if (dark.begin()[k] != light.begin()[k]) continue;
+      if (dark.begin()[k] != light.begin()[k]) {
+        continue;
+      }
       writes[k]++;
       out[k] = dark.begin()[k];
     }
@@ -85,8 +91,9 @@ bool Walk(const WalkCall &walk, uint8_t *const *outs, int32_t *const *writes) {
   const Schedule schedule = MakeSchedule(work.data(), walk.count, blocks);
   for (int block = 0; block < blocks; block++) {
     const int i = schedule.SampleOf(block);
-    if (!WalkBlock<Tile, kLayered>(walk, samples, schedule, block, outs[i], writes[i]))
+    if (!WalkBlock<Tile, kLayered>(walk, samples, schedule, block, outs[i], writes[i])) {
       return false;
+    }
   }
   return true;
 }
@@ -111,7 +118,9 @@ const char *walk_kernel(const WalkCall *walk, uint8_t *const *outs, int32_t *con
     VisitTile(walk->key, [&]<class Tile>() {
       const bool good = walk->call.layers ? Walk<Tile, true>(*walk, outs, writes)
                                           : Walk<Tile, false>(*walk, outs, writes);
-      if (!good) wrong = "a thread wrote outside the output";
+      if (!good) {
+        wrong = "a thread wrote outside the output";
+      }
     });
   }
   sigaction(SIGSEGV, &before, nullptr);
@@ -138,13 +147,17 @@ void walk_rows(const WalkCall *walk, uint8_t *const *outs, int32_t avx512, int32
 int64_t wrong_rows(int32_t per_row, const int32_t *tiles, int64_t count) {
   const Work work = MakeWork(0, per_row);
   int64_t wrong = 0;
-  for (int64_t i = 0; i < count; i++) wrong += work.RowOf(tiles[i]) != tiles[i] / per_row;
+  for (int64_t i = 0; i < count; i++) {
+    wrong += work.RowOf(tiles[i]) != tiles[i] / per_row;
+  }
   return wrong;
 }
 
 int32_t sample_of(const int32_t *first_blocks, int32_t samples, int32_t blocks, int32_t block) {
   std::vector<Work> work(samples);
-  for (int i = 0; i < samples; i++) work[i].first_block = first_blocks[i];
+  for (int i = 0; i < samples; i++) {
+    work[i].first_block = first_blocks[i];
+  }
   return MakeSchedule(work.data(), samples, blocks).SampleOf(block);
 }
 
@@ -164,10 +177,14 @@ int64_t size_of_sample() { return sizeof(Sample); }
 int64_t size_of_layers() { return sizeof(Layers); }
 
 void halves_to_floats(const uint16_t *halves, float *floats, int64_t count) {
-  for (int64_t i = 0; i < count; i++) floats[i] = HalfToFloatSoft({halves[i]});
+  for (int64_t i = 0; i < count; i++) {
+    floats[i] = HalfToFloatSoft({halves[i]});
+  }
 }
 
 void floats_to_halves(const float *floats, uint16_t *halves, int64_t count) {
-  for (int64_t i = 0; i < count; i++) halves[i] = FloatToHalfSoft(floats[i]).bits;
+  for (int64_t i = 0; i < count; i++) {
+    halves[i] = FloatToHalfSoft(floats[i]).bits;
+  }
 }
 }

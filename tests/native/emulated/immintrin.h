@@ -1,4 +1,4 @@
-// The AVX-512 intrinsics that rows_avx512.cc uses, lane by lane in plain C++: takes the place of
+// The AVX-512 intrinsics that isa_avx512.cc uses, lane by lane in plain C++: takes the place of
 // the compiler's header, so that the vector code is tested on processors that lack the
 // instructions.
 #ifndef DALI_MIX_TESTS_EMULATED_IMMINTRIN_H_
@@ -11,7 +11,7 @@
 #include <cstring>
 #include <limits>
 
-#include "half.h"
+#include "core/half.h"
 
 struct alignas(16) __m128i {
   uint8_t bytes[16];
@@ -37,12 +37,16 @@ T Load(const void *at) {
 }
 // Aligned accesses fault on the real processor where the address is not.
 inline void RequireAligned(const void *at) {
-  if (reinterpret_cast<uintptr_t>(at) % 64) std::abort();
+  if (reinterpret_cast<uintptr_t>(at) % 64) {
+    std::abort();
+  }
 }
 template <typename F>
 __m512 Map(F &&lane) {
   __m512 result;
-  for (int i = 0; i < 16; i++) result.floats[i] = lane(i);
+  for (int i = 0; i < 16; i++) {
+    result.floats[i] = lane(i);
+  }
   return result;
 }
 inline int32_t Int(const __m512i &v, int i) { return Load<int32_t>(v.bytes + 4 * i); }
@@ -58,7 +62,9 @@ __m512i MapInts(F &&lane) {
 template <typename F>
 __mmask16 Compare(F &&lane) {
   __mmask16 mask = 0;
-  for (int i = 0; i < 16; i++) mask = static_cast<__mmask16>(mask | (lane(i) ? 1u << i : 0u));
+  for (int i = 0; i < 16; i++) {
+    mask = static_cast<__mmask16>(mask | (lane(i) ? 1u << i : 0u));
+  }
   return mask;
 }
 template <typename Wide, typename Narrow>
@@ -103,18 +109,23 @@ inline __m256i _mm256_loadu_si256(const __m256i *at) { return emulated::Load<__m
 
 inline __m512i _mm512_broadcast_i32x4(__m128i v) {
   __m512i result;
-  for (int lane = 0; lane < 4; lane++) std::memcpy(result.bytes + 16 * lane, &v, 16);
+  for (int lane = 0; lane < 4; lane++) {
+    std::memcpy(result.bytes + 16 * lane, &v, 16);
+  }
   return result;
 }
 inline __m512i _mm512_permutexvar_epi32(__m512i index, __m512i v) {
   __m512i result;
-  for (int i = 0; i < 16; i++)
+  for (int i = 0; i < 16; i++) {
     std::memcpy(result.bytes + 4 * i, v.bytes + 4 * (emulated::Int(index, i) & 15), 4);
+  }
   return result;
 }
 inline __m512i _mm512_cvtepu8_epi32(__m128i v) {
   __m512i result = {};
-  for (int i = 0; i < 16; i++) result.bytes[4 * i] = v.bytes[i];
+  for (int i = 0; i < 16; i++) {
+    result.bytes[4 * i] = v.bytes[i];
+  }
   return result;
 }
 inline __m512i _mm512_castsi256_si512(__m256i v) {
@@ -136,7 +147,9 @@ inline __m512i _mm512_shuffle_epi8(__m512i a, __m512i control) {
 }
 inline __m512i _mm512_set1_epi32(int32_t value) {
   __m512i result;
-  for (int i = 0; i < 16; i++) std::memcpy(result.bytes + 4 * i, &value, 4);
+  for (int i = 0; i < 16; i++) {
+    std::memcpy(result.bytes + 4 * i, &value, 4);
+  }
   return result;
 }
 inline __m512 _mm512_cvtepi32_ps(__m512i v) {
@@ -168,7 +181,9 @@ inline __m512i _mm512_packus_epi16(__m512i a, __m512i b) {
 }
 inline __m256i _mm512_cvtps_ph(__m512 v, int) {
   __m256i result;
-  for (int i = 0; i < 16; i++) result.words[i] = dali_mix::FloatToHalfSoft(v.floats[i]).bits;
+  for (int i = 0; i < 16; i++) {
+    result.words[i] = dali_mix::FloatToHalfSoft(v.floats[i]).bits;
+  }
   return result;
 }
 inline __m512i _mm512_and_si512(__m512i a, __m512i b) {

@@ -1,0 +1,53 @@
+// What is known of the images of one call of apply before they are mixed: shapes, crop windows.
+#ifndef DALI_MIX_NATIVE_CORE_IMAGES_H_
+#define DALI_MIX_NATIVE_CORE_IMAGES_H_
+
+#include <cstdint>
+#include <vector>
+
+#include "core/plan_columns.h"
+
+namespace dali_mix {
+
+// Shape of one image, or of the frames of one video: sizes, and the strides of its layout.
+struct ImageShape {
+  int frames, channels;
+  Extent extent;
+  int frame, row, column, channel;  // from one to the next, in values
+  int64_t volume;
+};
+
+// Where the crop window of an image lies.
+struct CropWindow {
+  int y, x;
+  Extent size;
+};
+
+// A batch of images that a plan may take partners from.
+struct ImageInput {
+  std::vector<ImageShape> shapes;
+  std::vector<CropWindow> windows;
+};
+
+// All inputs of a call. An index counts through the batches: input * batch + sample.
+struct Images {
+  std::vector<ImageInput> inputs;  // the images, and the others if there are any
+  ImageInput fitted;               // images of the size of the box; empty: none
+  std::vector<Extent> masks;       // empty: none
+  std::vector<bool> mirrored;      // [samples], alike in all inputs
+  bool has_fitted = false;
+
+  int Count() const { return static_cast<int>(inputs[0].shapes.size()); }
+  const ImageShape &ShapeOf(int index) const {
+    return inputs[index / Count()].shapes[index % Count()];
+  }
+  const CropWindow &WindowOf(int index) const {
+    return inputs[index / Count()].windows[index % Count()];
+  }
+  // Height and width of one output.
+  Extent OutputOf(int sample) const { return inputs[0].windows[sample].size; }
+};
+
+}  // namespace dali_mix
+
+#endif  // DALI_MIX_NATIVE_CORE_IMAGES_H_

@@ -1,0 +1,134 @@
+#include "core/plan_columns.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/refuse.h"
+
+namespace dali_mix {
+
+void CheckPartner(int partner, int sample, int batch, int inputs) {
+  if (partner < 0 || partner >= batch * inputs) {
+    Refuse("partner must be an index into the batch of ", batch,
+           inputs > 1 ? " and the others behind it" : "", ", got ", partner, " for sample ", sample,
+           ".");
+  }
+}
+
+void PlanColumns::Check(int batch) {
+  images = 2;
+  if (batch == 0) {
+    return;
+  }
+  if (partner.given) {
+    images = partner.length + 1;
+  }
+  const auto check = [](const char *name, bool right, const std::string &rule, int got) {
+    if (!right) {
+      Refuse(name, " must hold ", rule, " for each sample, got ", got, ".");
+    }
+  };
+  check("partner", 2 <= images && images <= kMaxImages, Text("1 to ", kMaxImages - 1, " values"),
+        images - 1);
+  const int weights = images == 2 ? 1 : images;
+  check("blend", blend.length == weights || blend.length == 1, Text(weights, " values"),
+        blend.length);
+  check("box", box.length % 4 == 0 && 1 <= Boxes() && Boxes() <= kMaxBoxes,
+        Text("4 values for each of 1 to ", kMaxBoxes, " boxes"), box.length);
+  check("box", images == 2 || Boxes() == images - 1 || !box.given,
+        Text("4 values for each of the ", images - 1, " partners"), box.length);
+  if (size.given && size.length != 2 && size.length != 3) {
+    Refuse("size must hold 2 values for each sample, or 3 for sequences, got ", size.length, ".");
+  }
+  check("fit", !fit.given || fit.length == 1 || fit.length == 2, "1 or 2 values", fit.length);
+  check("offset", !offset.given || offset.length == 2 * (images - 1),
+        Text(2 * (images - 1), " values"), offset.length);
+  check("frames", !frames.given || frames.length == 2, "2 values", frames.length);
+}
+
+Extent PlanColumns::Size(int sample) const {
+  const int *values = size[sample] + size.length - 2;
+  return {values[0], values[1]};
+}
+
+int PlanColumns::Partner(int sample, int image, int batch, int inputs) const {
+  if (!partner.given) {
+    return sample;
+  }
+  const int index = partner[sample][image - 1];
+  CheckPartner(index, sample, batch, inputs);
+  return index;
+}
+
+void PlanColumns::Weights(int sample, double *weights) const {
+  double sum = 0;
+  for (int k = 0; k < blend.length; k++) {
+    const float weight = blend[sample][k];
+    if (!(weight >= 0 && weight <= 1)) {
+      Refuse("blend must be in [0, 1], got ", weight, " for sample ", sample, ".");
+    }
+    weights[k] = weight;
+    sum += weights[k];
+  }
+  if (blend.length == 1) {
+    weights[1] = 1 - weights[0];
+    return;
+  }
+  if (std::abs(sum - 1) > 1e-3) {
+    Refuse("blend must sum to 1, got ", sum, " for sample ", sample, ".");
+  }
+  for (int k = 0; k < blend.length; k++) {
+    weights[k] /= sum;
+  }
+}
+
+Box PlanColumns::BoxOf(int sample, int b, Extent output) const {
+  const int *values = box[sample] + 4 * b;
+  const Box read = {values[0], values[1], values[2], values[3]};
+  if (!(0 <= read.y0 && read.y0 <= read.y1 && read.y1 <= output.height && 0 <= read.x0 &&
+        read.x0 <= read.x1 && read.x1 <= output.width)) {
+    Refuse("box must be (y0, x0, y1, x1) inside the output of ", output.height, " x ", output.width,
+           ", got (", read.y0, ", ", read.x0, ", ", read.y1, ", ", read.x1, ") for sample ", sample,
+           ".");
+  }
+  return read;
+}
+
+Range PlanColumns::BoxedFrames(int sample, int count) const {
+  if (!frames.given) {
+    return {0, count};
+  }
+  const Range boxed = {frames[sample][0], frames[sample][1]};
+  if (!(0 <= boxed.begin && boxed.begin <= boxed.end && boxed.end <= count)) {
+    Refuse("frames must be (begin, end) inside the ", count, " frames of the sample, got (",
+           boxed.begin, ", ", boxed.end, ") for sample ", sample, ".");
+  }
+  return boxed;
+}
+
+MixedSample PlanColumns::SampleOf(int sample, int batch, int inputs, Extent output,
+                                  int frame_count) const {
+  MixedSample mixed = {};
+  mixed.images = images;
+  std::fill(mixed.index, mixed.index + kMaxImages, sample);
+  for (int k = 1; k < images; k++) {
+    mixed.index[k] = Partner(sample, k, batch, inputs);
+    if (offset.given) {
+      std::copy_n(offset[sample] + 2 * (k - 1), 2, mixed.offset[k]);
+    }
+  }
+  mixed.fitted = fit.given && fit[sample][0] != 0;
+  Weights(sample, mixed.weights);
+  for (int b = 0; b < Boxes(); b++) {
+    const Box read = BoxOf(sample, b, output);
+    if (!read.Empty()) {
+      mixed.shows[mixed.boxes] = ShownIn(b);
+      mixed.box[mixed.boxes] = read;
+      mixed.boxes++;
+    }
+  }
+  mixed.boxed_frames = BoxedFrames(sample, frame_count);
+  return mixed;
+}
+
+}  // namespace dali_mix

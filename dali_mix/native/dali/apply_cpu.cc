@@ -1,0 +1,146 @@
+// fn.dali_mix.apply on the CPU.
+#include <algorithm>
+#include <atomic>
+
+#include "apply_op.h"
+
+namespace dali_mix {
+
+using dali::CPUBackend;
+
+class ApplyCpu : public ApplyOp<CPUBackend> {
+ public:
+  using ApplyOp<CPUBackend>::ApplyOp;
+  void RunImpl(dali::Workspace &ws) override;
+
+ private:
+  const Isa isa_ = ChosenIsa();
+};
+
+namespace {
+
+// Output beyond this is stored around the cache: it would push out what is still to be read. Not
+// single bytes, which arithmetic binds: such stores wait where images lie at the same place of a
+// page.
+constexpr int64_t kStreamBytes = int64_t{2} << 20;
+
+// Work of one thread: a run of rows, from row `y` of sample `sample`, across samples.
+struct Strip {
+  int sample, y;
+  int64_t rows;
+};
+
+// Cuts the rows of all samples into strips of about equal size; samples of one batch have similar
+// widths, so rows measure the work.
+std::vector<Strip> CutStrips(const std::vector<CpuSample> &samples, int count) {
+  int64_t total = 0;
+  for (const auto &sample : samples) {
+    total += sample.height;
+  }
+  std::vector<Strip> strips;
+  int sample = 0, y = 0;
+  for (int s = 0; s < count; s++) {
+    const int64_t rows = total * (s + 1) / count - total * s / count;
+    if (rows > 0) {
+      strips.push_back({sample, y, rows});
+    }
+    for (int64_t rest = rows; rest > 0;) {
+      const int64_t taken = std::min<int64_t>(rest, samples[sample].height - y);
+      rest -= taken;
+      y += static_cast<int>(taken);
+      if (y == samples[sample].height) {
+        sample++;
+        y = 0;
+      }
+    }
+  }
+  return strips;
+}
+
+void WriteStrip(RowsFn write_rows, const Call &call, const std::vector<CpuSample> &samples,
+                Strip strip) {
+  while (strip.rows > 0) {
+    const CpuSample &sample = samples[strip.sample++];
+    const int end = static_cast<int>(std::min<int64_t>(sample.height, strip.y + strip.rows));
+    write_rows(call, sample, strip.y, end);
+    strip.rows -= end - strip.y;
+    strip.y = 0;
+  }
+}
+
+// Every thread that is free takes the next strip. The calling thread is one of them: it would wait
+// otherwise, and it need not be woken, while others may begin late.
+void WriteStrips(RowsFn write_rows, const Call &call, const std::vector<CpuSample> &samples,
+                 dali::ThreadPool &threads) {
+  // So many that threads end together.
+  constexpr int kStripsPerThread = 32;
+  const std::vector<Strip> strips = CutStrips(samples, kStripsPerThread * threads.NumThreads());
+  std::atomic<size_t> next = 0;
+  const auto take = [&] {
+    for (size_t s; (s = next++) < strips.size();) {
+      WriteStrip(write_rows, call, samples, strips[s]);
+    }
+  };
+  for (int thread = 1; thread < threads.NumThreads(); thread++) {
+    threads.AddWork(take);
+  }
+  threads.RunAll(false);
+  take();
+  threads.WaitForWork();
+}
+
+std::vector<CpuSample> CpuSamples(const Batch &batch, int images) {
+  std::vector<CpuSample> samples;
+  samples.reserve(batch.samples.size());
+  for (const Sample &sample : batch.samples) {
+    const int index = static_cast<int>(samples.size());
+    const Layers *layers = sample.layers < 0 ? nullptr : &batch.layers[sample.layers];
+    samples.push_back({{sample, layers}, &batch.bytes[size_t(index) * images], index});
+  }
+  return samples;
+}
+
+}  // namespace
+
+void ApplyCpu::RunImpl(dali::Workspace &ws) {
+  auto &output = ws.Output<CPUBackend>(0);
+  output.SetLayout(call_.input.output_layout);
+  const Batch batch = call_.MakeBatch(MakeBuffers(ws));
+  Call call = call_.MakeCall();
+  call.singles = call_.coefficients.singles.data();
+  call.factors = call_.coefficients.factors.data();
+  call.weights = batch.weights.data();
+  const std::vector<CpuSample> samples = CpuSamples(batch, call.images);
+  RowsKey key = call_.key;
+  const auto bytes = static_cast<int64_t>(output.nbytes());
+  key.stream = bytes > kStreamBytes && output.type_info().size() > 1;
+  const RowsFn write_rows = SelectRows(isa_, key);
+  WriteStrips(write_rows, call, samples, ws.GetThreadPool());
+}
+
+#if defined(DALI_MIX_CPU_ONLY)
+// Takes the place of the CUDA backend, so that a GPU pipeline is told at graph build.
+class ApplyGpuMissing : public dali::StatelessOperator<dali::GPUBackend> {
+ public:
+  explicit ApplyGpuMissing(const dali::OpSpec &spec)
+      : dali::StatelessOperator<dali::GPUBackend>(spec) {
+    throw std::runtime_error(
+        "this dali_mix was built without CUDA and cannot mix GPU images. Reinstall it with "
+        "`DALI_MIX_CUDA=13 pip install --force-reinstall --no-deps dali_mix` (from a checkout: "
+        "`DALI_MIX_CUDA=13 pip install .`), or mix on the CPU.");
+  }
+  bool SetupImpl(std::vector<dali::OutputDesc> &, const dali::Workspace &) override {
+    return false;
+  }
+  void RunImpl(dali::Workspace &) override {}
+};
+#endif
+
+}  // namespace dali_mix
+
+namespace dali {
+DALI_REGISTER_OPERATOR(dali_mix__Apply, dali_mix::ApplyCpu, CPU);
+#if defined(DALI_MIX_CPU_ONLY)
+DALI_REGISTER_OPERATOR(dali_mix__Apply, dali_mix::ApplyGpuMissing, GPU);
+#endif
+}  // namespace dali

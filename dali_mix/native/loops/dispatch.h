@@ -1,0 +1,57 @@
+// The CPU pixel loops: one implementation, compiled once for each instruction set.
+#ifndef DALI_MIX_NATIVE_LOOPS_DISPATCH_H_
+#define DALI_MIX_NATIVE_LOOPS_DISPATCH_H_
+
+#include <cstddef>
+#include <initializer_list>
+#include <type_traits>
+
+#include "core/sample.h"
+
+namespace dali_mix {
+
+// Copied values have 1, 2, 4 or 8 bytes; nothing is computed with them.
+enum class InType { kUint8, kFloat, kHalf, kCopied1, kCopied2, kCopied4, kCopied8 };
+inline int SizeOf(InType type) {
+  constexpr int kSizes[] = {1, 4, 2, 1, 2, 4, 8};
+  return kSizes[static_cast<int>(type)];
+}
+enum class OutType { kFloat, kHalf, kUint8, kInt8, kCopied };
+
+struct CpuSample : Layered {
+  const Bytes *bytes;  // [images]
+  int index;           // among the samples of the call: the row of Call::weights
+};
+
+// Writes rows [y_begin, y_end) of one output image.
+using RowsFn = void (*)(const Call &call, const CpuSample &sample, int y_begin, int y_end);
+
+// What selects a loop. `interleaved` says that the input is HWC; `stream` that the output is too
+// large for the cache and is stored around it.
+struct RowsKey {
+  InType in;
+  OutType out;
+  int channels, out_channels;
+  bool interleaved, planar, stream;
+};
+
+RowsFn RowsBaseline(const RowsKey &key);
+#if defined(__x86_64__)
+RowsFn RowsAvx2(const RowsKey &key);
+RowsFn RowsAvx512(const RowsKey &key);
+#endif
+
+// Instruction sets, from least to most.
+enum class Isa { kBaseline, kAvx2, kAvx512 };
+
+// The best of this processor. DALI_MIX_CPU=baseline|avx2|avx512 takes a lesser one, for tests and
+// measurements; what the processor lacks is never taken. Reads the environment, which another
+// thread may be writing to: asked when an operator is made, never while it runs.
+Isa ChosenIsa();
+
+// The loop for an instruction set of this processor.
+RowsFn SelectRows(Isa isa, RowsKey key);
+
+}  // namespace dali_mix
+
+#endif  // DALI_MIX_NATIVE_LOOPS_DISPATCH_H_

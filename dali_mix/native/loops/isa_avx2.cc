@@ -1,0 +1,164 @@
+// The CPU loops for AVX2, FMA and F16C.
+#include <immintrin.h>
+
+#include <array>
+#include <utility>
+
+#include "loops/dispatch.h"
+
+namespace dali_mix {
+namespace avx2 {
+
+#include "loops/generic.inc"
+#include "loops/pattern.inc"
+
+struct V {
+  static constexpr int kLanes = 2, kFloats = 8;
+  using F = __m256;
+  using Window = __m256i;
+
+  static constexpr int kRun = 4;  // vectors that one store run takes
+
+  // From a pixel to the windows of the two lanes.
+  using Starts = std::array<int, kLanes>;
+  // Windows of ascending lanes that overlap are one load: the first may begin early.
+  static constexpr bool IsOneLoad(Starts starts) {
+    return starts[0] < starts[1] && starts[1] <= starts[0] + 16;
+  }
+  static constexpr Starts Place(Starts starts) {
+    return IsOneLoad(starts) ? Starts{starts[1] - 16, starts[1]} : starts;
+  }
+  template <Starts kStarts>
+  MIX_HD static Window Load(const uint8_t *pixel) {
+    const auto half = [pixel](int start) {
+      return _mm_loadu_si128(reinterpret_cast<const __m128i *>(pixel + start));
+    };
+    if constexpr (IsOneLoad(kStarts)) {
+      return _mm256_loadu_si256(reinterpret_cast<const __m256i *>(pixel + kStarts[0]));
+    }
+    if constexpr (kStarts[0] == kStarts[1]) {
+      return _mm256_broadcastsi128_si256(half(kStarts[0]));
+    }
+    return _mm256_inserti128_si256(_mm256_castsi128_si256(half(kStarts[0])), half(kStarts[1]), 1);
+  }
+  MIX_HD static Window LoadBytes(const uint8_t *bytes) {
+    return _mm256_loadu_si256(reinterpret_cast<const __m256i *>(bytes));
+  }
+  MIX_HD static Window PickBytes(Window window, const uint8_t *control) {
+    const auto *at = reinterpret_cast<const __m256i *>(control);
+    return _mm256_shuffle_epi8(window, _mm256_load_si256(at));
+  }
+  MIX_HD static Window Or(Window a, Window b) { return _mm256_or_si256(a, b); }
+  MIX_HD static F Pick(Window window, const uint8_t *control) {
+    return _mm256_cvtepi32_ps(PickBytes(window, control));
+  }
+  // Loads are dearer than shuffles: each serves two vectors.
+  MIX_HD static void Widen(const uint8_t *bytes, F (&floats)[4]) {
+    for (int half = 0; half < 2; half++) {
+      const __m128i sixteen = _mm_loadu_si128(reinterpret_cast<const __m128i *>(bytes) + half);
+      const __m256i twice = _mm256_broadcastsi128_si256(sixteen);
+      floats[2 * half] = Pick(twice, kControls.eights[0]);
+      floats[2 * half + 1] = Pick(twice, kControls.eights[1]);
+    }
+  }
+  // Every fourth byte, from each of the first four on. Two are shuffled and two are not, for a
+  // balance of ports.
+  MIX_HD static void Split(Window bytes, F (&floats)[4]) {
+    floats[0] = _mm256_cvtepi32_ps(_mm256_and_si256(bytes, _mm256_set1_epi32(0xff)));
+    floats[1] = Pick(bytes, kControls.fourths[0]);
+    floats[2] = Pick(bytes, kControls.fourths[1]);
+    floats[3] = _mm256_cvtepi32_ps(_mm256_srli_epi32(bytes, 24));
+  }
+  MIX_HD static F Load(const float *values) { return _mm256_load_ps(values); }
+  MIX_HD static F Fma(F a, F b, F c) { return _mm256_fmadd_ps(a, b, c); }
+
+  // `in` where the bit of the index is 1, else `out`.
+  MIX_HD static F Select(const int *index, uint32_t bits, F in, F out) {
+    const __m256i i = _mm256_load_si256(reinterpret_cast<const __m256i *>(index));
+    const __m256i high = _mm256_sub_epi32(_mm256_set1_epi32(31), i);
+    const __m256i sign = _mm256_sllv_epi32(_mm256_set1_epi32(static_cast<int>(bits)), high);
+    return _mm256_blendv_ps(out, in, _mm256_castsi256_ps(sign));
+  }
+
+  template <bool kStream>
+  MIX_HD static void Store(float *out, const F (&values)[4]) {
+    for (int g = 0; g < 4; g++) {
+      kStream ? _mm256_stream_ps(out + 8 * g, values[g]) : _mm256_storeu_ps(out + 8 * g, values[g]);
+    }
+  }
+  template <bool kStream>
+  MIX_HD static void Store(Half *out, const F (&values)[4]) {
+    for (int g = 0; g < 4; g++) {
+      __m128i halves = _mm256_cvtps_ph(values[g], _MM_FROUND_TO_NEAREST_INT);
+      // Keeps the compiler from one instruction that converts and stores: it takes twice the time.
+      asm("" : "+x"(halves));
+      auto *at = reinterpret_cast<__m128i *>(out + 8 * g);
+      kStream ? _mm_stream_si128(at, halves) : _mm_storeu_si128(at, halves);
+    }
+  }
+  template <bool kStream, typename Byte>
+  MIX_HD static void Store(Byte *out, const F (&values)[4]) {
+    const __m256i pieces = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+    StoreInts<kStream>(out, _mm256_permutevar8x32_epi32(Pack<Byte>(values), pieces));
+  }
+  // Of vectors that hold every fourth value.
+  template <bool kStream, typename Byte>
+  MIX_HD static void StoreFourths(Byte *out, const F (&values)[4]) {
+    StoreInts<kStream>(out, PickBytes(Pack<Byte>(values), kControls.transposed));
+  }
+  MIX_HD static void Fence() { _mm_sfence(); }
+
+ private:
+  struct Controls {
+    // The first eight of sixteen bytes and the last, widened; the second and the third of every
+    // four bytes, widened; four by four bytes, transposed.
+    alignas(32) uint8_t eights[2][32], fourths[2][32], transposed[32];
+  };
+  static constexpr Controls kControls = [] {
+    Controls controls = {};
+    for (int i = 0; i < 32; i++) {
+      for (int part = 0; part < 2; part++) {
+        controls.eights[part][i] = static_cast<uint8_t>(i % 4 == 0 ? 8 * part + i / 4 : 0x80);
+        controls.fourths[part][i] = static_cast<uint8_t>(i % 4 == 0 ? i % 16 + 1 + part : 0x80);
+      }
+      controls.transposed[i] = static_cast<uint8_t>(i % 4 * 4 + i / 4 % 4);
+    }
+    return controls;
+  }();
+
+  // As RoundInto in pixel.h, for values that fit a 32-bit integer: the packs saturate. They work
+  // within lanes.
+  template <typename Byte>
+  MIX_HD static __m256i Pack(const F (&values)[4]) {
+    const auto two = [&values](int first) {
+      return _mm256_packs_epi32(_mm256_cvtps_epi32(values[first]),
+                                _mm256_cvtps_epi32(values[first + 1]));
+    };
+    if constexpr (std::is_signed_v<Byte>) {
+      return _mm256_packs_epi16(two(0), two(2));
+    }
+    return _mm256_packus_epi16(two(0), two(2));
+  }
+  template <bool kStream, typename Out>
+  MIX_HD static void StoreInts(Out *out, __m256i value) {
+    auto *at = reinterpret_cast<__m256i *>(out);
+    kStream ? _mm256_stream_si256(at, value) : _mm256_storeu_si256(at, value);
+  }
+};
+
+#include "loops/windows.inc"
+// Builds on the windows.
+#include "loops/block.inc"
+// Builds on the blocks.
+#include "loops/band.inc"
+// Builds on the bands.
+#include "loops/vector.inc"
+
+}  // namespace avx2
+
+RowsFn RowsAvx2(const RowsKey &key) {
+  const RowsFn vector = avx2::SelectVector(key);
+  return vector ? vector : avx2::SelectGeneric(key);
+}
+
+}  // namespace dali_mix
