@@ -70,8 +70,9 @@ def _samples(path: str) -> tuple[list[_Sample], Finding | None]:
                 if is_image(name):
                     samples[-1].images.append(member)
     except (tarfile.TarError, OSError, EOFError) as error:
-        what = archive_of(path)
-        if what is not None and not samples:
+        is_readable = isinstance(error, tarfile.TarError)
+        what = archive_of(path) if is_readable and not samples else None
+        if what is not None:
             return [], Finding("archive", f"it is {what}")
         said = shown(str(getattr(error, "strerror", None) or error)).rstrip(".")
         return samples, Finding("unreadable", f"it is no whole tar file: {said}")

@@ -95,15 +95,8 @@ def test_dalis_reader_takes_the_list_as_well(tmp_path, capsys):
         )
     files, labels = pipeline.run()
     listed = read_list(tmp_path / "list")
-    assert (
-        [file.source_info() for file in files]
-        == listed.names
-        == [
-            " c/é.jpg",
-            "a b/ lead.jpg",
-            'd/it"s.jpg',
-        ]
-    )
+    assert listed.names == [" c/é.jpg", "a b/ lead.jpg", 'd/it"s.jpg']
+    assert [file.source_info() for file in files] == listed.names
     assert np.array(labels.as_tensor()).ravel().tolist() == listed.labels == [0, 1, 2]
 
 
