@@ -1,3 +1,4 @@
+// Turns the mixes of a call into addresses, frame by frame.
 #include "core/batch.h"
 
 namespace dali_mix {

@@ -1,3 +1,4 @@
+// Reads the plan for the images of a call, and refuses what cannot be mixed.
 #include "core/mixes.h"
 
 #include <algorithm>

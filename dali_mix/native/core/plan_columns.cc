@@ -1,3 +1,4 @@
+// Refuses what is no plan, and reads it sample by sample.
 #include "core/plan_columns.h"
 
 #include <algorithm>

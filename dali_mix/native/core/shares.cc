@@ -1,3 +1,4 @@
+// Counts the pixels of an output, and the levels of a mask over them.
 #include "core/shares.h"
 
 #include <vector>

@@ -1,3 +1,4 @@
+// Reads one call of apply, in the order in which its parts depend on each other.
 #include "apply_call.h"
 
 #include <utility>

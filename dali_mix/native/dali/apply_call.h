@@ -8,6 +8,7 @@
 #include "apply_options.h"
 #include "apply_windows.h"
 #include "core/batch.h"
+#include "core/key.h"
 
 namespace dali_mix {
 

@@ -3,6 +3,7 @@
 #include <atomic>
 
 #include "apply_op.h"
+#include "loops/dispatch.h"
 
 namespace dali_mix {
 

@@ -1,3 +1,4 @@
+// Finds sizes and strides by the letters of layouts.
 #include "apply_inputs.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// Reads the constant arguments of apply, and refuses what can never be applied.
 #include "apply_options.h"
 
 #include <algorithm>

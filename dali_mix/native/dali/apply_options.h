@@ -5,7 +5,8 @@
 #include <vector>
 
 #include "arguments.h"
-#include "loops/dispatch.h"
+#include "core/key.h"
+#include "core/pixel.h"
 
 namespace dali_mix {
 

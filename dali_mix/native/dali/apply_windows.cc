@@ -1,3 +1,4 @@
+// Places crop windows as crop_mirror_normalize does.
 #include "apply_windows.h"
 
 #include <cmath>

@@ -1,3 +1,4 @@
+// Reads plans and crop sizes, and holds the schema of the latter.
 #include "arguments.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// Reads the arguments of plan, and refuses what cannot be drawn.
 #include "plan_arguments.h"
 
 #include <algorithm>

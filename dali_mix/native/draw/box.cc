@@ -1,3 +1,4 @@
+// Draws boxes by their laws.
 #include "draw/box.h"
 
 #include <algorithm>

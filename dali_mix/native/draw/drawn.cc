@@ -1,3 +1,4 @@
+// Draws what each method draws.
 #include "draw/drawn.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// Draws masks by their laws.
 #include "draw/mask.h"
 
 #include <algorithm>

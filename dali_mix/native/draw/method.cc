@@ -1,3 +1,4 @@
+// Reads methods and their options from text.
 #include "draw/method.h"
 
 #include <cmath>

@@ -1,3 +1,4 @@
+// Draws partners by the rules of the pairings.
 #include "draw/partners.h"
 
 #include <algorithm>

@@ -1,14 +1,14 @@
 // The CUDA kernel of fn.dali_mix.apply, thread by thread, as host-and-device functions: a host test
 // walks every (block, thread) of a launch and sees what each one reads and writes.
 //
-// registers.h: loads and stores; tile_pattern.h: what shows in a tile; tile.h: one tile;
-// schedule.h: whose.
+// schedule.h says which tile a thread writes; tile.h writes it, as tile_pattern.h says what shows
+// in it, by the loads and stores of registers.h.
 #ifndef DALI_MIX_NATIVE_KERNEL_KERNEL_H_
 #define DALI_MIX_NATIVE_KERNEL_KERNEL_H_
 
+#include "core/key.h"
 #include "kernel/schedule.h"
 #include "kernel/tile.h"
-#include "loops/dispatch.h"
 
 namespace dali_mix {
 

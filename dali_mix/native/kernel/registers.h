@@ -62,7 +62,10 @@ MIX_HD uint32_t BitsBetween(int begin, int end, int size) {
 MIX_HD void LoadChunk(uint32_t *words, const uint8_t *at) {
 #if defined(__CUDA_ARCH__)
   const uint4 chunk = __ldg(reinterpret_cast<const uint4 *>(at));
-  words[0] = chunk.x, words[1] = chunk.y, words[2] = chunk.z, words[3] = chunk.w;
+  words[0] = chunk.x;
+  words[1] = chunk.y;
+  words[2] = chunk.z;
+  words[3] = chunk.w;
 #else
   memcpy(words, at, 16);
 #endif

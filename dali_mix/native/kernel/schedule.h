@@ -1,5 +1,5 @@
-// Which tile is whose: one flat grid of blocks over samples of any sizes. A block's threads take
-// consecutive tiles of one sample.
+// Which tile a thread writes: one flat grid of blocks covers samples of any sizes. The threads of a
+// block take consecutive tiles of one sample.
 #ifndef DALI_MIX_NATIVE_KERNEL_SCHEDULE_H_
 #define DALI_MIX_NATIVE_KERNEL_SCHEDULE_H_
 

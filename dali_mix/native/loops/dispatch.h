@@ -6,17 +6,10 @@
 #include <initializer_list>
 #include <type_traits>
 
+#include "core/key.h"
 #include "core/sample.h"
 
 namespace dali_mix {
-
-// Copied values have 1, 2, 4 or 8 bytes; nothing is computed with them.
-enum class InType { kUint8, kFloat, kHalf, kCopied1, kCopied2, kCopied4, kCopied8 };
-inline int SizeOf(InType type) {
-  constexpr int kSizes[] = {1, 4, 2, 1, 2, 4, 8};
-  return kSizes[static_cast<int>(type)];
-}
-enum class OutType { kFloat, kHalf, kUint8, kInt8, kCopied };
 
 struct CpuSample : Layered {
   const Bytes *bytes;  // [images]
@@ -26,15 +19,7 @@ struct CpuSample : Layered {
 // Writes rows [y_begin, y_end) of one output image.
 using RowsFn = void (*)(const Call &call, const CpuSample &sample, int y_begin, int y_end);
 
-// What selects a loop. `interleaved` says that the input is HWC; `stream` that the output is too
-// large for the cache and is stored around it.
-struct RowsKey {
-  InType in;
-  OutType out;
-  int channels, out_channels;
-  bool interleaved, planar, stream;
-};
-
+// The loop of one instruction set: isa_NAME.cc.
 RowsFn RowsBaseline(const RowsKey &key);
 #if defined(__x86_64__)
 RowsFn RowsAvx2(const RowsKey &key);
