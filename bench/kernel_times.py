@@ -14,7 +14,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from dali_mix import _harness as harness
-from dali_mix import doctor
+from dali_mix.commands import doctor
 
 
 def main() -> None:

@@ -34,7 +34,7 @@ from dali_mix.measure import openmp
 # isort: split
 from bench import pipeline_ffcv, pipeline_peers, pipeline_sweep
 from dali_mix import _harness as harness
-from dali_mix import doctor
+from dali_mix.commands import doctor
 from dali_mix.measure import comparisons, intervals, jpegs
 from dali_mix.measure.checks import check_pipeline
 from dali_mix.measure.graphs import GRAPHS

@@ -29,20 +29,20 @@ from dali_mix.measure import openmp
 
 # isort: split
 import torch
+from dali_mix.loader.batches import to_batch
 from torch import Tensor, nn
 
 from bench import pipeline_peers, resnet
 from bench.pipeline import add_arguments, photographs, provenance
 from dali_mix import _harness as harness
-from dali_mix._batches import to_batch
-from dali_mix.losses import MixLoss
 from dali_mix.measure import comparisons, intervals, jpegs
 from dali_mix.measure.checks import check_pipeline
 from dali_mix.measure.graphs import GRAPHS, UNMIXED
 from dali_mix.measure.pipelines import Settings, Task, jpeg_pipeline
 from dali_mix.measure.segments import Loader, compare_loaders
 from dali_mix.recipes import class_names
-from dali_mix.targets import MixTarget
+from dali_mix.training.mix_loss import MixLoss
+from dali_mix.training.mix_target import MixTarget
 
 CEILING, MIXUP, PEER = "random tensors", "dali_mix mixup", "DataLoader + Mixup"
 UNMIXED_OF = {MIXUP: UNMIXED}

@@ -15,14 +15,10 @@ if TYPE_CHECKING:  # for type checkers; the same names as below
     from dali_mix import migrate as migrate
     from dali_mix import recipes as recipes
     from dali_mix import reference as reference
-    from dali_mix._distributed import Shard as Shard
-    from dali_mix._distributed import shard as shard
-    from dali_mix._plugin import load_plugin as load_plugin
-    from dali_mix._plugin import plugin_path as plugin_path
-    from dali_mix.loader import MixLoader as MixLoader
-    from dali_mix.losses import MixLoss as MixLoss
-    from dali_mix.manifold import manifold_mixup as manifold_mixup
-    from dali_mix.manifold_target import ManifoldTarget as ManifoldTarget
+    from dali_mix.graph.schedule import Scheduled as Scheduled
+    from dali_mix.loader.mix_loader import MixLoader as MixLoader
+    from dali_mix.loader.shards import Shard as Shard
+    from dali_mix.loader.shards import shard as shard
     from dali_mix.methods import RICAP as RICAP
     from dali_mix.methods import CutMix as CutMix
     from dali_mix.methods import FMix as FMix
@@ -32,38 +28,42 @@ if TYPE_CHECKING:  # for type checkers; the same names as below
     from dali_mix.methods import PatchMix as PatchMix
     from dali_mix.methods import ResizeMix as ResizeMix
     from dali_mix.methods import SmoothMix as SmoothMix
-    from dali_mix.metrics import DominantAccuracy as DominantAccuracy
-    from dali_mix.metrics import MixAccuracy as MixAccuracy
-    from dali_mix.multi_target import MultiMixTarget as MultiMixTarget
     from dali_mix.plan import Plan as Plan
-    from dali_mix.schedule import Scheduled as Scheduled
-    from dali_mix.targets import MixTarget as MixTarget
+    from dali_mix.plugin.loading import load_plugin as load_plugin
+    from dali_mix.plugin.loading import plugin_path as plugin_path
+    from dali_mix.training.manifold import manifold_mixup as manifold_mixup
+    from dali_mix.training.manifold_target import ManifoldTarget as ManifoldTarget
+    from dali_mix.training.metrics import DominantAccuracy as DominantAccuracy
+    from dali_mix.training.metrics import MixAccuracy as MixAccuracy
+    from dali_mix.training.mix_loss import MixLoss as MixLoss
+    from dali_mix.training.mix_target import MixTarget as MixTarget
+    from dali_mix.training.multi_target import MultiMixTarget as MultiMixTarget
 
 _MODULES = ("dynamic", "fn", "migrate", "recipes", "reference")
 _HOMES = {
     "RICAP": "methods",
     "CutMix": "methods",
-    "DominantAccuracy": "metrics",
+    "DominantAccuracy": "training.metrics",
     "FMix": "methods",
     "GridMix": "methods",
-    "ManifoldTarget": "manifold_target",
-    "MixAccuracy": "metrics",
-    "MixLoader": "loader",
-    "MixLoss": "losses",
-    "MixTarget": "targets",
+    "ManifoldTarget": "training.manifold_target",
+    "MixAccuracy": "training.metrics",
+    "MixLoader": "loader.mix_loader",
+    "MixLoss": "training.mix_loss",
+    "MixTarget": "training.mix_target",
     "MixUp": "methods",
     "MultiMix": "methods",
-    "MultiMixTarget": "multi_target",
+    "MultiMixTarget": "training.multi_target",
     "PatchMix": "methods",
     "Plan": "plan",
     "ResizeMix": "methods",
-    "Scheduled": "schedule",
-    "Shard": "_distributed",
+    "Scheduled": "graph.schedule",
+    "Shard": "loader.shards",
     "SmoothMix": "methods",
-    "load_plugin": "_plugin",
-    "manifold_mixup": "manifold",
-    "plugin_path": "_plugin",
-    "shard": "_distributed",
+    "load_plugin": "plugin.loading",
+    "manifold_mixup": "training.manifold",
+    "plugin_path": "plugin.loading",
+    "shard": "loader.shards",
 }
 
 __all__ = ["__version__", *_HOMES]

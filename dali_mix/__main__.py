@@ -2,6 +2,6 @@
 
 import sys
 
-from dali_mix.cli import main
+from dali_mix.commands.cli import main
 
 sys.exit(main())

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from dali_mix._plugin import load_plugin
 from dali_mix.graph import drawing, labels, mixing, pixels, travel
 from dali_mix.graph.door import bound
 from dali_mix.graph.mode import Mode
 from dali_mix.methods.calls import graph_function_lacks
 from dali_mix.plan import Plan
+from dali_mix.plugin.loading import load_plugin
 
 load_plugin()
 

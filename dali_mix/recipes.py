@@ -17,17 +17,17 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import dali_mix.fn as dmix  # before DALI, because it says in a sentence if DALI is missing
-from dali_mix._class_folders import IMAGE_FILES, class_names, is_image
-from dali_mix._image_list import Names
-from dali_mix._reader import header_checked, shard_of
-from dali_mix._recipe_arguments import (
+from dali_mix.graph.arguments import Draw
+from dali_mix.graph.door import spelled_out
+from dali_mix.graph.recipe_arguments import (
     check_probability,
     check_range,
     checked_size,
     decoder_device,
 )
-from dali_mix.graph.arguments import Draw
-from dali_mix.graph.door import spelled_out
+from dali_mix.images.class_folders import IMAGE_FILES, class_names, is_image
+from dali_mix.images.image_list import Names
+from dali_mix.images.reader import header_checked, shard_of
 from dali_mix.methods import CutMix, Method, MixUp
 from dali_mix.methods.method import is_whole
 

@@ -22,7 +22,9 @@ from sklearn.datasets import load_digits
 from torch import nn
 from tqdm import tqdm
 
-from dali_mix import CutMix, MixAccuracy, MixLoader, MixLoss, MixUp, preview, sheet
+from dali_mix import CutMix, MixAccuracy, MixLoader, MixLoss, MixUp
+from dali_mix.commands.preview import command as preview
+from dali_mix.commands.preview import sheet
 
 METHODS = {"none": None, "mixup": MixUp(), "cutmix": CutMix()}
 SIZE = 32

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from dali_mix import doctor
+from dali_mix.commands import doctor
 
 # Small tensors: more threads only spin against each other. Read when torch is imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

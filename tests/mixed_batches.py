@@ -2,7 +2,7 @@
 
 import torch
 
-from dali_mix.targets import MixTarget
+from dali_mix.training.mix_target import MixTarget
 
 N, C = 5, 7
 IGNORED = 255

@@ -15,9 +15,10 @@ import pytest
 from nvidia.dali import Pipeline, fn
 from PIL import Image
 
-from dali_mix import MixLoader, cli
-from dali_mix._check_image import is_cut_off
-from dali_mix._image_list import read_list
+from dali_mix import MixLoader
+from dali_mix.commands import cli
+from dali_mix.commands.check.image import is_cut_off
+from dali_mix.images.image_list import read_list
 
 
 def check(capsys, *arguments, jobs=1):

@@ -10,8 +10,8 @@ import pytest
 from nvidia.dali import Pipeline, fn, types
 from PIL import Image
 
-from dali_mix import cli
-from dali_mix._check_depth import Depth, depth_of
+from dali_mix.commands import cli
+from dali_mix.commands.check.depth import Depth, depth_of
 
 RAMP = np.linspace(0, 1, 4096).reshape(64, 64)
 WHITE, BLACK = (Image.new("RGB", (64, 64), color) for color in ("white", "black"))

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dali_mix._check_workers import Died, limit_memory, survive
+from dali_mix.commands.check.workers import Died, limit_memory, survive
 
 
 def prepare():

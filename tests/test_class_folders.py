@@ -10,8 +10,10 @@ import torch
 from nvidia.dali import Pipeline
 from PIL import Image
 
-from dali_mix import MixLoader, cli, preview, recipes
-from dali_mix._check_folder import Folder
+from dali_mix import MixLoader, recipes
+from dali_mix.commands import cli
+from dali_mix.commands.check.folder import Folder
+from dali_mix.commands.preview import command as preview
 
 KINDS = {"JPG": "JPEG", "TIF": "TIFF"}
 

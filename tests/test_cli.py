@@ -49,5 +49,5 @@ def test_the_oldest_pillow_that_is_taken_has_a_font_of_any_size():
         for line in project["project"]["optional-dependencies"]["cli"]
         if line.startswith("pillow")
     )
-    # The release with `ImageFont.load_default(size)`, which dali_mix.sheet calls.
+    # The release with `ImageFont.load_default(size)`, which dali_mix.commands.preview.sheet calls.
     assert [int(part) for part in pillow.removeprefix("pillow>=").split(".")] >= [10, 1]

@@ -13,7 +13,10 @@ import pytest
 
 Image = pytest.importorskip("PIL.Image")
 
-from dali_mix import bench, cli  # noqa: E402
+from dali_mix.commands import (
+    bench,
+    cli,
+)
 from dali_mix.measure import chart, headers  # noqa: E402
 from dali_mix.measure.graphs import GRAPHS, UNMIXED  # noqa: E402
 from dali_mix.measure.pipelines import Settings, Task, jpeg_pipeline  # noqa: E402
@@ -202,7 +205,7 @@ def test_what_is_missing_is_named_with_the_command_that_mends_it(
 
 
 def test_a_gpu_that_is_not_there_is_refused_in_one_sentence(photos, capsys):
-    from dali_mix import doctor
+    from dali_mix.commands import doctor
 
     driver = doctor.driver()
     if driver is not None and driver.gpus:

@@ -15,9 +15,9 @@ from mixed_batches import (
 )
 from torch import nn
 
-from dali_mix.losses import MixLoss
-from dali_mix.multi_target import MultiMixTarget
-from dali_mix.targets import MixTarget
+from dali_mix.training.mix_loss import MixLoss
+from dali_mix.training.mix_target import MixTarget
+from dali_mix.training.multi_target import MultiMixTarget
 
 with_options = pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS.keys())
 with_dims = pytest.mark.parametrize("dims", [(), (3,), (3, 2), (2, 1, 3)], ids=str)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from dali_mix import _plugin, cli, doctor
+from dali_mix.commands import cli, doctor
+from dali_mix.plugin import loading as _plugin
 
 BUILT = _plugin.Built("0.1.0", "2.4.0", 13, 13, ("sm_80", "sm_90", "compute_90"), "g++ 12")
 NATIVE = Path(doctor.__file__).parent / "native"

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from nvidia.dali import Pipeline, fn
 
-from dali_mix._class_folders import IMAGE_FILES, ImageList, listed
-from dali_mix._image_list import read_list, write_list
+from dali_mix.images.class_folders import IMAGE_FILES, ImageList, listed
+from dali_mix.images.image_list import read_list, write_list
 
 
 def read_by_dali(root):

@@ -138,7 +138,7 @@ def test_a_half_set_environment_of_the_node_is_refused(monkeypatch, photos, miss
 )
 def test_the_gpu_is_the_one_of_this_rank(monkeypatch, rank, visible, current, expected):
     """Unless PyTorch's current one has been changed, or each rank sees one GPU alone."""
-    from dali_mix import _folder
+    from dali_mix.loader import folder as _folder
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: visible)
@@ -182,7 +182,7 @@ def test_asking_for_the_shard_imports_neither_torch_nor_dali():
 
 
 def test_the_threads_of_a_node_are_shared(monkeypatch):
-    from dali_mix import _folder
+    from dali_mix.loader import folder as _folder
 
     monkeypatch.setattr(_folder.os, "sched_getaffinity", lambda pid: set(range(16)))
     assert _folder._threads() == 16

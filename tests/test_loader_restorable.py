@@ -9,7 +9,8 @@ import pytest
 from nvidia.dali import Pipeline, fn
 
 import dali_mix
-from dali_mix import MixLoader, _checkpoint
+from dali_mix import MixLoader
+from dali_mix.loader import checkpoint as _checkpoint
 
 N = 24
 

@@ -7,13 +7,13 @@ import warnings
 import numbered
 import numpy as np
 import pytest
+from dali_mix.loader.dali_checkpoint import states_of_operators
+from dali_mix.loader.position import Base, checkpoint_after, why_not
 from numbered import cropping, noisy
 from nvidia.dali import Pipeline, fn, pipeline_def, types
 
 import dali_mix.fn as dmix
 from dali_mix import MixLoader, MixUp, Scheduled
-from dali_mix._dali_checkpoint import states_of_operators
-from dali_mix._position import Base, checkpoint_after, why_not
 
 COUNT = 23
 

@@ -17,8 +17,8 @@ from mixed_batches import (
 from torch import nn
 from torch.nn import functional
 
-from dali_mix.losses import MixLoss
-from dali_mix.targets import MixTarget
+from dali_mix.training.mix_loss import MixLoss
+from dali_mix.training.mix_target import MixTarget
 
 with_reductions = pytest.mark.parametrize("reduction", ["none", "sum", "mean"])
 

@@ -8,8 +8,8 @@ from mixed_batches import WEIGHT, C, N, batch, label_vectors
 from torch import nn
 from torch.nn import functional
 
-from dali_mix.losses import MixLoss
-from dali_mix.targets import MixTarget
+from dali_mix.training.mix_loss import MixLoss
+from dali_mix.training.mix_target import MixTarget
 
 
 def test_a_plain_target_passes_through():

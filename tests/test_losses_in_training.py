@@ -9,7 +9,7 @@ from mixed_batches import OPTIONS, WEIGHT, C, Focal, N, batch, label_vectors, va
 from torch import nn
 from torch.nn import functional
 
-from dali_mix.losses import MixLoss
+from dali_mix.training.mix_loss import MixLoss
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])

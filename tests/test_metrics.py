@@ -8,9 +8,9 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
-from dali_mix.manifold_target import ManifoldTarget
-from dali_mix.metrics import DominantAccuracy, MixAccuracy
-from dali_mix.targets import MixTarget
+from dali_mix.training.manifold_target import ManifoldTarget
+from dali_mix.training.metrics import DominantAccuracy, MixAccuracy
+from dali_mix.training.mix_target import MixTarget
 
 N, C = 9, 7
 METRICS = [MixAccuracy, DominantAccuracy]

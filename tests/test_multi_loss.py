@@ -9,9 +9,9 @@ from mixed_batches import IGNORED, OPTIONS, WEIGHT, C, Focal, N, batch, value_an
 from torch import nn
 from torch.nn import functional
 
-from dali_mix.losses import MixLoss
-from dali_mix.metrics import DominantAccuracy, MixAccuracy
-from dali_mix.multi_target import MultiMixTarget
+from dali_mix.training.metrics import DominantAccuracy, MixAccuracy
+from dali_mix.training.mix_loss import MixLoss
+from dali_mix.training.multi_target import MultiMixTarget
 
 K = 4
 with_reductions = pytest.mark.parametrize("reduction", ["none", "sum", "mean"])

@@ -7,8 +7,8 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 import dali_mix
-from dali_mix.multi_target import MultiMixTarget
-from dali_mix.targets import MixTarget
+from dali_mix.training.mix_target import MixTarget
+from dali_mix.training.multi_target import MultiMixTarget
 
 IDS = torch.tensor([[0, 2, 1], [3, 3, 0], [1, 2, 2], [2, 0, 3], [1, 1, 1]])
 WEIGHTS = torch.tensor(

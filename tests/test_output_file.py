@@ -7,7 +7,8 @@ import re
 import bad_images
 import pytest
 
-from dali_mix import _output_file, cli
+from dali_mix.commands import cli
+from dali_mix.commands import output_file as _output_file
 
 COMMANDS = {
     "fix-list": ["check", "photos", "--device=cpu", "--fix-list"],

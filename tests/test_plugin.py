@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import dali_mix
-from dali_mix import _plugin
+from dali_mix.plugin import loading as _plugin
 
 PACKAGE = Path(dali_mix.__file__).parent
 LOAD = "import dali_mix; dali_mix.load_plugin(); "
@@ -141,7 +141,7 @@ LOADED = "import sys; print([name for name in ('torch', 'nvidia.dali') if name i
 
 
 def test_importing_dali_mix_loads_neither_torch_nor_dali():
-    assert python("import dali_mix, dali_mix.cli; dir(dali_mix); " + LOADED) == "[]"
+    assert python("import dali_mix, dali_mix.commands.cli; dir(dali_mix); " + LOADED) == "[]"
 
 
 def test_the_test_above_can_fail():

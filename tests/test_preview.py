@@ -12,7 +12,10 @@ import pytest
 
 Image = pytest.importorskip("PIL.Image")
 
-from dali_mix import _preview_batch, cli, preview, sheet  # noqa: E402
+from dali_mix.commands import cli
+from dali_mix.commands.preview import batch as _preview_batch  # noqa: E402
+from dali_mix.commands.preview import command as preview
+from dali_mix.commands.preview import sheet
 from dali_mix.methods import (  # noqa: E402
     METHODS,
     RICAP,
@@ -251,7 +254,7 @@ def test_a_missing_pillow_is_named_with_the_command_that_mends_it(folder, monkey
             raise ModuleNotFoundError(f"No module named {name!r}", name="PIL")
         return ordinary(name, *arguments, **named)
 
-    monkeypatch.delitem(sys.modules, "dali_mix.sheet")
+    monkeypatch.delitem(sys.modules, "dali_mix.commands.preview.sheet")
     monkeypatch.setattr(builtins, "__import__", without_pillow)
     assert cli.main(["preview", str(folder)]) == 2
     expected = "preview needs Pillow, which is not installed; run `pip install pillow`."

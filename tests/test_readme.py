@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dali_mix import cli, reference
+from dali_mix import reference
+from dali_mix.commands import cli
 from dali_mix.methods import METHODS
 
 ROOT = Path(__file__).parent.parent

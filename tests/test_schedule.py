@@ -9,7 +9,8 @@ import torch
 from scheduled import ALPHA, PROB, loader_of, mixing
 
 import dali_mix.fn as dmix
-from dali_mix import CutMix, MixLoader, MixUp, Scheduled, schedule
+from dali_mix import CutMix, MixLoader, MixUp, Scheduled
+from dali_mix.graph import schedule
 
 # isort: split
 

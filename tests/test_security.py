@@ -15,7 +15,7 @@ import tomllib
 import torch
 from programs import run_here
 
-from dali_mix import cli
+from dali_mix.commands import cli
 
 HOUSE = Path(__file__).parent.parent
 SOURCES = sorted(

@@ -5,7 +5,7 @@ import pytest
 
 pytest.importorskip("PIL.Image")
 
-from dali_mix import sheet
+from dali_mix.commands.preview import sheet
 
 
 def test_the_bar_and_the_box_are_drawn_to_scale():

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from dali_mix.targets import MixTarget
+from dali_mix.training.mix_target import MixTarget
 
 
 def ids_target() -> MixTarget:

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from dali_mix.schedule import Scheduled
+from dali_mix.graph.schedule import Scheduled
 
 
 class Mode(ABC):

@@ -10,10 +10,10 @@ import os
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
-from dali_mix._class_folders import ImageList, listed
-from dali_mix._decoding import fault_of_file, shape_reader
-from dali_mix._names import shown
-from dali_mix._reader import read
+from dali_mix.images.class_folders import ImageList, listed
+from dali_mix.images.decoding import fault_of_file, shape_reader
+from dali_mix.images.names import shown
+from dali_mix.images.reader import read
 
 # isort: split
 from nvidia.dali import fn

@@ -47,7 +47,7 @@ def _photo(chance: np.random.Generator, width: int, height: int) -> np.ndarray:
 
 def images_of(folder: str | os.PathLike[str]) -> list[Path]:
     """The images in the class folders of `folder`; a ValueError if there are none."""
-    from dali_mix._class_folders import class_folders, fault_of, listed
+    from dali_mix.images.class_folders import class_folders, fault_of, listed
 
     root = Path(folder)
     if not root.is_dir():

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dali_mix import _harness as harness
-from dali_mix.losses import MixLoss
-from dali_mix.targets import MixTarget
+from dali_mix.training.mix_loss import MixLoss
+from dali_mix.training.mix_target import MixTarget
 
 BASELINE = "cross-entropy once"
 once = nn.CrossEntropyLoss()

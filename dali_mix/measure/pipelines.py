@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dali_mix._class_folders import listed
-from dali_mix._reader import read
+from dali_mix.images.class_folders import listed
+from dali_mix.images.reader import read
 from dali_mix.measure.graphs import DTYPES, MEAN, STD, Graph, Mixed
 from dali_mix.measure.headers import ON_DEMAND, check_headers
 from dali_mix.measure.segments import Loader

@@ -1,0 +1,233 @@
+"""Measure mixing on this machine: the operators, the pipeline from JPEG files, the loss.
+
+A short form of the programs in bench/, which are not installed, with the same contestants.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib
+import os
+import shlex
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from dali_mix import _harness as harness
+from dali_mix.commands.output_file import check_writable
+
+SYNTHETIC = 128
+"""JPEG files that are made where no folder is given."""
+CHARTS = (".png", ".svg", ".pdf")
+CLASSES = 1000
+"""Of the loss."""
+LEAST = {"rounds": 2, "batch": 2, "size": 8, "threads": 1}
+"""In an image of one pixel the box of cutmix is always empty, in one of a few it may be."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "folder",
+        metavar="DIR",
+        nargs="?",
+        type=Path,
+        help="folder with one folder of images for each class; default: synthetic JPEGs",
+    )
+    parser.add_argument(
+        "--rounds", type=int, default=10, help="samples of each contestant (%(default)s)"
+    )
+    parser.add_argument("--batch", type=int, default=64, help="images in a batch (%(default)s)")
+    parser.add_argument("--size", type=int, default=224, help="side in pixels (%(default)s)")
+    parser.add_argument("--dtype", choices=("float32", "float16"), default="float32")
+    parser.add_argument("--threads", type=int, help="default: one for each core")
+    parser.add_argument("--device", choices=("cpu", "gpu"), default="cpu", help="of the pipeline")
+    parser.add_argument("--seed", type=int, default=0, help="of inputs and draws (%(default)s)")
+    parser.add_argument("--out", type=Path, help="new JSON file for the raw run")
+    parser.add_argument("--chart", type=Path, help=f"chart to draw: {', '.join(CHARTS)}")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure, print the tables, and write what was asked for; 0, or 1 if a contestant is wrong."""
+    _check(args)
+    importlib.import_module("dali_mix.measure.openmp")  # before torch
+    tqdm = _needed("tqdm", "the progress bar").tqdm
+    if args.chart:
+        _needed("matplotlib", "--chart")
+    args.threads = args.threads or len(os.sched_getaffinity(0))
+    try:
+        with _photographs(args) as root, tqdm(total=3 * args.rounds, unit="round") as bar:
+            record = _measured(root, args, bar)
+    except AssertionError as error:  # of `measure.checks`, before anything of the kind is timed
+        print(f"dali-mix bench: {_wrong(error)}", file=sys.stderr)
+        return 1
+    print(_tables(record))
+    if args.out:
+        harness.write(args.out, record)
+        print(f"\n{args.out}: raw run")
+    if args.chart:
+        from dali_mix.measure.chart import draw
+
+        draw(record, args.chart)
+        print(f"{args.chart}: chart")
+    return 0
+
+
+def _wrong(error: AssertionError) -> str:
+    """Without the arrays that NumPy prints below its first lines."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (
+        "a contestant does not put out what dali_mix.reference says, so its time means nothing; "
+        f"report it, with the command ({'; '.join(lines[:3])})."
+    )
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Before the work is done rather than after it."""
+    for name, least in LEAST.items():
+        value = getattr(args, name)
+        if value is not None and value < least:
+            raise ValueError(f"--{name} must be at least {least}, got {value}.")
+    for name, endings in (("out", (".json",)), ("chart", CHARTS)):
+        path = getattr(args, name)
+        if path is None:
+            continue
+        if path.suffix.lower() not in endings:
+            raise ValueError(f"--{name} must end in {' or '.join(endings)}, got {path.name!r}.")
+        check_writable(name, path)
+    if args.device == "gpu":
+        from dali_mix.commands import doctor
+
+        driver = doctor.driver()
+        if driver is None or not driver.gpus:
+            raise ValueError("--device gpu needs a GPU, and there is none.")
+    if args.out and args.out.exists():
+        raise ValueError(f"--out {args.out} exists; name a new file, old runs are kept.")
+
+
+def _needed(module: str, what: str, package: str | None = None) -> Any:
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        package = package or module
+        raise ImportError(
+            f"{what} needs {package}, which is not installed; run `pip install {package}`."
+        ) from error
+
+
+@contextlib.contextmanager
+def _photographs(args: argparse.Namespace) -> Iterator[Path]:
+    from dali_mix.measure import jpegs
+
+    if args.folder:
+        jpegs.images_of(args.folder)
+        from dali_mix.measure.headers import check_headers
+
+        check_headers(str(args.folder), args.threads)
+        yield args.folder
+        return
+    _needed("PIL", "bench without DIR", "pillow")
+    with tempfile.TemporaryDirectory() as folder:
+        yield jpegs.synthetic(Path(folder), count=SYNTHETIC, classes=4, seed=args.seed)
+
+
+def _measured(root: Path, args: argparse.Namespace, bar: Any) -> dict[str, Any]:
+    """The whole record."""
+    from dali_mix.measure import comparisons, intervals, jpegs, openmp, operators
+
+    common = {"rounds": args.rounds, "seed": args.seed, "progress": bar.update}
+    bar.set_description("operators")
+    operator = operators.measure(
+        **common, batch=args.batch, size=args.size, dtype=args.dtype, threads=args.threads
+    )
+    bar.set_description("pipeline")
+    pipeline = _pipeline(root, args, bar.update)
+    bar.set_description("loss")
+    loss, missing = _loss(args, bar.update)
+    shown = ("rounds", "batch", "size", "dtype", "device", "seed")
+    where = harness.provenance(threads=args.threads, command=_command(args))
+    return {
+        "benchmark": "bench",
+        "provenance": where,
+        "settings": {name: getattr(args, name) for name in shown}
+        | {"data": jpegs.described(jpegs.images_of(root)) | {"synthetic": not args.folder}}
+        | {"classes": CLASSES, "interval": intervals.METHOD}
+        | openmp.SETTINGS,
+        "operator": operator,
+        "pipeline": pipeline,
+        "comparisons": comparisons.comparisons(pipeline, comparisons.UNMIXED_OF),
+        "loss": loss,
+        "missing": missing,
+    }
+
+
+def _pipeline(
+    root: Path, args: argparse.Namespace, progress: Callable[[], object]
+) -> dict[str, Any]:
+    from dali_mix.measure.checks import check_pipeline
+    from dali_mix.measure.graphs import GRAPHS
+    from dali_mix.measure.pipelines import Settings, Task, dali_loader
+    from dali_mix.measure.segments import compare_loaders
+
+    task = Task(str(root), args.batch, args.size, args.dtype, args.device, args.seed)
+    settings = Settings(args.threads)
+    for name, graph in GRAPHS.items():
+        check_pipeline(name, task, settings, graph)
+    loaders = {name: dali_loader(task, settings, graph) for name, graph in GRAPHS.items()}
+    return compare_loaders(
+        loaders, images=4 * args.batch, segments=args.rounds, seed=args.seed, progress=progress
+    )
+
+
+def _loss(
+    args: argparse.Namespace, progress: Callable[[], object]
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Of the loss, on the CPU; and why there is nothing to tell."""
+    try:
+        from dali_mix.measure import losses
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        return {}, {"loss": "PyTorch is not installed; run `pip install torch`"}
+    import torch
+
+    torch.set_num_threads(args.threads)
+    harness.keep_freed_memory()
+    logits, target = losses.inputs(args.batch, CLASSES, "cpu", args.seed)
+    return losses.measure(logits, target, rounds=args.rounds, seed=args.seed, progress=progress), {}
+
+
+def _command(args: argparse.Namespace) -> str:
+    """As it could be typed again."""
+    words = ["dali-mix", "bench", *([str(args.folder)] if args.folder else [])]
+    for name in ("rounds", "batch", "size", "dtype", "threads", "device", "seed"):
+        words += [f"--{name}", str(getattr(args, name))]
+    return shlex.join(words)
+
+
+def _tables(record: dict[str, Any]) -> str:
+    from dali_mix.measure import comparisons
+
+    settings = record["settings"]
+    what = f"batch {settings['batch']}, {settings['size']} x {settings['size']} {settings['dtype']}"
+    data = settings["data"]
+    files = f"{data['files']} images of {data['mean_kb']:.0f} kB on average"
+    parts = [
+        "DALI unmixed ends with cmn, DALI's crop_mirror_normalize; stock: mixup of its other "
+        "operators.\n",
+        f"Operators: decoded images to a tensor, {what}; ratio of times to DALI unmixed",
+        harness.table(record["operator"]),
+        f"\nPipeline: JPEG files to a tensor, {what}; {files}",
+        comparisons.table(
+            record["pipeline"], record["comparisons"], comparisons.UNMIXED_OF, record["missing"]
+        ),
+    ]
+    if record["loss"]:
+        parts += [
+            f"\nLoss: forward and backward, batch {settings['batch']}, {CLASSES} classes; ratio of "
+            "times to one cross-entropy",
+            harness.table(record["loss"]),
+        ]
+    return "\n".join(parts)

@@ -1,0 +1,1 @@
+"""`dali-mix check`: what is wrong with the images of a folder, before training."""

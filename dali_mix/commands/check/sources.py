@@ -1,0 +1,113 @@
+"""What `dali-mix check` is given: folders, tar shards and single images, each a source of items."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, Protocol
+
+from dali_mix.commands.check.findings import Finding
+from dali_mix.images.class_folders import ImageList, is_image
+from dali_mix.images.names import shown
+
+
+class Item(NamedTuple):
+    """One image, or something else to be told of, and what is known of it without reading it."""
+
+    name: str
+    """Relative to its folder or tar."""
+    title: str
+    """For people: the path, or shard.tar:member."""
+    path: str
+    """Of the file that it is in."""
+    findings: tuple[Finding, ...] = ()
+    offset: int = 0
+    size: int = -1
+    """In bytes; -1: to the end of the file."""
+    encoded: bool = True
+    """Whether there is anything to decode."""
+    counts: bool = True
+    """Whether it is one of the images: not so a class folder."""
+
+
+class Source(Protocol):
+    """Yields items; of a folder it also knows the images, and the names of its classes."""
+
+    root: str
+    is_void: bool
+    """Whether it holds no images, for no reason that is known."""
+
+    @property
+    def images(self) -> ImageList | None:
+        """None: it is no folder."""
+
+    @property
+    def classes(self) -> Sequence[str]:
+        """Empty where there are none."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[Item]: ...
+
+
+class Single:
+    """One image, named by itself."""
+
+    images = None
+    classes = ()
+    is_void = False
+
+    def __init__(self, path: str) -> None:
+        self.root = path
+
+    def __len__(self) -> int:
+        return 1
+
+    def __iter__(self) -> Iterator[Item]:
+        yield Item(os.path.basename(self.root), shown(self.root), self.root)
+
+
+def opened(source: str) -> Source:
+    """What the command was given."""
+    from dali_mix.commands.check.folder import Folder
+    from dali_mix.commands.check.tar import Tar
+
+    if os.path.isdir(source):
+        return Folder(source)
+    if os.path.isfile(source):
+        name = os.path.basename(source).lstrip(".")  # whoever names it wants it looked at
+        return Single(source) if is_image(name) else Tar(source)
+    what = "is neither a folder nor a file" if os.path.lexists(source) else "does not exist"
+    raise ValueError(f"{shown(source)} {what}; name a folder of images, or tar files.")
+
+
+def differing_classes(sources: Sequence[Source]) -> Iterator[Item]:
+    """Folders whose classes are not those of the first one, as of training and validation."""
+    with_classes = [source for source in sources if source.classes]
+    if not with_classes:
+        return
+    first, *others = with_classes
+    label = {name: place for place, name in enumerate(first.classes)}
+    for other in others:
+        title = shown(other.root)
+        for place, name in enumerate(other.classes):
+            if label.get(name) != place:
+                there = f"label {label[name]}" if name in label else "no such class"
+                what = (
+                    f"its class {shown(name)} has label {place}, and {shown(first.root)} has "
+                    f"{there}"
+                )
+                yield _of_folder(title, other.root, Finding("classes", what))
+                break
+        else:
+            absent = first.classes[len(other.classes) :]
+            if absent:
+                more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
+                what = (
+                    f"it has no folder for {shown(absent[0])}{more}, which {shown(first.root)} has"
+                )
+                yield _of_folder(title, other.root, Finding("fewer", what))
+
+
+def _of_folder(title: str, path: str, finding: Finding) -> Item:
+    return Item("", title, path, (finding,), encoded=False, counts=False)

@@ -1,0 +1,1 @@
+"""`dali-mix preview`: a contact sheet of mixed images."""

@@ -1,0 +1,1 @@
+"""MixLoader, and all that it is made of: the one place where DALI and PyTorch meet."""

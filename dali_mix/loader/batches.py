@@ -1,0 +1,106 @@
+"""One batch: what a DALI pipeline puts out, as PyTorch users expect it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from nvidia.dali.pipeline import Pipeline
+from nvidia.dali.plugin.pytorch.torch_utils import to_torch_tensor
+from torch import Tensor
+
+from dali_mix.loader.description import weighs
+from dali_mix.training.batch_target import BatchTarget
+from dali_mix.training.mix_target import MixTarget
+from dali_mix.training.multi_target import MultiMixTarget
+
+Target = BatchTarget | Tensor | tuple[BatchTarget, ...] | tuple[Tensor, ...]
+Batch = tuple[Tensor, Target]
+
+
+def mixes(pipeline: Pipeline, mixed: bool | None) -> bool:
+    """Whether outputs are (x, y1, y2, lam) or (x, ys, weights) rather than (x, y); ValueError if
+    there are too many or too few, or if nobody says what they are."""
+    count = pipeline.num_outputs
+    if mixed is None:
+        if count not in (2, 3, 4):
+            raise ValueError(
+                "the pipeline must put out (x, y1, y2, lam), (x, ys, weights) or (x, y), got "
+                f"{count} outputs; {_TUPLES}"
+            )
+        if count > 2 and not weighs(pipeline):
+            raise ValueError(
+                f"the pipeline puts out {count} values, and the last one comes from no function of "
+                f"dali_mix; say mixed=True if they are (x, y1, y2, lam) or (x, ys, weights). {_TUPLES}"
+            )
+        return count > 2
+    if count < 2 + mixed:
+        forms = "(x, y1, y2, lam) or (x, ys, weights)" if mixed else "(x, y)"
+        raise ValueError(
+            f"with mixed={mixed} the pipeline must put out {forms} at least, got {count} outputs."
+        )
+    return mixed
+
+
+_TUPLES = (
+    "for tuples of labels say mixed=True, with outputs (x, *y1, *y2, lam) or (x, *ys, weights), or "
+    "mixed=False, with (x, *y)."
+)
+
+
+def to_batch(outputs: Sequence[Any], mixed: bool, kept: int, copy: bool) -> Batch:
+    """(x, target) of the first `kept` samples.
+
+    outputs: DALI batches, as many as `mixes` allows
+    copy:    False hands DALI's own memory on, which then lives as long as the tensors
+    """
+    x, *labels = (_to_torch(output, copy)[:kept] for output in outputs)
+    if x.dim() == 4 and outputs[0].layout() == "HWC":
+        x = x.permute(0, 3, 1, 2)
+    return x, _to_target(labels, mixed)
+
+
+def _to_torch(output: Any, copy: bool) -> Tensor:
+    if not output.is_dense_tensor():
+        shapes = sorted({tuple(shape) for shape in output.shape()})
+        raise ValueError(
+            "the samples of an output must have one shape, got "
+            f"{', '.join(map(str, shapes[:3]))}{', …' if len(shapes) > 3 else ''}; "
+            "crop, resize or pad them in the pipeline."
+        )
+    return to_torch_tensor(output.as_tensor(), copy)
+
+
+def _to_target(labels: list[Tensor], mixed: bool) -> Target:
+    if not mixed:
+        return _one_or_all([MixTarget(y, y, 1.0).y1 for y in labels])  # ids become (N,) int64
+    *labels, lam = labels
+    # What has a column for each label is weights; lam is one number.
+    if len(labels) == 1 or (lam.dim() == 2 and lam.shape[1] > 1):
+        return _one_or_all([_multi_target(ys, lam) for ys in labels])
+    half, odd = divmod(len(labels), 2)
+    if odd:
+        raise ValueError(
+            "outputs (x, *y1, *y2, lam) must have as many y2 as y1, got "
+            f"{len(labels)} labels and lam {tuple(lam.shape)}; in (x, *ys, weights) the last "
+            "one must be (K,) for each sample."
+        )
+    pairs = zip(labels[:half], labels[half:], strict=True)
+    return _one_or_all([MixTarget(y1, y2, lam) for y1, y2 in pairs])
+
+
+def _multi_target(ys: Tensor, weights: Tensor) -> MultiMixTarget:
+    try:
+        return MultiMixTarget(ys, weights)
+    except (TypeError, ValueError) as error:
+        raise type(error)(
+            f"{error} These outputs are taken for (x, *ys, weights); for labels of images that are "
+            "not mixed, say mixed=False."
+        ) from None
+
+
+def _one_or_all(targets: list[Any]) -> Any:
+    return targets[0] if len(targets) == 1 else tuple(targets)
+
+
+__all__ = ["Batch", "Target", "mixes", "to_batch"]

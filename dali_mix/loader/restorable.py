@@ -1,0 +1,69 @@
+"""What in a pipeline DALI cannot put back to where it was: the Python in it.
+
+A checkpoint of DALI holds the states of its own operators. It counts how often a Python source was
+asked, and asks a source that takes an index for the right one after a restore. All other sources
+begin again silently, and what a Python function has kept is lost.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from nvidia.dali.pipeline import Pipeline
+
+from dali_mix.loader.description import name_of_operator
+
+INDEXED = (
+    "DALI would begin it again; give a callable that takes the index of the batch, a BatchInfo or "
+    "a SampleInfo"
+)
+PURE = (
+    "what it has kept would be lost; compute that with operators of DALI, or say "
+    "pure_python=True if its output depends on its input alone"
+)
+
+
+def unrestorable(pipeline: Pipeline, pure_python: bool) -> str | None:
+    """Which part of it cannot be restored, and what to do; None: all can be.
+
+    pure_python: whether the functions keep nothing between calls
+    """
+    if type(pipeline).iter_setup is not Pipeline.iter_setup:
+        name = type(pipeline).__qualname__
+        return f"{name}.iter_setup feeds the pipeline: {INDEXED}"
+    for op in pipeline._ops or []:
+        function = getattr(op._op, "function", getattr(op._op, "run_fn", None))
+        if function is not None and not pure_python:
+            return f"{name_of_operator(op)} calls {_name(function)}: {PURE}"
+        if op._op.schema.Name() == "ExternalSource":
+            source = _source_without_index(op)
+            if source is not None and not (pure_python and source.takes_nothing):
+                return f"fn.external_source reads {source.name}, {source.why}: {INDEXED}"
+    return None
+
+
+class _Source:
+    def __init__(self, name: str, why: str, takes_nothing: bool = False) -> None:
+        self.name = name
+        self.why = why
+        self.takes_nothing = takes_nothing
+
+
+def _source_without_index(op: Any) -> _Source | None:
+    group = getattr(op, "_group", None)
+    if group is None or getattr(group, "source_desc", None) is None:
+        return _Source("what feed_input() gives", "which DALI does not ask for")
+    described = group.source_desc
+    name = _name(described.source)
+    if described.kind.name == "CALLABLE":
+        return None if described.has_inputs else _Source(name, "which takes no index", True)
+    kind = "a generator" if described.kind.name == "GENERATOR_FUNC" else "an iterable"
+    return _Source(name, f"{kind}, which takes no index")
+
+
+def _name(thing: Any) -> str:
+    """Of a function or a source, as its author knows it."""
+    if inspect.isfunction(thing):  # DALI wraps the functions that it is given
+        thing = inspect.getclosurevars(thing).nonlocals.get("function", thing)
+    return str(getattr(thing, "__qualname__", type(thing).__qualname__))

@@ -1,0 +1,245 @@
+"""Through the epochs of a loader, batch by batch, and to any epoch at once.
+
+A step is a transaction. While pipelines work they are `apart` from what is counted here, and stay
+so when a signal or an exit cuts the step off: then DALI may have made a batch that nobody got. The
+next call puts the pipelines where the count says, or refuses to go on.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+from dali_mix.loader.batches import Batch, to_batch
+from dali_mix.loader.epochs import Share, length
+from dali_mix.loader.running import Running
+from dali_mix.loader.sources import PADDED_TAIL
+from dali_mix.methods.method import is_whole
+
+_log = logging.getLogger("dali_mix")
+
+
+class Walk:
+    """Where a loader is in its epochs.
+
+    shares:     of the pipelines
+    last_batch: as in MixLoader
+    mixed:      whether a batch has a mixed target
+    mixing:     whether it has mixed images
+    single:     whether a step yields one batch rather than a list
+    """
+
+    def __init__(
+        self,
+        running: Running,
+        shares: list[Share],
+        last_batch: str,
+        mixed: bool,
+        mixing: bool,
+        single: bool,
+    ) -> None:
+        self.running = running
+        self.shares = shares
+        self.last_batch = last_batch
+        self.epoch = 0
+        self.made = 0
+        """Batches of this epoch that have been handed out."""
+        self.asked: int | None = None
+        """The epoch that the next iteration is to begin, where set_epoch() has said so."""
+        self._mixed = mixed
+        self._mixing = mixing
+        self._single = single
+        self._continues = True  # the next iteration goes on in this epoch
+        self._newest: object = None  # iteration; the older ones are overtaken
+        self._begun: object = None  # iteration that has taken a batch
+
+    @property
+    def length(self) -> int:
+        epoch = self.epoch if self.asked is None else self.asked
+        return length(self.shares, self.last_batch, epoch)
+
+    @property
+    def next_place(self) -> tuple[int, int]:
+        """Epoch and number of the next batch."""
+        if self.asked is not None:
+            return self.asked, 0
+        return (self.epoch, self.made) if self.made < self.length else (self.epoch + 1, 0)
+
+    @property
+    def next_epoch(self) -> int:
+        """That the next iteration is in."""
+        if self.asked is not None or self._continues or not self.made:
+            return self.next_place[0]
+        return self.epoch + 1
+
+    def iterate(self) -> Iterator[Any]:
+        self.running.check()
+        self._newest = token = object()
+        return self._iterate(token)
+
+    def ask(self, epoch: int) -> None:
+        """Let the next iteration begin that epoch."""
+        self.running.check()
+        if not (is_whole(epoch) and epoch >= 0):
+            raise ValueError(f"epoch must be a whole number, at least 0, got {epoch!r}.")
+        if self._continues and self.asked is None and epoch == self.next_epoch:
+            return
+        if epoch < self.epoch or (epoch == self.epoch and self.made):
+            why = self.running.fixed()
+            if why is not None:
+                raise RuntimeError(
+                    f"set_epoch({epoch}) goes back from epoch {self.epoch}, and this loader cannot:"
+                    f" {why}."
+                )
+        if self._newest is self._begun:
+            self._newest = None
+        self.asked, self._continues = int(epoch), False
+
+    def settle(self) -> None:
+        """Stand where the next batch comes from."""
+        self.running.check()
+        if self.asked is None:
+            self._go(self.epoch, self.made)
+        else:
+            self._go(self.asked, 0)
+            self.asked, self._continues = None, True
+
+    def loaded(self, epoch: int, made: int) -> None:
+        """The pipelines stand at that place, which a state says."""
+        self.epoch, self.made, self.asked = epoch, made, None
+        self._newest, self._continues, self.running.failure = None, True, None
+        self.running.apart = False
+
+    def end(self) -> None:
+        self._newest = None
+
+    def batches_before(self, epoch: int, made: int) -> int:
+        """Of all epochs, that pipelines have made when they stand there."""
+        return epoch * self.shares[0].batches + made
+
+    def _iterate(self, token: object) -> Iterator[Any]:
+        self._check_newest(token)
+        self._begun = token
+        epoch = self.next_epoch
+        self._go(epoch, self.made if epoch == self.epoch and self._continues else 0)
+        self.asked, self._continues = None, False
+        while self.made < self.length:
+            batches = self.running.attempt(self._next_batches)
+            # From here to the yield nothing is called, so that no signal handler comes between.
+            self.made, self.running.apart = self.made + 1, False
+            yield batches[0] if self._single else batches
+            self._check_newest(token)
+        self._finish_epoch()
+
+    def _next_batches(self) -> list[Batch]:
+        number, running = self.made, self.running
+        try:
+            outputs = running.outputs(restart=number == 0)
+        except StopIteration:
+            raise RuntimeError(self._stopped()) from None
+        batches = []
+        for pipeline, share, output in zip(running.pipelines, self.shares, outputs, strict=True):
+            kept, got = share.batch_size, len(output[0])
+            if self.last_batch == "partial":
+                kept = share.kept(self.epoch, number)
+            if self._mixing and running.reader is None and got > kept:
+                raise ValueError(PADDED_TAIL.format(f"{kept} of {got} samples"))
+            if got < kept:
+                raise ValueError(
+                    f"batch {number} of an epoch must have {kept} samples, as size={share.images} "
+                    f"and batch_size={share.batch_size} promise, got {got}; let the source give "
+                    "full batches (only the last of an epoch may be smaller), or correct one of "
+                    "the two."
+                )
+            if kept:  # one shard may end before another
+                copy = not pipeline.exec_dynamic
+                batches.append(to_batch(output, self._mixed, kept, copy=copy))
+        return batches
+
+    def _stopped(self) -> str:
+        """Why a source that has stopped is an error."""
+        if self.made == 0 and self.epoch > 0:
+            return (
+                f"the source did not begin again after epoch {self.epoch - 1}: give "
+                "fn.external_source cycle='raise', where it reads an iterable, or a callable that "
+                "takes the index of the batch."
+            )
+        share = self.shares[0]
+        return (
+            f"the source of the pipeline stopped after {self.made} batches of {share.batch_size}, "
+            f"but size={share.images} needs {self.length}; correct one of the two."
+        )
+
+    def _go(self, epoch: int, made: int) -> None:
+        """Bring the pipelines to that batch: the current one, or the first of an epoch."""
+        running = self.running
+        here = self.batches_before(self.epoch, self.made)
+        there = self.batches_before(epoch, made)
+        if running.apart or not 0 <= there - here <= running.ahead:
+            why = running.fixed()
+            if why is None:
+                running.apart = True
+                running.place(there, back=there < here)
+                self.epoch, self.made, running.apart = epoch, made, False
+                return
+            if there < here:
+                raise RuntimeError(f"the loader cannot go back to epoch {epoch}: {why}.")
+            if there - here > self.shares[0].batches:
+                _log.warning(
+                    "%d batches are computed and thrown away on the way to epoch %d, as %s.",
+                    *(there - here, epoch, why),
+                )
+        while self.epoch < epoch:
+            self._finish_epoch()
+
+    def _finish_epoch(self) -> None:
+        """Read what the pipelines still make in this epoch, and go to the next one."""
+        running = self.running
+        while self.made < self.shares[0].batches:
+            try:
+                running.attempt(partial(running.outputs, restart=self.made == 0))
+            except StopIteration:  # of a source that makes no padded batch; it begins again later
+                break
+            self.made, running.apart = self.made + 1, False
+        self.epoch, self.made = self.epoch + 1, 0
+
+    def _check_newest(self, token: object) -> None:
+        self.running.check()
+        if self._newest is not token:
+            raise RuntimeError(
+                "this iteration was overtaken by a newer iter(), set_epoch() or load_state_dict() "
+                "of its loader; one loader runs one iteration at a time."
+            )
+
+
+class BatchSampler:
+    """What frameworks that know DataLoader tell which epoch begins: its sampler.
+
+    They do so before every epoch, also of validation, and more than once for the same one. So this
+    never goes back, and never computes batches to throw them away.
+    """
+
+    def __init__(self, walk: Walk) -> None:
+        self._walk = walk
+
+    @property
+    def sampler(self) -> BatchSampler:
+        return self
+
+    def set_epoch(self, epoch: int) -> None:
+        """Go on in that epoch, where it lies ahead."""
+        walk = self._walk
+        if epoch <= walk.next_epoch:
+            return
+        why = walk.running.fixed()
+        if why is None:
+            walk.ask(epoch)
+        else:
+            warnings.warn(
+                f"epoch {epoch} begins, and the loader goes on with the batches of its epoch "
+                f"{walk.next_epoch}, as it cannot go to another one: {why}.",
+                stacklevel=2,
+            )
