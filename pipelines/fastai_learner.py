@@ -16,7 +16,7 @@ from fastai.callback.schedule import Learner  # has fit_one_cycle and lr_find
 from fastai.callback.tracker import SaveModelCallback
 from fastai.data.core import DataLoaders
 from fastai.learner import CastToTensor
-from fastai.metrics import accuracy, top_k_accuracy
+from fastai.metrics import accuracy
 from fastai.torch_core import set_seed
 from torch import nn
 
@@ -51,13 +51,13 @@ def main():
         loaders(),
         network(classes),
         loss_func=MixLoss(nn.CrossEntropyLoss(label_smoothing=0.1)),
-        metrics=[accuracy, top_k_accuracy],
+        metrics=accuracy,
         cbs=SaveModelCallback(monitor="accuracy"),
     )
     learner.remove_cb(CastToTensor)  # it would make a plain tuple of a MixTarget
     learner.fit_one_cycle(EPOCHS, LEARNING_RATE)
-    loss, top1, top5 = learner.validate()
-    print(f"validation loss {loss:.4f}, accuracy {top1:.4f}, top five {top5:.4f}")
+    loss, share = learner.validate()
+    print(f"validation loss {loss:.4f}, accuracy {share:.4f}")
 
 
 if __name__ == "__main__":

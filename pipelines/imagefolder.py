@@ -3,23 +3,22 @@
     python pipelines/imagefolder.py
 
 FOLDER holds `train` and `val`, each with one folder of images for each class. Images are cropped,
-flipped, changed by RandAugment and erased in part, mixed by mixup or cutmix, and normalised, all in
-one DALI pipeline. Without `augment=` it is the usual recipe for a ResNet.
+flipped, changed by RandAugment, erased in part, mixed and normalised in one DALI pipeline. Without
+`augment=` it is the usual recipe for a ResNet.
 
 timm's train.py does the same with `--aa rand-m9-mstd0.5-inc1 --mixup 0.8 --cutmix 1.0 --reprob 0.25
 --remode pixel`, except for this:
-  order    here random erasing comes before mixing, so that lam stays the share of own pixels
-  erasing  paints a rectangle in one random colour, not in one for each pixel
+  erasing  comes before mixing, so that lam stays the share of own pixels, and paints a rectangle
+           in one random colour, not in one for each pixel
   mixing   is drawn for each image, as with --mixup-mode elem; partners are a random permutation
   RandAugment  is DALI's: both operations always act, with magnitude 9 of 10; identity replaces
            invert and solarize-add; posterize keeps 4 bits; what moves in from outside is grey
-  resizing is bilinear; timm chooses between bilinear and bicubic
 """
 
 from pathlib import Path
 
 import torch
-from nvidia.dali import pipeline_def
+from nvidia.dali import pipeline_def, types
 from nvidia.dali.auto_aug.rand_augment import rand_augment
 from torch import nn
 
@@ -32,9 +31,8 @@ BATCH_SIZE = 128
 EPOCHS = 90
 LEARNING_RATE = 1e-3
 THREADS = 8  # CPU threads of each pipeline
-SEED = 0
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-OUTPUT = {"size": SIZE, "dtype": torch.float16 if DEVICE.type == "cuda" else torch.float32}
+OUTPUT = {"size": SIZE, "dtype": types.FLOAT16 if DEVICE.type == "cuda" else types.FLOAT}
 
 
 def augment(images):
@@ -45,8 +43,7 @@ def augment(images):
 
 @pipeline_def(enable_conditionals=True, enable_checkpointing=True)  # RandAugment chooses by if
 def training_pipeline():
-    root = FOLDER / "train"
-    return recipes.imagefolder_train(root, methods=METHODS, augment=augment, **OUTPUT)
+    return recipes.imagefolder_train(FOLDER / "train", methods=METHODS, augment=augment, **OUTPUT)
 
 
 def network(classes):
@@ -67,10 +64,10 @@ def validate(model, loader):
 
 
 def main():
-    torch.manual_seed(SEED)
+    torch.manual_seed(0)
     same = {"batch_size": BATCH_SIZE, "num_threads": THREADS}
-    device_id = DEVICE.index or 0 if DEVICE.type == "cuda" else None
-    training = MixLoader(training_pipeline(seed=SEED, device_id=device_id, **same))
+    device_id = 0 if DEVICE.type == "cuda" else None
+    training = MixLoader(training_pipeline(seed=0, device_id=device_id, **same))
     validation = MixLoader.from_imagefolder(FOLDER / "val", training=False, **same, **OUTPUT)
     model = network(len(recipes.class_names(FOLDER / "train")))
     criterion = MixLoss(nn.CrossEntropyLoss())

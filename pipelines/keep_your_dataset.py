@@ -2,9 +2,8 @@
 
     python pipelines/keep_your_dataset.py
 
-DALI calls the data set through `external_source`, in workers of its own. The label is the second
-input of the pipeline: what goes past the pipeline is not mixed. A seed gives the same batches in
-every run, with any number of workers.
+DALI calls the data set through `external_source`, in workers of its own. The label is an input of
+the pipeline too. A seed gives the same batches in every run, with any number of workers.
 """
 
 from pathlib import Path

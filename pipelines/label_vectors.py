@@ -3,9 +3,8 @@
     python pipelines/label_vectors.py
 
 LIST is a CSV file with the columns `file` and `labels`. DALI pairs vectors as it pairs class ids.
-TASK "classes": words, separated by spaces, or none at all; a vector has a 1 for each. The blended
-binary cross-entropy is that of the blended vector. TASK "number": MixLoss(criterion, mix=…) says
-what is blended, which matters where the loss of a prediction p is not linear in the label:
+TASK "classes": words, separated by spaces, or none at all; a vector has a 1 for each of them.
+TASK "number": MixLoss(criterion, mix=…) says what is blended, where that is not the same:
     "losses"  lam * L(p, own) + (1 - lam) * L(p, partner's)    how mixup is used for classes
     "labels"  L(p, lam * own + (1 - lam) * partner's)          how the paper of mixup defines it
 For L1 "losses" pulls towards the label of larger weight, "labels" in between. For MSE they differ
@@ -23,13 +22,15 @@ from torch import nn
 import dali_mix.fn as dmix
 from dali_mix import MixLoader, MixLoss, recipes
 
-LIST, FOLDER = Path("photos.csv"), Path("photos")  # names of files are relative to FOLDER
+LIST = Path("photos.csv")
+FOLDER = Path("photos")  # which the names of files are relative to
 TASK = "classes"
 CRITERION = MixLoss(nn.BCEWithLogitsLoss())  # of a number: MixLoss(nn.L1Loss(), mix="labels")
 SIZE = 128  # height and width in pixels
 BATCH_SIZE = 64
 EPOCHS = 30
 GPU = torch.cuda.current_device() if torch.cuda.is_available() else None
+DEVICE, DECODER = ("cpu", "cpu") if GPU is None else ("cuda", "mixed")
 
 
 def read_list():
@@ -53,8 +54,7 @@ def pipeline(files, table, training):
     encoded, place = fn.readers.file(file_root=str(FOLDER), pad_last_batch=True, **read)
     labels = types.Constant(table, device="cpu")[place[0]]
     encoded = recipes.header_checked(encoded)  # a broken header is an error, not a crash
-    decoder = "cpu" if GPU is None else "mixed"
-    images = fn.decoders.image(encoded, device=decoder, output_type=types.RGB)
+    images = fn.decoders.image(encoded, device=DECODER, output_type=types.RGB)
     images = fn.resize(images, size=[SIZE, SIZE])
     output = {"mean": recipes.IMAGENET_MEAN, "std": recipes.IMAGENET_STD}
     if training:
@@ -65,26 +65,23 @@ def pipeline(files, table, training):
 def main():
     files, columns, table = read_list()
     val, train = np.split(np.random.default_rng(0).permutation(len(files)), [len(files) // 5])
-    training, validation = (
-        MixLoader(pipeline([files[k] for k in part], table[part], part is train))
-        for part in (train, val)
-    )
+    training = MixLoader(pipeline([files[k] for k in train], table[train], True))
+    validation = MixLoader(pipeline([files[k] for k in val], table[val], False))
     torch.manual_seed(0)
     stem = [nn.Conv2d(3, 32, 5, stride=2), nn.BatchNorm2d(32), nn.ReLU(), nn.AdaptiveAvgPool2d(1)]
-    model = nn.Sequential(*stem, nn.Flatten(), nn.Linear(32, len(columns)))
-    model.to("cpu" if GPU is None else "cuda")
+    model = nn.Sequential(*stem, nn.Flatten(), nn.Linear(32, len(columns))).to(DEVICE)
     optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
     for _ in range(EPOCHS):
-        model.train()
         for x, target in training:  # target.y1 and target.y2: (N, columns) float32
             loss = CRITERION(model(x), target)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
     with torch.no_grad():
-        outputs, labels = map(torch.cat, zip(*((model.eval()(x), y) for x, y in validation)))
+        results = [(model.eval()(x), y) for x, y in validation]
+    outputs, labels = map(torch.cat, zip(*results, strict=True))
     print(f"validation on {len(labels)} images: loss {CRITERION(outputs, labels):.4f}")
-    guess = (outputs > 0) if TASK == "classes" else outputs
+    guess = (outputs > 0).float() if TASK == "classes" else outputs
     for column, error in zip(columns, (guess - labels).abs().mean(0), strict=True):
         print(f"  {column:20} mean absolute error {error:.3f}")
 

@@ -3,10 +3,9 @@
     pip install lightning
     python pipelines/lightning_module.py
 
-FOLDER holds `train` and `val`, each with one folder of images for each class. Lightning moves the
-MixTarget to the device, and the loss takes it as it comes. The loaders are made in the hooks
-`train_dataloader` and `val_dataloader`, which Lightning calls when the process group stands: so
-each rank reads its own shard and draws its own lam, and no sampler has to be put in.
+FOLDER holds `train` and `val`, each with one folder of images for each class. The loaders are made
+in the hooks `train_dataloader` and `val_dataloader`, which Lightning calls when the process group
+stands: so each rank reads its own shard and draws its own lam, and needs no sampler.
 """
 
 from pathlib import Path
@@ -22,7 +21,6 @@ FOLDER = Path("imagenet")
 LOADER = {"batch_size": 64, "size": 224}  # of each rank
 METHODS = [MixUp(alpha=0.2), CutMix()]
 LEARNING_RATE = 1e-3
-SEED = 0
 TRAINER = {"max_epochs": 90, "accelerator": "auto", "devices": "auto"}
 
 
@@ -40,14 +38,14 @@ class MixedClassifier(lightning.LightningModule):
         self.validation_loss = torchmetrics.MeanMetric()
 
     def train_dataloader(self):
-        return self.loader("train", methods=METHODS, seed=SEED)
+        return self.loader("train", methods=METHODS)
 
     def val_dataloader(self):
         return self.loader("val", training=False)
 
     def loader(self, part, **options):
-        device = {"device": "gpu", "device_id": self.device.index}
-        options |= device if self.device.type == "cuda" else {"device": "cpu"}
+        options["device"] = "gpu" if self.device.type == "cuda" else "cpu"
+        options["device_id"] = self.device.index
         return MixLoader.from_imagefolder(FOLDER / part, **LOADER, **options)
 
     def training_step(self, batch, _):
@@ -59,7 +57,7 @@ class MixedClassifier(lightning.LightningModule):
         return loss
 
     def on_train_epoch_end(self):
-        # compute() adds up all ranks; the share of the labels' weight that was hit.
+        # The share of the labels' weight that was hit, over all ranks.
         self.log("training accuracy", self.training_accuracy.compute().float())
         self.training_accuracy.reset()
 
@@ -79,9 +77,9 @@ class MixedClassifier(lightning.LightningModule):
 
 
 def main():
-    lightning.seed_everything(SEED, verbose=False)
+    lightning.seed_everything(0, verbose=False)
     # The loaders shard by themselves.
-    trainer = lightning.Trainer(use_distributed_sampler=False, num_sanity_val_steps=0, **TRAINER)
+    trainer = lightning.Trainer(use_distributed_sampler=False, **TRAINER)
     trainer.fit(MixedClassifier())
     if trainer.is_global_zero:
         for name, value in sorted(trainer.callback_metrics.items()):

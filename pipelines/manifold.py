@@ -2,12 +2,12 @@
 
     python pipelines/manifold.py
 
-The DALI pipeline draws the plan, and pairs the labels, but leaves the pixels alone: it emits
-plan.partner, with which `manifold_mixup` mixes the output of one layer, drawn anew for each batch.
-The paper takes alpha 2, one lam for each batch, and no folding.
+The DALI pipeline draws the plan and pairs the labels, but leaves the pixels alone: with plan.partner
+`manifold_mixup` mixes the output of one layer, drawn for each batch. As in the paper alpha is 2,
+each batch has one lam, and nothing is folded.
 """
 
-from collections import Counter
+from collections import Counter, OrderedDict
 from pathlib import Path
 
 import torch
@@ -27,16 +27,12 @@ GPU = torch.cuda.current_device() if torch.cuda.is_available() else None
 
 def read(part):
     """Decoded images of one size, and class ids."""
-    shuffle = {"shuffle_after_epoch": True} if part == "train" else {}
-    encoded, labels = fn.readers.file(file_root=str(FOLDER / part), pad_last_batch=True, **shuffle)
+    options = {"pad_last_batch": True, "shuffle_after_epoch": part == "train"}
+    encoded, labels = fn.readers.file(file_root=str(FOLDER / part), **options)
     encoded = recipes.header_checked(encoded)  # a broken header is an error, not a crash
     decoder = "cpu" if GPU is None else "mixed"
     images = fn.decoders.image(encoded, device=decoder, output_type=types.RGB)
     return fn.resize(images, size=[SIZE, SIZE]), labels
-
-
-def on_device(*outputs):
-    return outputs if GPU is None else tuple(output.gpu() for output in outputs)
 
 
 @pipeline_def(batch_size=BATCH_SIZE, num_threads=4, device_id=GPU, seed=0)
@@ -45,13 +41,13 @@ def training_pipeline():
     plan = dmix.plan(images, labels, MixUp(alpha=2.0, fold=False), per="batch")
     x = fn.crop_mirror_normalize(images, mean=127.5, std=64)
     y1, y2 = dmix.pair_labels(labels, plan)
-    return on_device(x, y1, y2, plan.lam, plan.partner)
+    return x, y1, y2, plan.lam, plan.partner
 
 
 @pipeline_def(batch_size=BATCH_SIZE, num_threads=4, device_id=GPU)
 def validation_pipeline():
     images, labels = read("val")
-    return on_device(fn.crop_mirror_normalize(images, mean=127.5, std=64), labels)
+    return fn.crop_mirror_normalize(images, mean=127.5, std=64), labels
 
 
 def network(classes):
@@ -59,10 +55,9 @@ def network(classes):
         convolution = nn.Conv2d(inputs, outputs, 3, padding=1)
         return nn.Sequential(convolution, nn.BatchNorm2d(outputs), nn.ReLU(), nn.AvgPool2d(2))
 
-    model = nn.Sequential()
-    model.stem, model.block1, model.block2 = block(3, 16), block(16, 32), block(32, 64)
-    model.head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, classes))
-    return model.to("cpu" if GPU is None else "cuda")
+    parts = {"stem": block(3, 16), "block1": block(16, 32), "block2": block(32, 64)}
+    parts["head"] = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, classes))
+    return nn.Sequential(OrderedDict(parts)).to("cpu" if GPU is None else "cuda")
 
 
 def main():
@@ -77,7 +72,7 @@ def main():
         model.train()
         drawn = Counter()
         for x, labels in training:
-            target = ManifoldTarget(*labels)
+            target = ManifoldTarget(*(part.to(x.device) for part in labels))
             with manifold_mixup(model, layers=LAYERS, include_input=True, target=target) as layer:
                 loss = criterion(model(x), target)
             optimizer.zero_grad()
@@ -87,9 +82,8 @@ def main():
         model.eval()
         accuracy.reset()
         for x, y in validation:
-            accuracy.to(x.device).update(model(x).detach(), y)
-        mixed = ", ".join(f"{layer} {count}" for layer, count in sorted(drawn.items()))
-        print(f"epoch {epoch}: mixed at {mixed}; validation accuracy {accuracy.compute():.4f}")
+            accuracy.to(x.device).update(model(x).detach(), y.to(x.device))
+        print(f"epoch {epoch}: mixed at {dict(drawn)}, validation accuracy {accuracy.compute():.4f}")
 
 
 if __name__ == "__main__":

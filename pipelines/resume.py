@@ -2,11 +2,10 @@
 
     python pipelines/resume.py    # kill it, start it again
 
-Started again it goes on after the last step that was saved, in the middle of an epoch, and sees
-the same batches as if it had never stopped: the same files, crops, partners and weights.
-
-The last two saves are kept, each with a checksum, so that there is one to go on from if a disk
-lost part of the other. They hold tensors, numbers and text: reading one runs no code.
+Started again it goes on after the last step that was saved, in the middle of an epoch, and sees the
+same batches as if it had never stopped: the same files, crops, partners and weights. The last two
+saves are kept, each with a checksum, so that there is one to go on from if a disk lost part of the
+other. They hold tensors, numbers and text: reading one runs no code.
 """
 
 import io
@@ -24,8 +23,7 @@ FOLDER = Path("imagenet/train")
 STATE = Path("run.pt").resolve()  # where to go on from
 EVERY = 100  # steps between two saves
 EPOCHS = 90
-SEED = 0
-LOADER = {"batch_size": 64, "size": 224}
+LOADER = {"batch_size": 64, "size": 224, "seed": 0}
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 torch.backends.cudnn.deterministic = True  # else the same batches need not give the same weights
 PARTIAL, BEFORE = (STATE.with_name(STATE.name + end) for end in (".partial", ".before"))
@@ -71,11 +69,10 @@ def step(parts, x, target):
 
 
 def main():
-    torch.manual_seed(SEED)
-    loader = MixLoader.from_imagefolder(FOLDER, seed=SEED, **LOADER)
-    classes = len(recipes.class_names(FOLDER))
-    stem = [nn.Conv2d(3, 16, 7, stride=4, padding=3), nn.ReLU(), nn.AdaptiveAvgPool2d(1)]
-    model = nn.Sequential(*stem, nn.Flatten(), nn.Linear(16, classes)).to(DEVICE)
+    torch.manual_seed(0)
+    loader = MixLoader.from_imagefolder(FOLDER, **LOADER)
+    head = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, len(recipes.class_names(FOLDER)))]
+    model = nn.Sequential(nn.Conv2d(3, 16, 7, stride=4), nn.ReLU(), *head).to(DEVICE)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
     parts = {"model": model, "optimizer": optimizer, "loader": loader}
     load(parts)

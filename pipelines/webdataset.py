@@ -5,10 +5,9 @@
 TARS are paths or s3:// URLs: DALI 2.4 reads s3:// itself, with the usual AWS_* variables of the
 environment, AWS_ENDPOINT_URL among them; gs:// and https:// it does not. An index file for each tar
 tells where its files begin (NVIDIA's wds2idx.py writes it). Without them (INDEX = None) DALI walks
-through the headers at start-up: quick on a disk, one request for each file on S3.
-
-A rank reads its part of all samples, not of the tars. Samples are shuffled in a buffer only, and
-the order of the tars after each epoch: tars written in random order train best.
+through the headers at start-up: quick on a disk, one request for each file on S3. A rank reads its
+part of all samples, not of the tars. Samples are shuffled in a buffer only, and the order of the
+tars after each epoch: tars written in random order train best.
 """
 
 from pathlib import Path
@@ -27,7 +26,7 @@ SIZE = 224  # height and width in pixels
 BUFFER = 1024  # samples to shuffle among
 EPOCHS = 90
 BATCH = {"batch_size": 64, "num_threads": 4}
-DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+GPU = torch.cuda.current_device() if torch.cuda.is_available() else None
 DIGITS = 9  # the most that a cls file may have
 
 
@@ -45,21 +44,20 @@ def training_pipeline(shard):
         shuffle_after_epoch=True,
         pad_last_batch=True,
     )
-    decoder = "mixed" if DEVICE.type == "cuda" else "cpu"
     encoded = recipes.header_checked(encoded)  # a broken header is an error, not a crash
+    decoder = "cpu" if GPU is None else "mixed"
     images = fn.decoders.image_random_crop(encoded, device=decoder, output_type=types.RGB)
     images = fn.resize(images, size=[SIZE, SIZE])
     output = {"mean": recipes.IMAGENET_MEAN, "std": recipes.IMAGENET_STD}
-    flip = fn.random.coin_flip()
-    return dmix.mix(images, number(text), [MixUp(0.2), CutMix(1.0)], mirror=flip, **output)
+    return dmix.mix(images, number(text), [MixUp(0.2), CutMix(1.0)], **output)
 
 
 def number(text):
     """Decimal digits as one int32, -1 for anything else: DALI has no operator for that."""
     # Moved to the right end of a row of DIGITS places, with "0" in front.
     start = fn.cast(text.shape(), dtype=types.INT32) - DIGITS
-    options = {"axes": [0], "out_of_bounds_policy": "pad", "fill_values": ord("0")}
-    row = fn.slice(text, start=start, shape=[DIGITS], **options)
+    zeros = {"out_of_bounds_policy": "pad", "fill_values": ord("0")}
+    row = fn.slice(text, start=start, shape=[DIGITS], axes=[0], **zeros)
     digits = fn.cast(row, dtype=types.INT32) - ord("0")
     powers = types.Constant([10**place for place in reversed(range(DIGITS))], dtype=types.INT32)
     valid = fn.reductions.min(fn.cast((digits >= 0) & (digits <= 9), dtype=types.INT32))
@@ -70,11 +68,11 @@ def number(text):
 
 def main():
     part = shard()  # of this process; its seed is its own, so that no two ranks draw alike
-    device_id = torch.cuda.current_device() if DEVICE.type == "cuda" else None
-    loader = MixLoader(training_pipeline(part, device_id=device_id, seed=part.seed, **BATCH))
+    loader = MixLoader(training_pipeline(part, device_id=GPU, seed=part.seed, **BATCH))
     print(f"{len(TARS)} tars, {len(loader)} batches an epoch", flush=True)
     head = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, CLASSES)]
-    model = nn.Sequential(nn.Conv2d(3, 16, 7, stride=4, padding=3), nn.ReLU(), *head).to(DEVICE)
+    model = nn.Sequential(nn.Conv2d(3, 16, 7, stride=4, padding=3), nn.ReLU(), *head)
+    model.to("cpu" if GPU is None else "cuda")  # here your model would come
     criterion = MixLoss(nn.CrossEntropyLoss())
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     for epoch in range(EPOCHS):

@@ -9,7 +9,6 @@ import re
 import runpy
 import sys
 from pathlib import Path
-from unittest import mock
 
 from PIL import Image
 
@@ -17,16 +16,20 @@ FOLDER = Path(__file__).parent.parent / "pipelines"
 ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1"}
 
 
-def changed(place: Path, name: str, **constants: object) -> Path:
-    """A copy of the program in `place` whose constants at the top have these values."""
-    text = (FOLDER / f"{name}.py").read_text()
-    for constant, value in constants.items():
+def with_constants(text: str, constants: dict[str, object]) -> str:
+    """The program with other values of the constants at its top."""
+    for name, value in constants.items():
         literal = f"Path({str(value)!r})" if isinstance(value, Path) else repr(value)
-        line = re.compile(rf"^{constant} = .*$", re.MULTILINE)
-        text, count = line.subn(lambda _, text=f"{constant} = {literal}": text, text)
-        assert count == 1, f"{name}.py sets {constant} in {count} lines"
+        line = re.compile(rf"^{name} = .*$", re.MULTILINE)
+        text, count = line.subn(lambda _, text=f"{name} = {literal}": text, text)
+        assert count == 1, f"{name} is set in {count} lines"
+    return text
+
+
+def changed(place: Path, name: str, **constants: object) -> Path:
+    """A copy of the program in `place`, with these constants."""
     copy = place / f"{name}.py"
-    copy.write_text(text)
+    copy.write_text(with_constants((FOLDER / f"{name}.py").read_text(), constants))
     return copy
 
 
@@ -37,13 +40,13 @@ def namespace(place: Path, name: str, **constants: object) -> dict:
 
 def run_here(place: Path, name: str, **constants: object) -> tuple[str, str]:
     """Run such a copy; what it wrote to stdout and stderr."""
+    return run_file(changed(place, name, **constants))
+
+
+def run_file(path: Path) -> tuple[str, str]:
+    """Run a program in this process; what it wrote to stdout and stderr."""
     out, err = io.StringIO(), io.StringIO()
-    path = changed(place, name, **constants)
-    with (
-        mock.patch.object(sys, "argv", [str(path)]),
-        contextlib.redirect_stdout(out),
-        contextlib.redirect_stderr(err),
-    ):
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         runpy.run_path(str(path), run_name="__main__")
     return out.getvalue(), err.getvalue()
 
@@ -58,3 +61,14 @@ def jpeg(colour: tuple[int, int, int] = (200, 30, 90), size: tuple[int, int] = (
     file = io.BytesIO()
     Image.new("RGB", size, colour).save(file, "JPEG")
     return file.getvalue()
+
+
+def photos_in(root: Path) -> Path:
+    """Training and validation folders of two classes, 6 and 5 images each: dark and light."""
+    for part, count in (("train", 6), ("val", 5)):
+        for name, level in (("dark", 20), ("light", 220)):
+            folder = root / part / name
+            folder.mkdir(parents=True)
+            for index in range(count):
+                (folder / f"{index}.jpg").write_bytes(jpeg((level, level, level + index)))
+    return root
