@@ -9,16 +9,15 @@ on the test images, whose labels are right. One that sees mixed images cannot le
 """
 
 import json
-import os
 import shutil
 import subprocess
 import sys
 from itertools import product
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 import torch
+from matplotlib.figure import Figure
 from PIL import Image, ImageOps
 from sklearn.datasets import load_digits
 from torch import nn
@@ -33,7 +32,7 @@ METHODS = {"none": None, "mixup": MixUp(8.0, fold=False), "cutmix": CutMix()}
 SEEDS = 5
 EPOCHS = 30
 TRAIN = 1257  # images; the other 540 are for the test
-THREADS = max(1, len(os.sched_getaffinity(0)) // 2)  # for DALI, and as many for PyTorch
+EVERY = 2  # epochs between two points of the curves
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
@@ -54,7 +53,7 @@ def write_digits():
 
 
 def loader(part, **options):
-    grey = {"size": 32, "mean": 127.5, "std": 127.5, "num_threads": THREADS}
+    grey = {"size": 32, "mean": 127.5, "std": 127.5, "num_threads": 1}
     return MixLoader.from_imagefolder(DATA / part, **grey, **options)
 
 
@@ -77,7 +76,7 @@ def network():
 
 
 def train(method, seed, parts):
-    """One row of `evaluate` for each epoch."""
+    """Rows of an epoch and what `evaluate` finds after it; the last row is of the last epoch."""
     torch.manual_seed(seed)
     whole = {"area": (1, 1), "aspect": (1, 1), "mirror": 0}  # nothing is augmented but by mixing
     model, criterion = network(), MixLoss(nn.CrossEntropyLoss())
@@ -85,7 +84,7 @@ def train(method, seed, parts):
         optimizer = torch.optim.AdamW(model.parameters(), weight_decay=1e-4)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-2, EPOCHS * len(batches))
         rows = []
-        for _ in range(EPOCHS):
+        for epoch in range(1, EPOCHS + 1):
             model.train()
             for x, target in batches:
                 loss = criterion(model(x), target)
@@ -93,7 +92,8 @@ def train(method, seed, parts):
                 loss.backward()
                 optimizer.step()
                 schedule.step()
-            rows.append(evaluate(model.eval(), *parts))
+            if epoch % EVERY == 0 or epoch == EPOCHS:
+                rows.append((epoch, *evaluate(model.eval(), *parts)))
     return rows
 
 
@@ -125,48 +125,53 @@ def draw_sheets():
 
 def draw_curves(curves):
     """Both shares over the epochs: the mean of the seeds as a line, their range as a band."""
-    matplotlib.use("agg")
-    from matplotlib import pyplot
-
-    figure, panels = pyplot.subplots(1, 2, figsize=(10, 4), layout="constrained", sharex=True)
-    titles = ("Accuracy on clean test images, %", f"Of the wrong labels ({WRONG:.0%}), learnt, %")
-    for column, (panel, title) in enumerate(zip(panels, titles, strict=True)):
-        for name, rows in curves.items():
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    panels = figure.subplots(1, 2)
+    panels[0].set_title("Test images with right labels: accuracy, %")
+    panels[1].set_title("Training images with wrong labels: learnt by heart, %")
+    for name, rows in curves.items():
+        epochs = rows[0, :, 0]
+        for column, panel in enumerate(panels, 1):
             percent = 100 * rows[:, :, column]  # (seeds, epochs)
-            epochs = np.arange(1, percent.shape[1] + 1)
             (line,) = panel.plot(epochs, percent.mean(0), label=name)
-            panel.fill_between(
-                epochs, percent.min(0), percent.max(0), color=line.get_color(), alpha=0.2, lw=0
-            )
-        panel.set(title=title, xlabel="epoch", ylim=(0, 100))
-        panel.grid(alpha=0.3)
-    panels[1].legend()
+            band = {"color": line.get_color(), "alpha": 0.2, "linewidth": 0}
+            panel.fill_between(epochs, percent.min(0), percent.max(0), **band)
+            panel.set(xlabel="epoch", ylim=(0, 101))
+            panel.grid(alpha=0.3)
+    panels[0].legend(loc="lower right")
     figure.savefig(OUTPUT / "curves.png", dpi=120)
 
 
 def report(curves):
-    """Print the table of the last epoch, and write its means."""
-    print(f"\n{'mixing':8} {'accuracy %':>14} {'wrong labels learnt %':>22} {'NLL':>13} sure by %")
-    results = []
+    """Print a table of the last epoch, and write its means."""
+    print(f"\n{'mixing':8} {'accuracy %':>12} {'wrong labels learnt %':>23} {'NLL':>13}")
+    results, gaps = [], []
     for name, rows in curves.items():
-        last = rows[:, -1]  # (seeds, columns of `evaluate`)
-        means, spread = last.mean(0), last.std(0)
-        shares = [f"{100 * means[k]:.1f} ± {100 * spread[k]:.1f}" for k in range(2)]
-        nll = f"{means[2]:.2f} ± {spread[2]:.2f}"
-        print(f"{name:8} {shares[0]:>14} {shares[1]:>22} {nll:>13} {100 * means[3]:>9.1f}")
-        keys = ("mixing", "accuracy", "wrong_labels_learnt", "nll", "seeds")
-        results.append(dict(zip(keys, (name, *means[:3].tolist(), SEEDS), strict=True)))
+        last = rows[:, -1, 1:]  # (seeds, values of `evaluate`)
+        (accuracy, learnt, nll, confidence), spread = last.mean(0), last.std(0)
+        print(f"{name:8} {100 * accuracy:6.1f} ± {100 * spread[0]:3.1f}", end=" ")
+        print(f"{100 * learnt:17.1f} ± {100 * spread[1]:3.1f} {nll:6.2f} ± {spread[2]:4.2f}")
+        gaps.append(f"{name} {100 * (confidence - accuracy):+.0f}")
+        result = {"mixing": name, "accuracy": accuracy, "wrong_labels_learnt": learnt, "nll": nll}
+        results.append({**result, "seeds": SEEDS})
     (OUTPUT / "results.json").write_text(json.dumps(results, indent=2) + "\n")
+    print(
+        f"\nMean ± standard deviation of {SEEDS} seeds, after {EPOCHS} epochs. NLL is the negative"
+    )
+    print("log-likelihood of the test labels: less is better.")
+    print("With clean labels, and as easy as these, mixing gains nothing: set WRONG = 0 and see.")
+    print(f"Calibration, mean confidence less accuracy in points: {', '.join(gaps)}. Above 0 a")
+    print("network is too sure; below 0 it is less sure than it could be, as mixing makes it here.")
+    print(f"The curves over the epochs, and what the networks saw: {OUTPUT}/*.png")
 
 
 def main():
-    torch.set_num_threads(THREADS)
     write_digits()
     draw_sheets()
     parts = everything("train"), everything("test")
     curves = {name: [] for name in METHODS}
-    for (name, method), seed in tqdm([*product(METHODS.items(), range(SEEDS))], unit="network"):
-        curves[name].append(train(method, seed, parts))
+    for name, seed in tqdm([*product(METHODS, range(SEEDS))], unit="network"):
+        curves[name].append(train(METHODS[name], seed, parts))
     curves = {name: np.array(rows) for name, rows in curves.items()}
     draw_curves(curves)
     report(curves)

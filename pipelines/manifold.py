@@ -83,7 +83,9 @@ def main():
         accuracy.reset()
         for x, y in validation:
             accuracy.to(x.device).update(model(x).detach(), y.to(x.device))
-        print(f"epoch {epoch}: mixed at {dict(drawn)}, validation accuracy {accuracy.compute():.4f}")
+        print(
+            f"epoch {epoch}: mixed at {dict(drawn)}, validation accuracy {accuracy.compute():.4f}"
+        )
 
 
 if __name__ == "__main__":

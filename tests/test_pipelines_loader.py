@@ -19,9 +19,10 @@ import dali_mix
 from dali_mix import CutMix, MixLoss, MixTarget, MixUp, recipes
 
 # isort: split
-import dali_mix.fn as dmix
 from nvidia.dali import fn, pipeline_def
 from nvidia.dali.types import SampleInfo
+
+import dali_mix.fn as dmix
 
 SMALL = {"SIZE": 16, "BATCH_SIZE": 4}
 
