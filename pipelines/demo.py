@@ -155,10 +155,8 @@ def report(curves):
         result = {"mixing": name, "accuracy": accuracy, "wrong_labels_learnt": learnt, "nll": nll}
         results.append({**result, "seeds": SEEDS})
     (OUTPUT / "results.json").write_text(json.dumps(results, indent=2) + "\n")
-    print(
-        f"\nMean ± standard deviation of {SEEDS} seeds, after {EPOCHS} epochs. NLL is the negative"
-    )
-    print("log-likelihood of the test labels: less is better.")
+    print(f"\nMean ± standard deviation of {SEEDS} seeds, after {EPOCHS} epochs. NLL is the mean")
+    print("negative log-likelihood of the test labels: less is better.")
     print("With clean labels, and as easy as these, mixing gains nothing: set WRONG = 0 and see.")
     print(f"Calibration, mean confidence less accuracy in points: {', '.join(gaps)}. Above 0 a")
     print("network is too sure; below 0 it is less sure than it could be, as mixing makes it here.")

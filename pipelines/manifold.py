@@ -2,7 +2,7 @@
 
     python pipelines/manifold.py
 
-The DALI pipeline draws the plan and pairs the labels, but leaves the pixels alone: with plan.partner
+The DALI pipeline draws the plan and pairs the labels, but leaves the pixels alone: by plan.partner
 `manifold_mixup` mixes the output of one layer, drawn for each batch. As in the paper alpha is 2,
 each batch has one lam, and nothing is folded.
 """
@@ -83,9 +83,7 @@ def main():
         accuracy.reset()
         for x, y in validation:
             accuracy.to(x.device).update(model(x).detach(), y.to(x.device))
-        print(
-            f"epoch {epoch}: mixed at {dict(drawn)}, validation accuracy {accuracy.compute():.4f}"
-        )
+        print(f"epoch {epoch}: mixed {dict(drawn)}, validation accuracy {accuracy.compute():.4f}")
 
 
 if __name__ == "__main__":

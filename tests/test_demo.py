@@ -17,7 +17,7 @@ pytest.importorskip("matplotlib")
 def demo(tmp_path_factory):
     """Where it wrote, and what it printed."""
     place = tmp_path_factory.mktemp("demo")
-    small = {"EPOCHS": 3, "EVERY": 1, "SEEDS": 2, "TRAIN": 400}
+    small = {"EPOCHS": 3, "EVERY": 2, "SEEDS": 2, "TRAIN": 400}
     out, _ = run_here(place, "demo", OUTPUT=place / "demo", **small)
     return place / "demo", out
 

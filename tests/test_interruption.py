@@ -190,7 +190,9 @@ def test_damaged_saves_are_never_replaced_by_a_new_start(photos, tmp_path, saved
     run = Run(photos, tmp_path, 3)
     for place in ("run.pt", "run.pt.before"):
         (tmp_path / place).write_bytes(b"")
-    with pytest.raises(ValueError, match="no save of .*run.pt is whole; remove all to start anew"):
+    with pytest.raises(
+        ValueError, match=r"no save of .*run\.pt is whole; remove all to start anew"
+    ):
         run.go()
     assert run.steps() == []
 
@@ -228,4 +230,4 @@ def test_it_goes_on_after_the_last_epoch_that_was_asked_for(photos, tmp_path):
     assert first == "begins in epoch 1 after 0 of 6 batches"
     places = [tuple(map(int, line.split()[:2])) for line in run.steps()]
     # Where the loader stands after each step.
-    assert places == [*itertools.product(range(2), range(6))][1:] + [(2, 0)]
+    assert places == [*itertools.product(range(2), range(6)), (2, 0)][1:]

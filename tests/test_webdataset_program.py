@@ -15,7 +15,7 @@ from programs import changed, jpeg, namespace, run_here
 
 pytest.importorskip("torch")
 
-from dali_mix import Shard  # noqa: E402
+from dali_mix import Shard
 
 
 @pytest.fixture
