@@ -75,9 +75,9 @@ def unpack(
     }
     known = state if isinstance(state, Mapping) else {}
     for name, here in identity.items():  # versions first: another one may have other names
-        if name in known and known[name] != here:
-            if name != "dali_mix" or not _patches(known[name], here):
-                raise _refusal(f"{name} {known[name]!r}", repr(here))
+        saved = known.get(name, here)
+        if saved != here and not (name == "dali_mix" and _patches(saved, here)):
+            raise _refusal(f"{name} {saved!r}", repr(here))
     if set(known) != expected:
         got = sorted(state) if isinstance(state, Mapping) else type(state).__name__
         raise ValueError(
