@@ -246,8 +246,7 @@ class MixLoader:
         Needs pipelines made with enable_checkpointing=True that DALI can restore: no Python source
         but callables that take the index of the batch, a BatchInfo or a SampleInfo; and no Python
         function, unless `pure_python` says that it keeps nothing. Other loaders have neither this
-        method nor load_state_dict(), so that frameworks do not ask them; calling it is an error
-        that names the part.
+        method nor load_state_dict(), as frameworks ask for them; a call is an error that names why.
         """
         self._walk.settle()
         substituted = _substitute.states(self._running.sources)

@@ -209,7 +209,7 @@ def test_it_lets_go_of_a_pipeline(photos):
 
 
 def test_values_go_along_to_another_epoch(photos):
-    alpha = dali_mix.Scheduled("alpha", 0.0)
+    alpha = Scheduled("alpha", 0.0)
 
     def graph(images, labels):
         return dmix.mixup(images, labels, alpha=alpha)
