@@ -62,7 +62,7 @@ clean:
 # Versions and hashes are those of requirements.txt, which .ci/lock writes; pip is the first of them,
 # as older ones do not look for hashes there. What the build needs (setup.py names it) goes into .venv
 # rather than into a throw-away environment, which would install DALI a second time at every rebuild.
-$(STAMP): Makefile pyproject.toml requirements.txt setup.py dali_mix/__init__.py \
+$(STAMP): Makefile pyproject.toml requirements.txt setup.py dali_mix/plugin/version.py \
     tools/cuda_toolkit.py $(NATIVE)
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	rm -f .venv/.installed-*

@@ -7,7 +7,7 @@ The public names; each lives in a module of its own and is imported at first use
 import importlib
 from typing import TYPE_CHECKING
 
-__version__ = "0.1.0"
+from dali_mix.plugin.version import __version__ as __version__
 
 if TYPE_CHECKING:  # for type checkers; the same names as below
     from dali_mix import dynamic as dynamic

@@ -4,11 +4,11 @@ import numbered
 import numpy as np
 import pytest
 import torch
-from dali_mix.loader.batches import to_batch
 from nvidia.dali import Pipeline, fn, types
 
 import dali_mix.fn as dmix
 from dali_mix import MixLoader, MixTarget, MixUp
+from dali_mix.loader.batches import to_batch
 
 LABEL = np.arange(7, dtype=np.int32)
 

@@ -4,12 +4,12 @@ import numbered
 import numpy as np
 import pytest
 import torch
-from dali_mix.loader.epochs import Share
-from dali_mix.loader.tail import KeptPartners
 
 import dali_mix
 import dali_mix.fn as dmix
 from dali_mix import MixLoader, MixUp
+from dali_mix.loader.epochs import Share
+from dali_mix.loader.tail import KeptPartners
 
 
 @pytest.fixture(scope="module")

@@ -167,14 +167,14 @@ def test_a_pipeline_given_as_an_object_goes_on_or_refuses(photos, checkpoints):
         loader = MixLoader(cropping(photos, checkpoints=checkpoints))
         if not cut(at_batch(1)(loader)):
             break
-        try:
+        if not loader._running.apart:
             assert_goes_on(loader, epochs)
-        except RuntimeError as error:
-            refused += 1
-            assert "was interrupted while DALI worked" in str(error)
-            assert "give MixLoader a function that makes it" in str(error)
-            with pytest.raises(RuntimeError, match="was interrupted"):
-                loader.set(alpha=1)
+            continue
+        refused += 1
+        sentence = "was interrupted while DALI worked.* give MixLoader a function that makes it"
+        for use in (lambda loader=loader: iter(loader), lambda loader=loader: loader.set(alpha=1)):
+            with pytest.raises(RuntimeError, match=sentence):
+                use()
     assert refused > 5
 
 
@@ -239,7 +239,7 @@ def numbers(told, depth):
     )
     with pipeline:
         files = {"files": [__file__] * 10, "labels": list(range(10))}
-        x, y = fn.readers.file(**files, pad_last_batch=True)
+        _x, y = fn.readers.file(**files, pad_last_batch=True)
         pipeline.set_outputs(y, fn.python_function(y, function=tap))
     return pipeline
 
@@ -277,7 +277,9 @@ def test_an_ordinary_exception_of_a_handler_is_a_failure(handled):
     loader = MixLoader(lambda: numbers([signal.SIGALRM], 1), pure_python=True)
     with pytest.raises(TimeoutError):
         list(loader)
-    with pytest.raises(RuntimeError, match="failed and cannot go on: too slow. Make a new one, or"):
+    with pytest.raises(
+        RuntimeError, match=r"failed and cannot go on: too slow.* Make a new one, or"
+    ):
         iter(loader)
     with pytest.raises(RuntimeError, match="failed and cannot go on: too slow"):
         loader.state_dict()

@@ -214,7 +214,7 @@ def test_another_patch_release_is_a_warning(monkeypatch, version):
         resumed.load_state_dict(state)
     numbered.assert_same(list(resumed), list(make())[1:])
     monkeypatch.setattr(dali_mix, "__version__", "0.2.0")
-    with pytest.raises(ValueError, match="saved with dali_mix '0.1.0', but this loader has '0.2"):
+    with pytest.raises(ValueError, match=r"saved with dali_mix '0.1.0', but this loader has '0.2"):
         make().load_state_dict(state)
     monkeypatch.setattr(_checkpoint, "FORMAT", 2)
     with pytest.raises(ValueError, match="saved with format 1, but this loader has 2"):

@@ -7,13 +7,11 @@ import warnings
 import numbered
 import numpy as np
 import pytest
-from dali_mix.loader.dali_checkpoint import states_of_operators
-from dali_mix.loader.position import Base, checkpoint_after, why_not
 from numbered import cropping, noisy
 from nvidia.dali import Pipeline, fn, pipeline_def, types
 
 import dali_mix.fn as dmix
-from dali_mix import MixLoader, MixUp, Scheduled
+from dali_mix import MixLoader
 
 COUNT = 23
 
@@ -55,7 +53,7 @@ def counting(calls):
         pipeline = Pipeline(4, num_threads=1, device_id=None, enable_checkpointing=True)
         with pipeline:
             more = {"pad_last_batch": True, "random_shuffle": True}
-            x, y = fn.readers.file(
+            _x, y = fn.readers.file(
                 files=[__file__] * 41, labels=list(range(41)), name="main", **more
             )
             _, other = fn.readers.file(files=[__file__] * 7, labels=list(range(7)), **more)
@@ -159,7 +157,7 @@ def test_an_iteration_that_runs_is_overtaken_and_one_that_has_not_begun_is_not(p
     steps = iter(loader)
     next(steps)
     loader.set_epoch(1)
-    with pytest.raises(RuntimeError, match="overtaken by a newer iter.., set_epoch.. or load_sta"):
+    with pytest.raises(RuntimeError, match=r"overtaken by a newer iter.., set_epoch.. or load_sta"):
         next(steps)
     numbered.assert_same(list(loader), epochs[1])
 
@@ -170,27 +168,6 @@ def test_an_epoch_that_is_none_is_refused(photos, epoch):
         ValueError, match=f"epoch must be a whole number, at least 0, got {epoch}|'1"
     ):
         noisy(photos).set_epoch(epoch)
-
-
-def test_scheduled_values_go_along(photos):
-    alpha = Scheduled("alpha", 0.0)
-
-    def graph(images, labels):
-        return dmix.mixup(images, labels, alpha=alpha)
-
-    def lams(batches):
-        return {lam for _, target in batches for lam in target.lam.tolist()}
-
-    loader = MixLoader(lambda: cropping(photos, graph=graph))
-    next(iter(loader))
-    loader.set(alpha=1.0)
-    loader.set_epoch(4)
-    assert lams(loader) != {1.0}
-    loader.set_epoch(0)
-    assert lams(loader) != {1.0}  # the newest value, as nothing says to which epoch it belongs
-    loader.set(alpha=0.0)
-    loader.set_epoch(2)
-    assert lams(loader) == {1.0}
 
 
 # where the place cannot be computed
@@ -282,53 +259,6 @@ def test_branches_that_draw_nothing_can_be_computed(photos):
     epochs = [list(loader) for _ in range(3)]
     loader.set_epoch(1)
     numbered.assert_same(list(loader), epochs[1])
-
-
-RANDOM = {
-    "batch_permutation": lambda x, e: fn.batch_permutation(),
-    "beta": lambda x, e: fn.random.beta(),
-    "bbox_crop": lambda x, e: fn.random_bbox_crop(
-        types.Constant(np.float32([[0.1, 0.1, 0.9, 0.9]])), num_attempts=5
-    ),
-    "choice": lambda x, e: fn.random.choice(5),
-    "coin_flip": lambda x, e: fn.random.coin_flip(),
-    "crop": lambda x, e: fn.random_crop_generator(x.shape()),
-    "decoder": lambda x, e: fn.resize(fn.decoders.image_random_crop(e), size=9),
-    "gaussian": lambda x, e: fn.noise.gaussian(x, stddev=9.0),
-    "mask_pixel": lambda x, e: fn.segmentation.random_mask_pixel(x, foreground=0),
-    "normal": lambda x, e: fn.random.normal(x),
-    "resized_crop": lambda x, e: fn.random_resized_crop(x, size=9),
-    "roi_crop": lambda x, e: fn.roi_random_crop(
-        crop_shape=[9, 9, 3], roi_start=[0, 0, 0], roi_shape=[12, 12, 3], in_shape=[20, 24, 3]
-    ),
-    "salt_and_pepper": lambda x, e: fn.noise.salt_and_pepper(x),
-    "shot": lambda x, e: fn.noise.shot(x, factor=9.0),
-    "uniform": lambda x, e: fn.random.uniform(range=[0, 1]),
-    "object_bbox": lambda x, e: fn.segmentation.random_object_bbox(x[:, :, 0]),
-    "plan": lambda x, e: dmix.plan(x, methods=MixUp(1.0)).lam,
-}
-
-
-@pytest.mark.parametrize("draw", RANDOM.values(), ids=RANDOM)
-def test_the_computed_state_is_the_one_that_dali_has(photos, draw):
-    """For each random operator of DALI alone, so that one that counts otherwise is found."""
-    pipeline = Pipeline(4, num_threads=1, device_id=None, seed=2, enable_checkpointing=True)
-    with pipeline:
-        encoded, _ = fn.readers.file(
-            file_root=str(photos), pad_last_batch=True, random_shuffle=True, num_shards=2
-        )
-        images = fn.decoders.image(encoded)
-        drawn = draw(images, encoded)
-        pipeline.set_outputs(images, *(drawn if isinstance(drawn, (list, tuple)) else [drawn]))
-    pipeline.build()
-    base = Base(0, pipeline.checkpoint())
-    for batches in range(1, 14):
-        pipeline.run()
-        assert why_not(pipeline) is None
-        computed = checkpoint_after(pipeline, base, batches)
-        assert states_of_operators(computed) == states_of_operators(pipeline.checkpoint())
-        if batches == 5:
-            base = Base(5, pipeline.checkpoint())
 
 
 # frameworks

@@ -207,3 +207,24 @@ def test_it_lets_go_of_a_pipeline(photos):
     del loader
     gc.collect()
     assert len(schedule._sources) == held - 1
+
+
+def test_values_go_along_to_another_epoch(photos):
+    alpha = Scheduled("alpha", 0.0)
+
+    def graph(images, labels):
+        return dmix.mixup(images, labels, alpha=alpha)
+
+    def lams(batches):
+        return {lam for _, target in batches for lam in target.lam.tolist()}
+
+    loader = MixLoader(lambda: numbered.cropping(photos, graph=graph))
+    next(iter(loader))
+    loader.set(alpha=1.0)
+    loader.set_epoch(4)
+    assert lams(loader) != {1.0}
+    loader.set_epoch(0)
+    assert lams(loader) != {1.0}  # the newest value, as nothing says to which epoch it belongs
+    loader.set(alpha=0.0)
+    loader.set_epoch(2)
+    assert lams(loader) == {1.0}

@@ -6,11 +6,11 @@ import shutil
 import numbered
 import pytest
 import torch
-from dali_mix.loader.checkpoint import _digest
 from nvidia.dali import fn
 
 import dali_mix
 from dali_mix import CutMix, MixLoader, MixUp
+from dali_mix.loader.checkpoint import _digest
 
 COUNT = 23
 """Files of `write_noise`: the list is 000, 002 … 022 of class 0, then 001, 003 … 021 of class 1."""

@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from types import ModuleType
 from typing import NoReturn
 
-import dali_mix
 from dali_mix.commands import bench, doctor
 from dali_mix.commands.check import command as check
 from dali_mix.commands.preview import command as preview
+from dali_mix.plugin.version import __version__
 
 COMMANDS: dict[str, ModuleType] = {
     "bench": bench,
@@ -64,7 +64,7 @@ def _has_lost_its_reader() -> bool:
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="dali-mix", description="Mixup and cutmix inside NVIDIA DALI.")
-    parser.add_argument("--version", action="version", version=dali_mix.__version__)
+    parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", metavar="command", required=True)
     for name, module in COMMANDS.items():
         summary = (module.__doc__ or "").partition("\n")[0]

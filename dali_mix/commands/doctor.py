@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import dali_mix
 from dali_mix.plugin import loading
+from dali_mix.plugin.version import __version__
 
 # The instruction sets that native/loops/dispatch.cc asks for, best first.
 _VECTOR_PATHS = {
@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def findings() -> Iterator[Line]:
-    yield Line(True, f"Python {platform.python_version()}, dali_mix {dali_mix.__version__}")
+    yield Line(True, f"Python {platform.python_version()}, dali_mix {__version__}")
     yield from _dali_lines()
     yield _torch_line()
     try:

@@ -31,7 +31,8 @@ def mixes(pipeline: Pipeline, mixed: bool | None) -> bool:
         if count > 2 and not weighs(pipeline):
             raise ValueError(
                 f"the pipeline puts out {count} values, and the last one comes from no function of "
-                f"dali_mix; say mixed=True if they are (x, y1, y2, lam) or (x, ys, weights). {_TUPLES}"
+                "dali_mix; say mixed=True if they are (x, y1, y2, lam) or (x, ys, weights) all the "
+                f"same; {_TUPLES}"
             )
         return count > 2
     if count < 2 + mixed:

@@ -12,10 +12,10 @@ from typing import Any
 import nvidia.dali
 from nvidia.dali.pipeline import Pipeline
 
-import dali_mix
 from dali_mix.graph import schedule
 from dali_mix.loader.description import described, difference
 from dali_mix.loader.epochs import Share
+from dali_mix.plugin.version import __version__
 
 FORMAT = 1
 
@@ -27,7 +27,7 @@ def identity_of(pipelines: Sequence[Pipeline], shares: Sequence[Share], last_bat
     first = shares[0]
     return {
         "format": FORMAT,
-        "dali_mix": dali_mix.__version__,
+        "dali_mix": __version__,
         "DALI": nvidia.dali.__version__,
         "images": int(first.images),  # numbers of numpy are no plain data
         "batch_size": int(first.batch_size),
@@ -75,9 +75,9 @@ def unpack(
     }
     known = state if isinstance(state, Mapping) else {}
     for name, here in identity.items():  # versions first: another one may have other names
-        if name in known and known[name] != here:
-            if name != "dali_mix" or not _patches(known[name], here):
-                raise _refusal(f"{name} {known[name]!r}", repr(here))
+        saved = known.get(name, here)
+        if saved != here and not (name == "dali_mix" and _patches(saved, here)):
+            raise _refusal(f"{name} {saved!r}", repr(here))
     if set(known) != expected:
         got = sorted(state) if isinstance(state, Mapping) else type(state).__name__
         raise ValueError(

@@ -34,9 +34,9 @@ __all__ = ["MixLoader"]
 class MixLoader:
     """Iterates over epochs of (x, target), as a DataLoader does.
 
-    pipelines:   a DALI pipeline, or a function without arguments that makes one, which lets
-                 load_state_dict() start over at any time; or a list of these, one for each GPU of
-                 this process, each reading a shard of its own
+    pipelines:   a DALI pipeline, or a function without arguments that makes one, which lets the
+                 loader start over, at any place; or a list of these, one for each GPU of this
+                 process, each reading a shard of its own
     reader_name: of the reader that tells how long an epoch is; default: the only reader. It must
                  have pad_last_batch=True, unless the batches come out even
     last_batch:  "drop" what does not fill a batch (default when mixing); "partial", a smaller last
@@ -44,16 +44,20 @@ class MixLoader:
                  whose images are mixed takes "drop" only: DALI pads before it mixes, and samples
                  would mix with copies of themselves; `from_imagefolder` has a way around that
     mixed:       whether the pipeline puts out (x, y1, y2, lam), or (x, ys, weights) where a sample
-                 mixes K images, rather than (x, y); default: by the number of outputs, 4, 3 or 2.
-                 For tuples of labels say True, with outputs (x, *y1, *y2, lam) or
-                 (x, *ys, weights), told apart by the shape of the last, or False, with (x, *y)
+                 mixes K images, rather than (x, y). Default: it does where there are 4 or 3
+                 outputs, and the last one comes from a mixing function or a plan of dali_mix. For
+                 tuples of labels say True, with outputs (x, *y1, *y2, lam) or (x, *ys, weights),
+                 told apart by the shape of the last, or False, with (x, *y)
     size:        samples of one epoch, for a pipeline without a reader, whose source stops after
-                 each epoch or never
+                 each epoch or never; all batches but the last of an epoch must be full
     same_draws:  allow pipelines of a list to have one seed, and so to draw alike
     on_bad_file: what a file does that cannot be decoded, or has vanished: "raise" an error that
                  names it; or "substitute", with `from_imagefolder`
+    pure_python: the Python functions in the pipelines depend on their inputs alone, so that they
+                 need no state
 
-    Each step yields (x, target); with a list of pipelines, a list of (x, target):
+    Each step yields (x, target); with a list of pipelines, a list of (x, target), without those
+    whose shard has no samples left:
       x:       (N, C, H, W) images; HWC output comes with channels_last strides, not copied. Other
                shapes are as the pipeline puts them out
       target:  MixTarget(y1, y2, lam) or MultiMixTarget(ys, weights) when mixing, else y; a tuple
@@ -63,9 +67,19 @@ class MixLoader:
     and are yours: DALI does not write to them again, even after close().
 
     len(loader) is the number of batches of the epoch; "drop" and "fill" give every rank the same.
-    Each iter() is a new epoch; there is no set_epoch() to call. Of an epoch that was left early,
-    iter() first reads the rest and throws it away, so that epoch k is the same whatever happened
-    before. To only look at a batch, keep state_dict() from before and load it.
+    Each iter() is a new epoch, and epoch k is the same whatever happened before. What is left of
+    an epoch that was left early is not computed, where the place of the pipelines can be: they
+    come from functions, have enable_checkpointing=True and a reader, and hold no operator whose
+    state depends on more than the number of batches: partner="previous", random operators that
+    take an image inside an `if`, and Python that keeps something. Else it is computed and thrown
+    away.
+
+    A step that is cut off, as by Ctrl-C, loses no batch of later epochs or states, if the place of
+    the pipelines can be computed; else the next call is a RuntimeError that says what to do.
+
+    DALI's own iterators work around a mixing pipeline as well, with four names for the outputs and
+    LastBatchPolicy.DROP: the others hand out samples mixed with copies. DALIClassificationIterator
+    takes two outputs only: x and soft labels.
     """
 
     def __init__(
@@ -125,12 +139,14 @@ class MixLoader:
                      these
         last_batch:  "drop" (default in training), "partial" (default in validation) or "fill". In
                      training, "partial" and "fill" draw the partners in Python, among the samples
-                     that are no copies; the copies are mixed with nothing
+                     that are no copies; the copies are mixed with nothing. Shards that "partial"
+                     gives different numbers of batches are refused in training: ranks would wait
         seed:        of everything random, the same on all ranks
         same_draws:  let all ranks draw alike; by default no two do
         shard:       default: `dali_mix.shard(seed, same_draws=same_draws)`, from torch.distributed
         device:      "gpu" or "cpu"; default: a GPU, where PyTorch sees one
-        device_id:   of the GPU; default: PyTorch's current one
+        device_id:   of the GPU; default: PyTorch's current one, if it is not the first; else the
+                     one of LOCAL_RANK, where torchrun has set it
         num_threads: default: the processors of this process, over the processes of its node
         on_bad_file: "raise" an error that names a file that cannot be decoded, or has vanished;
                      "substitute": put the next good file of the list in its place, which has the
@@ -235,8 +251,7 @@ class MixLoader:
         Needs pipelines made with enable_checkpointing=True that DALI can restore: no Python source
         but callables that take the index of the batch, a BatchInfo or a SampleInfo; and no Python
         function, unless `pure_python` says that it keeps nothing. Other loaders have neither this
-        method nor load_state_dict(), so that frameworks do not ask them; calling it is an error
-        that names the part.
+        method nor load_state_dict(), as frameworks ask for them; a call is an error that names why.
         """
         self._walk.settle()
         substituted = substitute.states(self._running.sources)
