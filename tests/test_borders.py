@@ -10,20 +10,25 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "dali_mix"
 FOREIGN = {"numpy", "torch", "nvidia", "PIL", "matplotlib", "tqdm"}
 
-# PyTorch's side, where no DALI is wanted.
-TRAINING = {
-    f"dali_mix.{name}"
-    for name in (
-        "_batch_target",
-        "cross_entropy",
-        "losses",
-        "manifold",
-        "manifold_target",
-        "metrics",
-        "multi_target",
-        "targets",
-    )
+ROOMS = {
+    "__init__": {"methods", "plugin"},
+    "__main__": {"commands"},
+    "methods": set(),
+    "plan": set(),
+    "plugin": set(),
+    "training": set(),
+    "reference": {"plan"},
+    "images": {"methods"},
+    "graph": {"methods", "plan"},
+    "fn": {"graph", "methods", "plan", "plugin"},
+    "dynamic": {"graph", "methods", "plan", "plugin"},
+    "migrate": {"methods"},
+    "recipes": {"fn", "graph", "images", "methods"},
+    "loader": {"graph", "images", "methods", "plugin", "recipes", "training"},
+    "measure": {"fn", "images", "methods", "plan", "reference", "training"},
+    "commands": {"fn", "images", "measure", "methods", "plugin", "recipes"},
 }
+"""Each room of the package, a folder or a module, and the rooms that it may import from."""
 
 
 def module_of(path: Path) -> str:
@@ -108,13 +113,49 @@ def test_the_graph_knows_no_torch(name):
     assert "torch" not in reached(name)
 
 
-@pytest.mark.parametrize("name", sorted(TRAINING))
+@pytest.mark.parametrize("name", sorted(room("training")))
 def test_the_side_of_pytorch_knows_no_dali(name):
-    assert name in FILES and "nvidia" not in reached(name)
+    assert "nvidia" not in reached(name)
 
 
-def test_rooms_of_the_graph_are_entered_from_above():
-    """What stands below them knows none of them."""
-    above = room("graph") | {"dali_mix.fn", "dali_mix.dynamic"}
-    for name in {*room("methods"), *room("reference"), "dali_mix.plan", "dali_mix.plugin.loading"}:
-        assert not above & reached(name)
+def room_of(name: str) -> str:
+    return name.split(".")[1] if "." in name else "__init__"
+
+
+@pytest.mark.parametrize("name", sorted(FILES))
+def test_a_room_imports_from_those_below_it_alone(name):
+    own = room_of(name)
+    assert {room_of(other) for other in IMPORTS[name] if other in FILES} <= {own, *ROOMS[own]}
+
+
+def test_no_room_stands_above_itself():
+    left = dict(ROOMS)
+    while left:
+        ground = [name for name, below in left.items() if not below & {*left}]
+        assert ground, f"a circle among {sorted(left)}"
+        for name in ground:
+            del left[name]
+
+
+PRIVATE = "dali_mix.plugin.dali_private"
+
+
+def private_names(name: str) -> list[str]:
+    """Underscored attributes that a module takes of what is not its own object or module."""
+    return [
+        ast.unparse(node)
+        for node in ast.walk(ast.parse(FILES[name].read_text()))
+        if isinstance(node, ast.Attribute)
+        and node.attr.startswith("_")
+        and not node.attr.startswith("__")
+        and ast.unparse(node.value) not in ("self", "cls", "other")
+    ]
+
+
+# Of named tuples; of torch and the like; of objects of the same class.
+NOT_DALI = {"_fields", "_replace", "_make", "_asdict"}
+
+
+@pytest.mark.parametrize("name", sorted({*FILES} - room("training") - {PRIVATE}))
+def test_what_is_private_to_dali_is_touched_in_one_module(name):
+    assert [told for told in private_names(name) if told.rpartition(".")[2] not in NOT_DALI] == []

@@ -25,7 +25,8 @@ from dali_mix.commands.check.findings import BAD, UNREAD, UNUSUAL, Finding
 from dali_mix.commands.output_file import check_writable
 
 if TYPE_CHECKING:
-    from dali_mix.commands.check.sources import Item, Source
+    from dali_mix.commands.check.findings import Item
+    from dali_mix.commands.check.sources import Source
 
 _PATIENCE = 60.0
 """Seconds for one image."""

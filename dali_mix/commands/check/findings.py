@@ -1,4 +1,4 @@
-"""What `dali-mix check` may find in an image: the kinds, and what to do about each."""
+"""What `dali-mix check` looks at and what it may find: the kinds, and what to do about each."""
 
 from __future__ import annotations
 
@@ -53,3 +53,22 @@ class Finding(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.what}; {(BAD | UNUSUAL)[self.kind]}"
+
+
+class Item(NamedTuple):
+    """One image, or something else to be told of, and what is known of it without reading it."""
+
+    name: str
+    """Relative to its folder or tar."""
+    title: str
+    """For people: the path, or shard.tar:member."""
+    path: str
+    """Of the file that it is in."""
+    findings: tuple[Finding, ...] = ()
+    offset: int = 0
+    size: int = -1
+    """In bytes; -1: to the end of the file."""
+    encoded: bool = True
+    """Whether there is anything to decode."""
+    counts: bool = True
+    """Whether it is one of the images: not so a class folder."""

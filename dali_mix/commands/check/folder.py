@@ -6,8 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 
 from dali_mix.commands.check.archives import folder_of_what
-from dali_mix.commands.check.findings import Finding
-from dali_mix.commands.check.sources import Item
+from dali_mix.commands.check.findings import Finding, Item
 from dali_mix.images.class_folders import (
     EMPTY,
     IMAGE_FILES,

@@ -21,8 +21,7 @@ from nvidia.dali import fn, types
 from PIL import Image
 
 from dali_mix.commands.check.depth import depth_of
-from dali_mix.commands.check.findings import Finding
-from dali_mix.commands.check.sources import Item
+from dali_mix.commands.check.findings import Finding, Item
 from dali_mix.commands.check.workers import limit_memory
 from dali_mix.images.decoding import Single, Undecodable, decoder, shape_reader
 

@@ -4,30 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
-from dali_mix.commands.check.findings import Finding
+from dali_mix.commands.check.findings import Finding, Item
+from dali_mix.commands.check.folder import Folder
+from dali_mix.commands.check.tar import Tar
 from dali_mix.images.class_folders import ImageList, is_image
 from dali_mix.images.names import shown
-
-
-class Item(NamedTuple):
-    """One image, or something else to be told of, and what is known of it without reading it."""
-
-    name: str
-    """Relative to its folder or tar."""
-    title: str
-    """For people: the path, or shard.tar:member."""
-    path: str
-    """Of the file that it is in."""
-    findings: tuple[Finding, ...] = ()
-    offset: int = 0
-    size: int = -1
-    """In bytes; -1: to the end of the file."""
-    encoded: bool = True
-    """Whether there is anything to decode."""
-    counts: bool = True
-    """Whether it is one of the images: not so a class folder."""
 
 
 class Source(Protocol):
@@ -69,9 +52,6 @@ class Single:
 
 def opened(source: str) -> Source:
     """What the command was given."""
-    from dali_mix.commands.check.folder import Folder
-    from dali_mix.commands.check.tar import Tar
-
     if os.path.isdir(source):
         return Folder(source)
     if os.path.isfile(source):

@@ -12,8 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from dali_mix.commands.check.archives import archive_of
-from dali_mix.commands.check.findings import Finding
-from dali_mix.commands.check.sources import Item
+from dali_mix.commands.check.findings import Finding, Item
 from dali_mix.images.class_folders import is_hidden, is_image
 from dali_mix.images.names import shown
 
