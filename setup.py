@@ -45,8 +45,8 @@ DALI_RELEASE = os.environ.get("DALI_MIX_DALI") or "2.4.0"
 # the last entry also goes in as PTX, for GPUs that come later. An older nvcc gets those it knows.
 ARCHITECTURES = {13: "75;80;90;100;110;120", 12: "75;80;90;100;120"}
 
-# All .cc and .cu files in its rooms make the plugin. Each vector path is compiled for its instruction set,
-# on x86-64 only, and chosen at run time.
+# All .cc and .cu files in its rooms make the plugin. Each vector path is compiled for its
+# instruction set, on x86-64 only, and chosen at run time.
 NATIVE = Path("dali_mix/native")
 VECTOR_FLAGS = {
     "isa_avx2.cc": "-mavx2 -mfma -mf16c".split(),

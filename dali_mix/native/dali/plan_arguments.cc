@@ -9,7 +9,6 @@
 namespace dali_mix {
 
 using dali::OpSpec;
-using dali::Workspace;
 
 namespace {
 
@@ -132,7 +131,7 @@ void PlanArguments::CheckGivenLam() const {
   }
 }
 
-void PlanArguments::Acquire(const OpSpec &spec, const Workspace &ws) {
+void PlanArguments::Acquire(const OpSpec &spec, const dali::Workspace &ws) {
   AcquireSizes(spec, ws);
   const int per_method = static_cast<int>(methods.size());
   AcquireArgument(alpha_, "alpha", spec, ws, Count(), per_method);
@@ -151,7 +150,7 @@ void PlanArguments::Acquire(const OpSpec &spec, const Workspace &ws) {
   CheckMethods();
 }
 
-void PlanArguments::AcquireSizes(const OpSpec &spec, const Workspace &ws) {
+void PlanArguments::AcquireSizes(const OpSpec &spec, const dali::Workspace &ws) {
   const bool has_input = ws.NumInput() > 0;
   const int count = has_input ? ws.GetInputBatchSize(0) : ws.GetRequestedBatchSize(0);
   sizes.assign(count, Volume{});
