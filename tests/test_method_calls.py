@@ -53,7 +53,6 @@ def test_the_fields_of_patchmix_are_named(values):
 NAMES = [
     (MixUp, "num_classes", "labels stay as they are; target.dense"),
     (CutMix, "p", "it is prob, an argument of mix"),
-    (CutMix, "prob", "it is an argument of mix, mixup, cutmix and plan, not of a method"),
     (CutMix, "cutmix_minmax", "it is dali_mix.CutMix(place='inside', minmax=…)"),
     (FMix, "decay_power", "its name here is decay"),
     (MixUp, "beta", "the parameter of Beta is alpha"),
@@ -65,6 +64,13 @@ def test_fields_that_other_libraries_have_are_told_where_to_go(kind, name, advic
     sentence = f"{kind.__name__}() has no argument {name!r}: {advice}"
     with pytest.raises(TypeError, match=f"^{re.escape(sentence)}.*[.]$"):
         kind(**{name: 1})
+
+
+def test_arguments_of_the_call_are_no_fields():
+    sentence = "CutMix() has no argument 'prob'; it takes alpha, fold, place, minmax"
+    with pytest.raises(TypeError, match=re.escape(sentence)) as caught:
+        CutMix(prob=0.5)
+    assert str(caught.value).endswith("of mix, mixup, cutmix and plan, not of a method.")
 
 
 def test_a_misspelt_field_is_guessed():

@@ -14,7 +14,7 @@ WINDOW = (*SIZE, "crop_pos_x", "crop_pos_y")
 
 
 class Argument(NamedTuple):
-    """Of a type: what goes with it."""
+    """What goes with the type of an argument."""
 
     check: checks.Check
     default: Any = None
@@ -27,6 +27,7 @@ Batch: TypeAlias = Annotated[Tensor, Argument(checks.batch)]
 Batches: TypeAlias = Annotated[Tensor, Argument(checks.batches)]
 BatchAndLabels: TypeAlias = Annotated[Tensor, Argument(checks.batch_and_labels)]
 Drawn: TypeAlias = Annotated[Plan, Argument(checks.drawn)]
+DrawnForImages: TypeAlias = Annotated[Plan, Argument(checks.drawn_for_images)]
 Count: TypeAlias = Annotated[int, Argument(checks.whole(1))]
 Several: TypeAlias = Annotated[int, Argument(checks.whole(2))]
 Numbers: TypeAlias = Annotated[Any, Argument(checks.no_words)]
@@ -146,7 +147,7 @@ class DrawAndOutput(Draw, Output, total=False):
     second: Annotated[
         tuple[Tensor, Tensor] | None,
         Argument(
-            checks.as_it_is,
+            checks.second,
             None,
             "(images2, labels2), a second stream to take the partners from, alike in kind and "
             "size; with another reader, what the papers do. Image i is mixed with the one across",

@@ -4,8 +4,8 @@ in a sentence."""
 from __future__ import annotations
 
 import numbers
-from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeAlias
 
 from dali_mix.graph.mode import Mode
 from dali_mix.methods import METHODS, Method
@@ -15,14 +15,25 @@ from dali_mix.plan import Plan
 
 PAIRINGS = ("derange", "shuffle", "reverse", "roll", "same_class", "other_class", "others")
 
-Check: TypeAlias = Callable[[Mode, str, Any], Any]
+
+class Call(NamedTuple):
+    """What a check may look at besides the value."""
+
+    name: str
+    """Of the function that is called."""
+    mode: Mode
+    given: Mapping[str, Any]
+    """All that was passed, by name."""
 
 
-def as_it_is(mode: Mode, name: str, value: Any) -> Any:
+Check: TypeAlias = Callable[[Call, str, Any], Any]
+
+
+def as_it_is(call: Call, name: str, value: Any) -> Any:
     return value
 
 
-def no_words(mode: Mode, name: str, value: Any) -> Any:
+def no_words(call: Call, name: str, value: Any) -> Any:
     """DALI says of words that they are no numbers, but not which argument they are."""
     parts = value if isinstance(value, (list, tuple)) else [value]
     if any(isinstance(part, str) for part in parts):
@@ -30,14 +41,14 @@ def no_words(mode: Mode, name: str, value: Any) -> Any:
     return value
 
 
-def constant(mode: Mode, name: str, value: Any) -> Any:
-    no_words(mode, name, value)
-    if isinstance(value, mode.batches):
+def constant(call: Call, name: str, value: Any) -> Any:
+    no_words(call, name, value)
+    if isinstance(value, call.mode.batches):
         raise TypeError(f"{name} must be numbers, alike for all samples, got a DALI tensor.")
     return value.tolist() if hasattr(value, "tolist") else value
 
 
-def for_each_sample(mode: Mode, name: str, value: Any) -> Any:
+def for_each_sample(call: Call, name: str, value: Any) -> Any:
     """A number, or a tensor of DALI's with one for each sample."""
     if isinstance(value, (list, tuple)) or holds_many(value):
         raise TypeError(
@@ -45,82 +56,107 @@ def for_each_sample(mode: Mode, name: str, value: Any) -> Any:
             "the batch size may vary, a list cannot."
         )
     value = value.tolist() if hasattr(value, "tolist") else value
-    return no_words(mode, name, value)
+    return no_words(call, name, value)
 
 
-def pairing(mode: Mode, name: str, value: Any) -> Any:
-    return value if isinstance(value, str) else for_each_sample(mode, name, value)
+def pairing(call: Call, name: str, value: Any) -> Any:
+    return value if isinstance(value, str) else for_each_sample(call, name, value)
 
 
-def one_box(mode: Mode, name: str, value: Any) -> Any:
+def one_box(call: Call, name: str, value: Any) -> Any:
     parts = value.tolist() if hasattr(value, "tolist") else value
     if isinstance(parts, (list, tuple)) and any(isinstance(part, (list, tuple)) for part in parts):
-        return for_each_sample(mode, name, value)
-    return no_words(mode, name, value)
+        return for_each_sample(call, name, value)
+    return no_words(call, name, value)
 
 
-def flag(mode: Mode, name: str, value: Any) -> Any:
+def flag(call: Call, name: str, value: Any) -> Any:
     if type(value).__name__ not in ("bool", "bool_") and not (is_whole(value) and value in (0, 1)):
         raise TypeError(f"{name} must be True or False, got {value!r}.")
     return bool(value)
 
 
-def seed(mode: Mode, name: str, value: Any) -> Any:
-    no_words(mode, name, value)
+def seed(call: Call, name: str, value: Any) -> Any:
+    no_words(call, name, value)
     if not is_whole(value):
         raise TypeError(f"{name} must be a whole number, got {value!r}.")
     return int(value)
 
 
-def dtype(mode: Mode, name: str, value: Any) -> Any:
-    if not isinstance(value, mode.dtype_kinds):
+def dtype(call: Call, name: str, value: Any) -> Any:
+    if not isinstance(value, call.mode.dtype_kinds):
         raise TypeError(f"{name} must be one of DALI's, such as types.FLOAT16, got {value!r}.")
     return value
 
 
-def batch(mode: Mode, name: str, value: Any) -> Any:
-    if not isinstance(value, mode.batches):
-        hint = "methods come behind the labels" if isinstance(value, Method) else mode.feed
+def batch(call: Call, name: str, value: Any) -> Any:
+    if not isinstance(value, call.mode.batches):
+        hint = "methods come behind the labels" if isinstance(value, Method) else call.mode.feed
         raise TypeError(f"{name} must be a batch of DALI's, got {_kind(value)}: {hint}.")
     return value
 
 
-def batches(mode: Mode, name: str, value: Any) -> Any:
+def batches(call: Call, name: str, value: Any) -> Any:
     """One, or a tuple of several."""
     if not isinstance(value, (list, tuple)):
-        return batch(mode, name, value)
+        return batch(call, name, value)
     if not value:
         raise ValueError(f"{name} must hold at least one batch, got none: pass None for no labels.")
-    return tuple(batch(mode, name, part) for part in value)
+    return tuple(batch(call, name, part) for part in value)
 
 
-def batch_and_labels(mode: Mode, name: str, value: Any) -> Any:
+def batch_and_labels(call: Call, name: str, value: Any) -> Any:
     if not isinstance(value, (list, tuple)) or len(value) != 2:
         got = f"{len(value)} parts" if isinstance(value, (list, tuple)) else _kind(value)
         raise TypeError(f"{name} must be a pair, what is mixed and its labels, got {got}.")
-    return tuple(batch(mode, name, part) for part in value)
+    return tuple(batch(call, name, part) for part in value)
 
 
-def drawn(mode: Mode, name: str, value: Any) -> Any:
+def second(call: Call, name: str, value: Any) -> Any:
+    """(images2, labels2), built as the images and their labels are."""
+    labels, partner = call.given.get("labels"), call.given.get("partner")
+    form = f"{name} must be (images2, labels2)"
+    if not isinstance(value, (tuple, list)) or len(value) != 2:
+        got = f"{len(value)} parts" if isinstance(value, (tuple, list)) else _kind(value)
+        raise TypeError(f"{form}, where labels2 may be None, got {got}.")
+    if partner is not None:
+        raise ValueError(
+            f"partner must be left out with {name}, got {partner!r}: each image is mixed with the "
+            "one across."
+        )
+    images2, labels2 = value
+    batch(call, f"images2 of {name}", images2)
+    if (labels2 is None) != (labels is None):
+        raise ValueError(
+            f"{name} must have labels2 where there are labels, and none where there are none."
+        )
+    wanted, got = _structure(labels), _structure(labels2)
+    if wanted != got:
+        raise ValueError(f"{form}, with {wanted} for labels2 as for labels, got {got}.")
+    return images2, labels2 if labels2 is None else batches(call, f"labels2 of {name}", labels2)
+
+
+def _structure(labels: Any) -> str:
+    return f"a tuple of {len(labels)}" if isinstance(labels, (tuple, list)) else "one batch"
+
+
+def drawn(call: Call, name: str, value: Any) -> Any:
     if not isinstance(value, Plan):
         raise TypeError(f"{name} must be a Plan, which plan() draws, got {_kind(value)}.")
     return value
 
 
-def still(caller: str) -> Check:
-    def check(mode: Mode, name: str, value: Any) -> Any:
-        if drawn(mode, name, value).frames is not None:
-            raise ValueError(
-                f"{caller} mixes the boxes or points of single images, got a plan for some frames "
-                "of sequences. Leave frames out of the plan."
-            )
-        return value
-
-    return check
+def drawn_for_images(call: Call, name: str, value: Any) -> Any:
+    if drawn(call, name, value).frames is not None:
+        raise ValueError(
+            f"{call.name} mixes the boxes or points of single images, got a plan for some frames "
+            "of sequences. Leave frames out of the plan."
+        )
+    return value
 
 
 def whole(low: int) -> Check:
-    def check(mode: Mode, name: str, value: Any) -> Any:
+    def check(call: Call, name: str, value: Any) -> Any:
         if not (is_whole(value) and low <= value <= 8):
             raise ValueError(f"{name} must be a whole number from {low} to 8, got {value!r}.")
         return int(value)
@@ -173,34 +209,6 @@ def as_weights(weights: Sequence[Any] | None, count: int) -> Sequence[Any]:
 def images_of(methods: Sequence[Method]) -> int:
     """How many images one sample mixes, at most."""
     return max(method.images for method in methods)
-
-
-def second_of(mode: Mode, second: Any, labels: Any) -> tuple[Any, Any]:
-    """(images2, labels2), if they are built as the images and their labels."""
-    form = "second must be (images2, labels2)"
-    if not isinstance(second, (tuple, list)) or len(second) != 2:
-        got = f"{len(second)} parts" if isinstance(second, (tuple, list)) else _kind(second)
-        raise TypeError(f"{form}, where labels2 is None if there are no labels, got {got}.")
-    images2, labels2 = second
-    batch(mode, "images2 of second", images2)
-    if labels is None and labels2 is not None:
-        raise ValueError(f"{form}, with None for labels2 as there are no labels, got labels2.")
-    if labels is not None and labels2 is None:
-        raise ValueError(f"{form}, with labels2 as there are labels, got None.")
-    if isinstance(labels, tuple):
-        count = len(labels2) if isinstance(labels2, (tuple, list)) else 0
-        if count != len(labels):
-            got = f"a tuple of {count}" if count else _kind(labels2)
-            raise ValueError(
-                f"{form}, with a tuple of {len(labels)} batches for labels2, as labels is one, got "
-                f"{got}."
-            )
-        return images2, batches(mode, "labels2 of second", labels2)
-    if isinstance(labels2, (tuple, list)):
-        raise ValueError(
-            f"{form}, with one batch for labels2, as labels is one, got a tuple of {len(labels2)}."
-        )
-    return images2, labels2 if labels2 is None else batch(mode, "labels2 of second", labels2)
 
 
 def _kind(value: Any) -> str:

@@ -20,33 +20,32 @@ R = TypeVar("R")
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 _RANDOM = {"seed", "rng"}
-_FIELDS = {
-    field.name: f"it is a field of a method: dali_mix.{kind.__name__}({field.name}=…)"
-    for kind in reversed(METHODS)
-    for field in dataclasses.fields(kind)
-}
 _OURS: Mapping[str, str] = {
-    **_FIELDS,
-    **dict.fromkeys(OUTPUT, "it is an argument of apply, and of mix, mixup and cutmix"),
-    **dict.fromkeys(set(DRAW) - _RANDOM, "it is an argument of plan, and of mix, mixup and cutmix"),
-    "methods": "mix draws among several methods",
-    "weights": "mix draws among several methods, by weights",
-    "second": 'plan takes partner="others" for it, and apply others=images2',
-    "others": "mix, mixup and cutmix take second=(images2, labels2) for it",
-    "size": "the output has the size of the images, or that of crop=(H, W)",
-    "mask": "plan takes it; give the plan to apply",
-    "count": "apply_mask takes it",
+    **{
+        field.name: f"It is a field of a method: dali_mix.{kind.__name__}({field.name}=…)."
+        for kind in reversed(METHODS)
+        for field in dataclasses.fields(kind)
+    },
+    **dict.fromkeys(OUTPUT, "It is an argument of apply, and of mix, mixup and cutmix."),
+    **dict.fromkeys(set(DRAW) - _RANDOM, "It is an argument of plan, mix, mixup and cutmix."),
+    "methods": "It is an argument of mix, which draws among several methods.",
+    "weights": "It is an argument of mix, which draws among several methods.",
+    "second": 'For it plan takes partner="others", and apply others=images2.',
+    "others": "For it mix, mixup and cutmix take second=(images2, labels2).",
+    "size": "The output has the size of the images, or that of crop=(H, W).",
+    "mask": "It is an argument of plan; give the plan to apply.",
+    "count": "It is an argument of apply_mask.",
 }
 """What is said of arguments of other functions than the one that is called."""
 
 
 def bound(function: Callable[Concatenate[Mode, P], R], mode: Mode) -> Callable[P, R]:
     """What users call: `function`, for one mode."""
-    hidden = _RANDOM - {mode.random}
-    listed = [p for p in _parameters(function)[1:] if p.name not in hidden]
+    listed, returns = _parameters(function, hidden=_RANDOM - {mode.random})
+    del listed[0]  # the mode
     arguments = {p.name: _argument(p.annotation) for p in listed}
+    signature = inspect.Signature([_plain(p) for p in listed], return_annotation=returns)
     name = function.__name__
-    signature = inspect.Signature([_plain(p) for p in listed])
 
     def call(*values: P.args, **named: P.kwargs) -> R:
         right = _checked(mode, name, signature, arguments, values, named)
@@ -55,8 +54,16 @@ def bound(function: Callable[Concatenate[Mode, P], R], mode: Mode) -> Callable[P
     call.__name__ = call.__qualname__ = name
     call.__module__ = type(mode).__module__
     call.__doc__ = function.__doc__
-    _describe(call, listed, get_type_hints(function, localns=_UNPACKED).get("return"))
+    _describe(call, signature, arguments)
     return call
+
+
+def spelled_out(function: Function) -> Function:
+    """Let signature and help of a function for pipelines name all that its `**` takes."""
+    listed, returns = _parameters(function, hidden={"rng"})
+    signature = inspect.Signature([_plain(p) for p in listed], return_annotation=returns)
+    _describe(function, signature, {p.name: _argument(p.annotation) for p in listed})
+    return function
 
 
 def _checked(
@@ -68,19 +75,21 @@ def _checked(
     named: Mapping[str, Any],
 ) -> dict[str, Any]:
     """What was passed, by name; None where there is a default is as if it were left out."""
-    check_call(caller, signature, values, named, _OURS)
+    options = [name for name, argument in arguments.items() if argument and argument.text]
+    check_call(caller, signature, values, named, _OURS, options)
     given = {name: values[k] for k, name in enumerate(signature.parameters) if k < len(values)}
     for name in named:
         if name in given:
             raise TypeError(f"{caller}() got {name} twice, by position and by name.")
     given.update(named)
+    call = checks.Call(caller, mode, given)
     right = {}
     # Batches last: what is said of the other arguments holds whatever is mixed.
     for name in sorted(given, key=lambda name: _is_batch(arguments[name])):
         argument, value = arguments[name], given[name]
         if value is None and signature.parameters[name].default is not inspect.Parameter.empty:
             continue
-        right[name] = value if argument is None else argument.check(mode, name, value)
+        right[name] = value if argument is None else argument.check(call, name, value)
     return right
 
 
@@ -88,19 +97,14 @@ def _is_batch(argument: Argument | None) -> bool:
     return argument is not None and argument.check in (checks.batch, checks.batches)
 
 
-def spelled_out(function: Function) -> Function:
-    """Let signature and help of a function for pipelines name all that its `**` takes."""
-    listed = [p for p in _parameters(function) if p.name != "rng"]
-    _describe(function, listed, get_type_hints(function, localns=_UNPACKED).get("return"))
-    return function
-
-
-def _describe(function: Any, listed: list[inspect.Parameter], returns: Any) -> None:
-    plain = [_plain(p) for p in listed]
-    function.__signature__ = inspect.Signature(plain, return_annotation=returns)
-    function.__annotations__ = {p.name: p.annotation for p in plain} | {"return": returns}
-    parts = [inspect.cleandoc(function.__doc__ or "")]
-    texts = {p.name: argument.text for p in listed if (argument := _argument(p.annotation))}
+def _describe(
+    function: Any, signature: inspect.Signature, arguments: Mapping[str, Argument | None]
+) -> None:
+    function.__signature__ = signature
+    function.__annotations__ = {p.name: p.annotation for p in signature.parameters.values()}
+    function.__annotations__["return"] = signature.return_annotation
+    parts = [inspect.cleandoc(function.__doc__)]
+    texts = {name: argument.text for name, argument in arguments.items() if argument}
     for title, names in SECTIONS.items():
         lines = [_line(name, texts[name]) for name in names if texts.get(name)]
         if lines:
@@ -114,39 +118,35 @@ def _line(name: str, text: str) -> str:
 
 
 class _Unpack:
-    """`Unpack[Group]` at run time: the group."""
+    """`Unpack[Group]` at run time: the group. That of typing is not in Python 3.10."""
 
     def __class_getitem__(cls, group: Any) -> Any:
         return group
 
 
-_UNPACKED = {"Unpack": _Unpack}
-
-
-def _parameters(function: Any) -> list[inspect.Parameter]:
-    """Of a function, those of its `**` one by one; annotations are types, with what goes along."""
-    hints = get_type_hints(function, localns=_UNPACKED, include_extras=True)
+def _parameters(function: Any, hidden: set[str]) -> tuple[list[inspect.Parameter], Any]:
+    """Those of a function, of its `**` one by one; and what it returns. Annotations are types."""
+    signature = inspect.signature(function, eval_str=True, locals={"Unpack": _Unpack})
     listed: list[inspect.Parameter] = []
-    for parameter in inspect.signature(function).parameters.values():
-        hint = hints.get(parameter.name, Any)
+    for parameter in signature.parameters.values():
         if parameter.kind is not parameter.VAR_KEYWORD:
-            listed.append(parameter.replace(annotation=hint))
+            listed.append(parameter)
             continue
-        for name, kind in get_type_hints(hint, include_extras=True).items():
-            default = kind.__metadata__[0].default
-            listed.append(
-                inspect.Parameter(name, parameter.KEYWORD_ONLY, default=default, annotation=kind)
-            )
-    return listed
+        for name, kind in get_type_hints(parameter.annotation, include_extras=True).items():
+            if name not in hidden:
+                argument = parameter.replace(name=name, kind=parameter.KEYWORD_ONLY)
+                default = kind.__metadata__[0].default
+                listed.append(argument.replace(default=default, annotation=kind))
+    return listed, signature.return_annotation
 
 
 def _argument(annotation: Any) -> Argument | None:
-    extras = getattr(annotation, "__metadata__", ())
+    """What goes with the type, if anything does."""
+    extras = getattr(annotation, "__metadata__", None)
     return extras[0] if extras else None
 
 
 def _plain(parameter: inspect.Parameter) -> inspect.Parameter:
-    kind = parameter.annotation
-    return parameter.replace(
-        annotation=getattr(kind, "__origin__", kind) if _argument(kind) else kind
-    )
+    if _argument(parameter.annotation) is None:
+        return parameter
+    return parameter.replace(annotation=parameter.annotation.__origin__)

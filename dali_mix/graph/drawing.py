@@ -30,7 +30,7 @@ def plan(
     crop: Numbers = None,
     crop_h: Numbers = None,
     crop_w: Numbers = None,
-    mask: Batch = None,
+    mask: Any = None,
     **draw: Unpack[Draw],
 ) -> Plan:
     """Draw how a batch of N images is mixed: the draw alone, no pixels.

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dali_mix.graph.arguments import DRAW, OUTPUT, SIZE, Batch, Batches, DrawAndOutput, only
-from dali_mix.graph.checks import as_methods, images_of, second_of
+from dali_mix.graph.checks import as_methods, images_of
 from dali_mix.graph.drawing import DEFAULT, drawn
 from dali_mix.graph.labels import targets
 from dali_mix.graph.mode import Mode
@@ -111,12 +111,7 @@ def _partners(
     draw = only(arguments, DRAW)
     second, partner = arguments.get("second"), arguments.get("partner")
     if second is not None:
-        if partner is not None:
-            raise ValueError(
-                f"partner must be left out with second, got {partner!r}: each image is mixed with "
-                "the one across."
-            )
-        images2, labels2 = second_of(mode, second, labels)
+        images2, labels2 = second
     elif isinstance(partner, str) and partner == "previous":  # a tensor compares to nothing
         images2, labels2 = mode.previous(images), None
         if isinstance(labels, tuple):

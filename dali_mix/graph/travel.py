@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
-from dali_mix.graph import checks
-from dali_mix.graph.arguments import Argument, Batch, BatchAndLabels, Numbers, given
+from dali_mix.graph.arguments import Batch, BatchAndLabels, DrawnForImages, Numbers, given
 from dali_mix.graph.mode import Mode
 from dali_mix.plan import Plan
 
@@ -14,7 +13,7 @@ def apply_boxes(
     mode: Mode,
     boxes: Batch,
     labels: Batch,
-    plan: Annotated[Plan, Argument(checks.still("apply_boxes"))],
+    plan: DrawnForImages,
     *,
     others: BatchAndLabels = None,
     views: Numbers = None,
@@ -43,7 +42,7 @@ def apply_points(
     mode: Mode,
     points: Batch,
     labels: Batch,
-    plan: Annotated[Plan, Argument(checks.still("apply_points"))],
+    plan: DrawnForImages,
     *,
     others: BatchAndLabels = None,
     views: Numbers = None,

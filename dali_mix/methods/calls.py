@@ -1,5 +1,5 @@
-"""How a call is refused that names what is not there, or leaves out a name: in one sentence, which
-also knows the names that other libraries use. Loads no DALI."""
+"""Refuses names that are not there, in one sentence that says what to do. It knows the names that
+other libraries use for the same. Loads no DALI."""
 
 from __future__ import annotations
 
@@ -91,38 +91,31 @@ ELSEWHERE: Mapping[str, str] = {
 """What to do here, for arguments of other libraries."""
 
 
-def check_names(
-    caller: str,
-    given: Iterable[str],
-    takes: Sequence[str],
-    ours: Mapping[str, str] | None = None,
-) -> None:
-    """A TypeError for the first name that `caller` does not take.
-
-    ours: advice for names that other functions of dali_mix take
-    """
-    for name in given:
-        if name in takes:
-            continue
-        start = f"{caller}() has no argument {name!r}"
-        advice = (ours or {}).get(name) or ELSEWHERE.get(name)
-        if advice:
-            raise TypeError(f"{start}: {advice}.")
-        close = difflib.get_close_matches(name, takes, 1)
-        hint = f" Did you mean {close[0]}?" if close else ""
-        raise TypeError(f"{start}; it takes {', '.join(takes)}.{hint}")
-
-
 def check_call(
     caller: str,
     signature: inspect.Signature,
     values: Sequence[Any],
     named: Iterable[str],
-    ours: Mapping[str, str] | None = None,
+    ours: Mapping[str, str],
+    options: Iterable[str] = (),
 ) -> None:
-    """A TypeError for names that `signature` has not, and for more values than it has places."""
+    """A TypeError for names that `signature` has not, and for more values than it has places.
+
+    ours:    a sentence for each name that other functions of dali_mix take
+    options: names to list first
+    """
     takes = signature.parameters
-    check_names(caller, named, list(takes), ours)
+    for name in named:
+        if name in takes:
+            continue
+        start = f"{caller}() has no argument {name!r}"
+        if name in ELSEWHERE and name not in ours:
+            raise TypeError(f"{start}: {ELSEWHERE[name]}.")
+        hint = ours.get(name, "")
+        if not hint and (close := difflib.get_close_matches(name, takes, 1)):
+            hint = f"Did you mean {close[0]}?"
+        listed = ", ".join(dict.fromkeys([*sorted(options), *takes]))
+        raise TypeError(f"{start}; it takes {listed}. {hint}".rstrip())
     places = [name for name, p in takes.items() if p.kind is p.POSITIONAL_OR_KEYWORD]
     if len(values) > len(places):
         rest = [name for name in takes if name not in places]

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, TypeVar
 from dali_mix.methods.calls import check_call, shown
 
 _OF_THE_CALL = "box choose_per lam partner per prob prob_per rng seed weights".split()
-_CALLED = "it is an argument of mix, mixup, cutmix and plan, not of a method"
+_CALLED = "It is an argument of mix, mixup, cutmix and plan, not of a method."
 MOST_PIXELS = 2**20
 Kind = TypeVar("Kind", bound="type[Method]")
 
