@@ -109,10 +109,11 @@ def test_threshold_makes_targets_of_0_and_1_after_smoothing(make, smoothing, thr
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 @pytest.mark.parametrize("threshold", [None, 0.0, 0.2])
 def test_threshold_is_that_of_timms_loss(smoothing, threshold):
-    timm = pytest.importorskip("timm")
+    mixup = pytest.importorskip("timm.data.mixup")
+    losses = pytest.importorskip("timm.loss")
     target, logits = pair(IDS), torch.randn(N, C)
-    theirs = timm.loss.BinaryCrossEntropy(smoothing=smoothing, target_threshold=threshold)
-    mixed = timm.data.mixup.mixup_target  # one lam for the batch, and the batch reversed
+    theirs = losses.BinaryCrossEntropy(smoothing=smoothing, target_threshold=threshold)
+    mixed = mixup.mixup_target  # one lam for the batch, and the batch reversed
     for lam in (0.0, 0.15, 0.7, 1.0):
         ours = MixTarget(IDS, IDS.flip(0), lam).dense(C, smoothing, threshold)
         expected = theirs(logits, mixed(IDS, C, lam, smoothing))
