@@ -167,7 +167,8 @@ def as_labels(y: Tensor) -> Tensor:
     check_part("labels", y)
     if not is_integer(y):
         return y
-    return (y.reshape(-1) if holds_class_ids(y) else y).to(torch.int64)
+    column = y.dim() == 2 and y.shape[1] == 1
+    return (y.squeeze(1) if column else y).long()
 
 
 def holds_class_ids(y: Tensor) -> bool:

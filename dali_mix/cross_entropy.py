@@ -22,7 +22,7 @@ from torch import Tensor
 
 from dali_mix._batch_target import BatchTarget
 
-__all__ = ["mixed_cross_entropy", "mixed_nll", "reduced"]
+__all__ = ["mixed_cross_entropy", "reduced", "wide"]
 
 
 def mixed_cross_entropy(
@@ -33,50 +33,29 @@ def mixed_cross_entropy(
     ignore_index: int = -100,
     label_smoothing: float = 0.0,
     reduction: str = "mean",
+    normalized: bool = False,
 ) -> Tensor:
     """The blend of cross_entropy(logits, y) over the labels y of the target, as defined above.
 
-    logits:  (N, C, d1, ...), any float dtype; arithmetic and result are float32, or float64 for it
-    target:  MixTarget or MultiMixTarget of class ids (N, d1, ...)
-    others:  as in torch.nn.functional.cross_entropy, which this equals at lam = 1
-    returns: (N, d1, ...) for "none", else a scalar; like torch, a "mean" of ignored labels alone is
-             nan and its gradient zero
+    logits:     (N, C, d1, ...), any float dtype; arithmetic and result are float32, or float64
+    target:     MixTarget or MultiMixTarget of class ids (N, d1, ...)
+    normalized: the logits are log p itself, as nll_loss takes it
+    others:     as in torch.nn.functional.cross_entropy, which this equals at lam = 1
+    returns:    (N, d1, ...) for "none", else a scalar; like torch, a "mean" of ignored labels alone
+                is nan and its gradient zero
 
     A label of share 0 counts nothing, even where its loss is infinite. No gradient flows into lam
     or weight. An IndexError reports a label outside [0, C); on a GPU an assertion of the device
     does.
     """
-    dtype = torch.float64 if logits.dtype == torch.float64 else torch.float32
-    log_p = torch.log_softmax(logits, 1, dtype=dtype)
-    return _blended(log_p, target, weight, ignore_index, label_smoothing, reduction)
-
-
-def mixed_nll(
-    log_p: Tensor,
-    target: BatchTarget,
-    *,
-    weight: Tensor | None = None,
-    ignore_index: int = -100,
-    reduction: str = "mean",
-) -> Tensor:
-    """The same without smoothing for log p itself, (N, C, d1, ...), as nll_loss takes it."""
-    log_p = log_p if log_p.dtype == torch.float64 else log_p.float()
-    return _blended(log_p, target, weight, ignore_index, 0.0, reduction)
-
-
-def _blended(
-    log_p: Tensor,
-    target: BatchTarget,
-    weight: Tensor | None,
-    ignore_index: int,
-    smoothing: float,
-    reduction: str,
-) -> Tensor:
     ids = torch.stack(target.labels, 1).long()  # (N, K, d1, ...), as all that is of labels below
-    ignored = ids == ignore_index
-    ids = ids.masked_fill(ignored, 0)
-    shares = _padded(torch.stack(target.shares, 1).to(log_p.dtype), ids.dim() - 2)
-    shares = weights = shares.masked_fill(ignored, 0.0)
+    _check_shape(logits, ids)
+    dtype = torch.float64 if logits.dtype == torch.float64 else torch.float32
+    log_p = logits.to(dtype) if normalized else torch.log_softmax(logits, 1, dtype=dtype)
+    valid = ids != ignore_index
+    ids = ids * valid
+    shares = torch.stack(target.shares, 1).to(log_p.dtype)
+    shares = weights = _padded(shares, ids.dim() - 2) * valid
     try:
         if weight is not None:
             weight = weight.detach().to(log_p.dtype)
@@ -90,19 +69,34 @@ def _blended(
             f"ignore_index={ignore_index}: {error}"
         ) from error
     # What weighs nothing is taken out, as its log p may be infinite, and so may the gradient be.
-    loss = picked.masked_fill(weights == 0, 0.0) * (weights * (smoothing - 1))
-    if smoothing:
-        share = shares.sum(1) * (-smoothing / log_p.shape[1])
+    loss = picked.masked_fill(weights.logical_not(), 0.0) * weights.neg()
+    if label_smoothing:
+        share = shares.sum(1) * (-label_smoothing / log_p.shape[1])
         spread = log_p if weight is None else log_p * _padded(weight, log_p.dim() - 2)
-        loss = loss.sum(1) + spread.sum(1).masked_fill(share == 0, 0.0) * share
+        spread = spread.sum(1).masked_fill(share == 0, 0.0) * share
+        loss = loss.sum(1) * (1 - label_smoothing) + spread
     elif reduction == "none":
         loss = loss.sum(1)
     return reduced(loss, reduction, weights)
 
 
+def _check_shape(logits: Tensor, ids: Tensor) -> None:
+    if ids.dim() != logits.dim() or ids.shape[2:] != logits.shape[2:]:
+        y = (ids.shape[0], *ids.shape[2:])
+        raise ValueError(
+            "class ids must have the shape of the logits without dimension 1, got logits "
+            f"{tuple(logits.shape)} and labels {y}. Class probabilities must be float."
+        )
+
+
 def _padded(values: Tensor, dims: int) -> Tensor:
     """With so many more dimensions of size 1 at the end."""
     return values.view(*values.shape, *(1,) * dims) if dims else values
+
+
+def wide(x: Tensor) -> Tensor:
+    """float32, or float64 for that."""
+    return x if x.dtype == torch.float64 else x.float()
 
 
 def reduced(loss: Tensor, reduction: str, weights: Tensor | None = None) -> Tensor:

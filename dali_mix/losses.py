@@ -5,24 +5,15 @@ The arithmetic of cross-entropy is in cross_entropy.py, what is asked of a crite
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from dali_mix import criteria
 from dali_mix._batch_target import BatchTarget, as_labels
-from dali_mix.criteria import (
-    LINEAR_IN_THE_LABEL,
-    OF_CLASS_IDS,
-    check_criterion,
-    check_losses,
-    fitted,
-    name_of,
-    torch_loss,
-)
-from dali_mix.cross_entropy import mixed_cross_entropy, mixed_nll, reduced
+from dali_mix.criteria import Loss, fitted, name_of
+from dali_mix.cross_entropy import mixed_cross_entropy, reduced, wide
 from dali_mix.manifold_target import ManifoldTarget
 from dali_mix.multi_target import MultiMixTarget
 from dali_mix.targets import MixTarget
@@ -72,18 +63,14 @@ class MixLoss(nn.Module):
     """
 
     def __init__(
-        self,
-        criterion: Callable[..., Tensor],
-        *,
-        mix: str = "losses",
-        reduction: str | None = None,
+        self, criterion: Loss, *, mix: str = "losses", reduction: str | None = None
     ) -> None:
         super().__init__()
         if mix not in ("losses", "labels"):
             raise ValueError(f"mix must be 'losses' or 'labels', got {mix!r}.")
         if reduction not in (None, "mean", "sum", "none"):
             raise ValueError(f"reduction must be 'mean', 'sum' or 'none', got {reduction!r}.")
-        check_criterion(criterion, mix, reduction)
+        criteria.check_criterion(criterion, mix, reduction)
         self.criterion = criterion
         self.mix = mix
         self.reduction = reduction
@@ -107,10 +94,10 @@ class MixLoss(nn.Module):
             target = target.mix
         elif isinstance(target, (tuple, list)) and not isinstance(target, BatchTarget):
             raise TypeError(
-                f"target must be a tensor, a MixTarget or a MultiMixTarget, got {name_of(target)}. "
-                "Use MixTarget(y1, y2, lam)."
+                "target must be a tensor, a MixTarget or a MultiMixTarget, got "
+                f"{name_of(target)}. Use MixTarget(y1, y2, lam)."
             )
-        known = torch_loss(self.criterion) if self.reduction is None else None
+        known = criteria.torch_loss(self.criterion) if self.reduction is None else None
         if not isinstance(target, BatchTarget):
             return self._plain(logits, target, known)
         _check_batch(logits, target)
@@ -122,61 +109,46 @@ class MixLoss(nn.Module):
         if isinstance(y, Tensor):
             y = as_labels(y)
             if known:
-                labels = fitted(known[0], _wide(logits), y)
-                if labels.is_floating_point() and not y.is_floating_point():
-                    logits = _wide(logits)  # integers would be rounded to half precision
-                y = labels
+                logits, y = fitted(known[0], logits, y)
         losses = self.criterion(logits, y)
         if self.reduction is None:
             return losses
-        check_losses(losses, self.criterion, logits, y)
+        criteria.check_losses(losses, self.criterion, logits, y)
         return reduced(losses, self.reduction)
 
     def _of_torch(
-        self,
-        logits: Tensor,
-        target: BatchTarget,
-        function: Callable[..., Tensor],
-        options: dict[str, Any],
+        self, logits: Tensor, target: BatchTarget, function: Loss, options: dict[str, Any]
     ) -> Tensor:
-        labels = target.labels
-        vectors = labels[0].is_floating_point()
-        if function in OF_CLASS_IDS and not vectors:
-            _check_ids(logits, labels[0])
-            if function is functional.nll_loss:
-                return mixed_nll(logits, target, **options)
-            return mixed_cross_entropy(logits, target, **options)
-        x = _wide(logits)
-        labels = tuple(fitted(function, x, y.to(x.dtype) if vectors else y) for y in labels)
-        options = {k: _wide(v) if isinstance(v, Tensor) else v for k, v in options.items()}
-        if self.mix == "labels" and function not in LINEAR_IN_THE_LABEL:
-            _check_blendable(target.labels[0])
-        if self.mix == "labels" or function in LINEAR_IN_THE_LABEL:
-            return function(x, target.blend(labels), **options)
+        vectors = target[0].is_floating_point()
+        if function in (functional.cross_entropy, functional.nll_loss) and not vectors:
+            log_p = function is functional.nll_loss
+            return mixed_cross_entropy(logits, target, **options, normalized=log_p)
+        x, linear = wide(logits), function in criteria.LINEAR_IN_THE_LABEL
+        labels = [y.to(x.dtype) if vectors else y for y in target.labels]
+        ys = [fitted(function, x, y)[1] for y in labels]
+        options = {k: wide(v) if isinstance(v, Tensor) else v for k, v in options.items()}
+        if linear or self.mix == "labels":
+            if not linear:
+                _check_blendable(target[0])
+            return function(x, target.blend(ys), **options)
         reduction = options.pop("reduction")
-        losses = target.blend([function(x, y, reduction="none", **options) for y in labels])
+        losses = target.blend([function(x, y, reduction="none", **options) for y in ys])
         if function is functional.kl_div and reduction == "batchmean":
             return losses.sum() / target.batch_size
         return reduced(losses, reduction)
 
     def _of_any_other(self, logits: Tensor, target: BatchTarget) -> Tensor:
-        labels = target.labels
         if self.mix == "labels":
-            _check_blendable(labels[0])
-            blended = target.blend([_wide(y) for y in labels]).to(labels[0].dtype)
-            return self._plain(logits, blended, None)
+            _check_blendable(target[0])
+            blended = target.blend([wide(y) for y in target.labels])
+            return self._plain(logits, blended.to(target[0].dtype), None)
         each = []
-        for y in labels:
+        for y in target.labels:
             losses = self.criterion(logits.clone(), y.clone())
-            check_losses(losses, self.criterion, logits, y)
-            each.append(_wide(losses).clone())  # a criterion may return one buffer twice
+            criteria.check_losses(losses, self.criterion, logits, y)
+            each.append(wide(losses).clone())  # a criterion may return one buffer twice
         loss = reduced(target.blend(each), self.reduction or "none")
         return loss.to(losses.dtype)
-
-
-def _wide(x: Tensor) -> Tensor:
-    """float32, or float64 for that."""
-    return x if x.dtype == torch.float64 else x.float()
 
 
 def _check_batch(logits: Tensor, target: BatchTarget) -> None:
@@ -200,12 +172,4 @@ def _check_blendable(y1: Tensor) -> None:
         raise ValueError(
             f"mix='labels' needs float labels, got {y1.dtype}: class ids cannot be blended. "
             "Use mix='losses', or .float() labels if they are quantities."
-        )
-
-
-def _check_ids(logits: Tensor, y1: Tensor) -> None:
-    if logits.dim() != y1.dim() + 1 or logits.shape[2:] != y1.shape[1:]:
-        raise ValueError(
-            "class ids must have the shape of the logits without dimension 1, got logits "
-            f"{tuple(logits.shape)} and y1 {tuple(y1.shape)}. Class probabilities must be float."
         )

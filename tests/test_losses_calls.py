@@ -45,7 +45,7 @@ LOGITS, TARGET = batch()
         (
             lambda: MixLoss(soft_target_cross_entropy),
             TypeError,
-            "must have a reduction.*got soft_target_cross_entropy",
+            "reduction='none', got soft_target_cross_entropy with reduction=None",
         ),
         (
             lambda: MixLoss(nn.Identity()),
@@ -87,7 +87,7 @@ LOGITS, TARGET = batch()
                 LOGITS, *(y.expand(2, N).t() for y in TARGET[:2]), 0.5
             ),
             ValueError,
-            r"class ids must have .* without dimension 1, got logits \(5, 7\) and y1 \(5, 2\)",
+            r"class ids must have .* without dimension 1, got logits \(5, 7\) and labels \(5, 2\)",
         ),
         (
             lambda: MixLoss(nn.CrossEntropyLoss())(LOGITS, TARGET._replace(y2=TARGET.y2 + C)),
