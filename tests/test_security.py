@@ -55,6 +55,7 @@ def saved_by_torch(trap):
     return file.getvalue()
 
 
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 @pytest.mark.parametrize("write", [pickled, saved_by_torch])
 @pytest.mark.parametrize("sum_is_right", [True, False])
 def test_a_save_that_holds_code_is_refused_and_does_not_run(tmp_path, photos, write, sum_is_right):

@@ -8,7 +8,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from dali_mix import DominantAccuracy, MixAccuracy, MixLoss, MixTarget, MultiMixTarget
-from dali_mix._batch_target import as_labels, known_range
+from dali_mix.training.batch_target import as_labels, known_range
 
 UNSIGNED = [torch.uint8, torch.uint16, torch.uint32, torch.uint64]
 INTEGERS = pytest.mark.parametrize(
