@@ -1,7 +1,5 @@
 """Imports the libraries that are compared with, and says why one is not there."""
 
-from __future__ import annotations
-
 import importlib
 from typing import Any
 

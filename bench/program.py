@@ -1,7 +1,5 @@
 """What the commands of bench/ share: arguments, errors in one sentence, the file of a run."""
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Callable
 from pathlib import Path

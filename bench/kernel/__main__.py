@@ -4,8 +4,6 @@ Needs no GPU itself, but is to be run where the times were measured.
     build/kernel time cases.json; python -m bench.kernel cases.json --out kernel-times.json
 """
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

@@ -14,8 +14,6 @@ there before (logits, labels): on the CPU summed over the allocator's own events
 records them, on a GPU torch.cuda.max_memory_allocated. "x logits" divides it by the logits' bytes.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable
 from functools import partial
@@ -29,8 +27,7 @@ from dali_mix.measure import openmp  # noqa: F401  # before torch
 import torch
 
 from bench import program
-from bench.loss.rows import table
-from dali_mix.measure import losses, record, timing
+from dali_mix.measure import losses, record, tables, timing
 
 
 def peak_bytes(run: Callable[[], object], device: str) -> int:
@@ -79,7 +76,7 @@ def main(arguments: list[str] | None = None) -> None:
     for classes in options.classes:
         measured.append(measure(classes, options))
         print(f"\n{classes} classes, batch {options.batch}, {torch.get_num_threads()} threads")
-        print(table(measured[-1]).text())
+        print(tables.loss_table(measured[-1]).text())
     if options.out:
         settings = {name: getattr(options, name) for name in ("batch", "rounds", "seed")}
         threads = torch.get_num_threads()

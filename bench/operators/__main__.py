@@ -23,8 +23,6 @@ feed off: the speed of the operator relative to DALI unmixed without it.
 and of image sizes, in all types and layouts, with 7 rounds.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 from typing import Any

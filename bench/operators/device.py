@@ -1,7 +1,5 @@
 """What a CPU and a GPU tell of themselves: free memory, and what runs on a GPU."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """The DALI contestants beside those of `dali_mix.measure.graphs`: unmixed, CutMix, every method."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from typing import Any

@@ -4,8 +4,6 @@ Each mixes tensors that are stacked already, normalised before, or after timm's 
 the work on the labels, 1,000 classes or one for each image, is part of its call.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

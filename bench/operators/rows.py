@@ -1,7 +1,5 @@
 """The table of one case: for the terminal and for the report."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

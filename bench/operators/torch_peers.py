@@ -1,7 +1,5 @@
 """The contestants that mix in PyTorch: written out, and what they share with the libraries."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any, NamedTuple
 

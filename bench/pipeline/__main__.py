@@ -18,8 +18,6 @@ CPU milliseconds count this process and its workers. Ratios are taken within eac
 interval is by paired t on the logarithms.
 """
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 from typing import Any

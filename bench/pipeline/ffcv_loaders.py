@@ -6,8 +6,6 @@
 The JPEGs are written into a .beton file before anything is timed: encoded anew, as bytes.
 """
 
-from __future__ import annotations
-
 import contextlib
 import io
 import tempfile

@@ -9,8 +9,6 @@ One model for all, bfloat16 autocast, channels_last, SGD with momentum. Batches 
 trained on before the clock starts.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import partial
 from typing import Any

@@ -8,8 +8,6 @@
 Mixing and normalising of float tensors happen where the output is wanted, on the CPU or the GPU.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Sequence
 from typing import Any

@@ -7,8 +7,6 @@ Every table says where it was measured. A file of results is never edited; a new
 benchmark on the same kind of machine is another file, and both are shown.
 """
 
-from __future__ import annotations
-
 import ast
 import json
 from pathlib import Path

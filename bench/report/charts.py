@@ -1,7 +1,5 @@
 """Charts as SVG text: bars with quartiles, and curves with bands."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Mapping, Sequence
 from typing import Any

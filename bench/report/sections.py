@@ -1,17 +1,14 @@
 """What is shown of a run: its tables in Markdown, and its chart."""
 
-from __future__ import annotations
-
 from itertools import groupby
 from typing import Any
 
-from bench.loss.rows import table as loss_table
 from bench.operators import rows
 from bench.report.charts import bar_chart, curves
 from bench.training import tables as training_tables
 from dali_mix.measure.chart import summaries
 from dali_mix.measure.comparisons import against, speeds
-from dali_mix.measure.tables import Table
+from dali_mix.measure.tables import Table, loss_table
 
 Run = dict[str, Any]
 Shown = tuple[list[str], str | None]

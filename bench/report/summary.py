@@ -1,7 +1,5 @@
 """What the results say in a few sentences: the top of bench/README.md, and Speed in the README."""
 
-from __future__ import annotations
-
 import re
 from typing import Any
 

@@ -1,7 +1,5 @@
 """What is shown of `python -m bench.operators --sweep`: who is fastest, and where we lose."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any

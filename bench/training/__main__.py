@@ -20,8 +20,6 @@ after every epoch. Figures are mean and standard deviation over the seeds.
 NAME/test/CLASS/FILE.
 """
 
-from __future__ import annotations
-
 import multiprocessing
 import tempfile
 from collections.abc import Iterator

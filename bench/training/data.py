@@ -1,7 +1,5 @@
 """Images to train and to test on, as folders with one folder for each class; and wrong labels."""
 
-from __future__ import annotations
-
 import os
 import tarfile
 from pathlib import Path

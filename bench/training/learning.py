@@ -4,8 +4,6 @@ It goes the way of a user: `MixLoader`, `MixLoss`, `manifold_mixup`. One thread,
 seeded: a way and a seed fix the result.
 """
 
-from __future__ import annotations
-
 import itertools
 from dataclasses import dataclass
 from pathlib import Path

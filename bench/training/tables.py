@@ -1,7 +1,5 @@
 """What came of the trainings: tables, curves, and which claims the intervals bear out."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

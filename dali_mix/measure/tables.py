@@ -45,19 +45,22 @@ def interval(ratio: Mapping[str, float]) -> str:
     return "{ratio:.2f} ({low:.2f}-{high:.2f})".format(**ratio)
 
 
-def times(results: Mapping[str, Any], more: Mapping[str, Mapping[str, str]] | None = None) -> Table:
-    """Of `timing.compare`: time, and as multiples of the baseline's time and CPU time.
-
-    more: title -> name -> cell, of further columns
-    """
-    more = more or {}
+def times(results: Mapping[str, Any]) -> Table:
+    """Of `timing.compare`: time, and as multiples of the baseline's time and CPU time."""
     rows = [
         [name, spread(result["wall"]["summary"], 1e3, _digits(results))]
         + [f"{result[clock]['ratio']['median']:.2f}" for clock in ("wall", "cpu")]
-        + [column[name] for column in more.values()]
         for name, result in results.items()
     ]
-    return Table(["ms (quartiles)", "x baseline", "CPU, x baseline", *more], rows)
+    return Table(["ms (quartiles)", "x baseline", "CPU, x baseline"], rows)
+
+
+def loss_table(size: Mapping[str, Any]) -> Table:
+    """The same with the peak memory, of one number of classes in a run of bench.loss."""
+    head, rows = times(size["results"])
+    peaks = [result["peak_bytes"] / size["logits_bytes"] for result in size["results"].values()]
+    rows = [[*row, f"{peak:.2f}"] for row, peak in zip(rows, peaks, strict=True)]
+    return Table([*head, "memory, x logits"], rows)
 
 
 def _digits(results: Mapping[str, Any]) -> int:
