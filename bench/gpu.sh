@@ -101,8 +101,7 @@ sys.argv = ["setup.py", "build_ext", "--inplace"]
 with no_install_setup_requires():
     runpy.run_path("setup.py", run_name="__main__")'
   step 240 kernel nvcc -std=c++20 -O3 --fmad=false -arch=native -lineinfo -Xptxas -v \
-    -Idali_mix/native bench/kernel.cu dali_mix/native/loops/isa_baseline.cc -o "$kernel"
-  step 60 disassembly cuobjdump --dump-sass "$kernel"
+    -Idali_mix/native -Itests/native bench/kernel/kernel.cu dali_mix/native/loops/isa_baseline.cc -o "$kernel"
   step 60 doctor "$python" -m dali_mix doctor
 }
 
@@ -149,33 +148,33 @@ CUDA
 
 run_bench() {
   step 240 kernel "$kernel" time "$here/kernel-cases.json"
-  step 20 kernel_times "$python" bench/kernel_times.py "$here/kernel-cases.json" \
+  step 20 kernel_times "$python" -m bench.kernel "$here/kernel-cases.json" \
     --out "$here/kernel-times.json"
-  step 300 operators "$python" bench/operators.py --device gpu --batch 256 --rounds 10 \
+  step 300 operators "$python" -m bench.operators --device gpu --batch 256 --rounds 10 \
     --dtype float32 float16 uint8 --out "$here/operators-gpu.json"
 }
 
 run_sweep() {
   # One type and layout: the rest of a sweep is for who has the machine for longer.
-  step 360 operators_sweep "$python" bench/operators.py --device gpu --sweep --rounds 5 \
+  step 360 operators_sweep "$python" -m bench.operators --device gpu --sweep --rounds 5 \
     --dtype float16 --layout CHW --out "$here/operators-gpu-sweep.json"
-  step 180 operators_on_the_cpu "$python" bench/operators.py --no-peers \
+  step 180 operators_on_the_cpu "$python" -m bench.operators --no-peers \
     --out "$here/operators.json"
 }
 
 run_pipeline() {
-  step 120 loss "$python" bench/loss.py --device cuda --batch 1024 --classes 1000 21843 \
+  step 120 loss "$python" -m bench.loss --device gpu --batch 1024 --classes 1000 21843 \
     --out "$here/loss.json"
-  step 390 pipeline "$python" bench/pipeline.py --device gpu --dtype float16 --batch 256 \
+  step 390 pipeline "$python" -m bench.pipeline --device gpu --dtype float16 --batch 256 \
     --images 2048 --rounds 30 --no-peers "${photographs[@]}" --out "$here/pipeline.json"
 }
 
 run_train() {
-  step 270 pipeline_with_peers "$python" bench/pipeline.py --device gpu --dtype float16 \
-    --batch 128 --images 2048 --rounds 15 --no-sweep "${photographs[@]}" \
+  step 270 pipeline_with_peers "$python" -m bench.pipeline --device gpu --dtype float16 \
+    --batch 128 --images 2048 --rounds 15 "${photographs[@]}" \
     --out "$here/pipeline.json"
-  step 240 train_step "$python" bench/train_step.py --rounds 12 "${photographs[@]}" \
-    --out "$here/train_step.json"
+  step 240 train_step "$python" -m bench.pipeline --step --device gpu --dtype float16 \
+    --batch 256 --images 5120 --rounds 12 "${photographs[@]}" --out "$here/train_step.json"
 }
 
 "run_$stage"

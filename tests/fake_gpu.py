@@ -48,8 +48,8 @@ LEFT_OUT = {
     ),
     "they need a PyTorch with CUDA": (
         "tests/test_bench_operators.py::test_every_contestant_mixes_as_it_says_on_a_gpu",
-        "tests/test_bench_operators_device.py::test_kernels_and_copies_of_a_gpu_are_seen",
-        "tests/test_bench_torch_peers.py::test_a_batch_is_mixed_without_waiting_for_the_gpu",
+        "tests/test_bench_operators.py::test_kernels_and_copies_of_a_gpu_are_seen",
+        "tests/test_bench_operators.py::test_a_batch_is_mixed_without_waiting_for_the_gpu",
         "tests/test_loader.py::test_batches_are_on_the_gpu_and_stay",
         "tests/test_loader_state.py::test_on_the_gpu_the_same_batches_follow",
         "tests/test_multi_target.py::test_pin_memory_pins_every_part",

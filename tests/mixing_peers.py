@@ -14,7 +14,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from bench.peers_import import peer
+from bench.peers import peer
 
 
 class Mixed(NamedTuple):
@@ -38,7 +38,7 @@ Mixing = Callable[[np.ndarray, np.ndarray], Mixed]
 
 def imported(module: str) -> Any:
     """The module; the test is skipped where it cannot be imported."""
-    for name in ("torchvision", module):  # all of them need torchvision, imported as `peer` can
+    for name in ("torchvision", module):  # all of them need torchvision
         found, why = peer(name)
         if found is None:
             pytest.skip(f"{name} {why}")

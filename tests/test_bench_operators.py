@@ -1,4 +1,4 @@
-"""bench/operators.py: everything that mixes is checked, and what is missing has a row."""
+"""bench.operators: everything that mixes is checked, and what is missing has a row."""
 
 import json
 import sys
@@ -7,157 +7,134 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("torch")
+torch = pytest.importorskip("torch")
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from bench import (  # noqa: E402
-    library_peers,
-    operators,
-    operators_dali,
-    operators_methods,
-    operators_parts,
-    torch_peers,
-)
-from bench.floor import floor  # noqa: E402
-from bench.operators_case import Contestant, make_case, memory_needed  # noqa: E402
-from bench.operators_check import verify  # noqa: E402
-from bench.operators_device import device  # noqa: E402
-from bench.peers_import import peer  # noqa: E402
+from bench.operators import __main__ as operators  # noqa: E402
+from bench.operators import device, graphs, library_peers, rows, torch_peers  # noqa: E402
+from bench.peers import peer  # noqa: E402
+from dali_mix.measure import checks  # noqa: E402
+from dali_mix.measure import operators as measured  # noqa: E402
+from dali_mix.measure.graphs import GRAPHS, UNMIXED, Output, ours  # noqa: E402
 from dali_mix.methods import METHODS  # noqa: E402
 
 # Of the libraries, when they are imported.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
-OURS = {"dali_mix mixup", "dali_mix cutmix", "dali_mix unmixed"}
-STOCK = {"DALI stock, then cmn", "cmn, then DALI stock", "DALI stock CutMix, then cmn"}
 PEERS = {
     "timm": "timm.data",
     "torchvision": "torchvision.transforms.v2",
     "kornia": "kornia.augmentation",
 }
-FORMATS = [(d, layout) for d in ("float32", "float16", "uint8") for layout in ("CHW", "HWC")]
+FORMATS = [Output(d, layout) for d in ("float32", "float16", "uint8") for layout in ("CHW", "HWC")]
+DALI = {"feed", "dali_mix unmixed", "DALI stock CutMix, then cmn", *GRAPHS}
 
 
-def case(dtype="float32", layout="CHW", count=3, seed=5):
-    kind = {"dtype": dtype, "layout": layout, "threads": 1, "seed": seed}
-    return make_case(count, 32, 48, **kind)
+def case(output=FORMATS[0], count=3, device="cpu"):
+    return measured.make_case((count, 32, 48), output, threads=1, seed=5, device=device)
 
 
-def importable(module):
-    found, why = peer(module)
-    if found is None:
-        pytest.skip(why)
-
-
-def verified(made, contestants):
-    """Names of those that mix the first two batches as they say."""
+def checked(made, contestants):
+    """Names of those that mix their first two batches as they say."""
     for name, contestant in contestants.items():
-        for images in made.batches[:2]:
-            output = contestant.run()
-            if contestant.read is not None:
-                try:
-                    verify(made, images, contestant, contestant.read(output))
-                except AssertionError as error:
-                    raise AssertionError(f"{name}: {error}") from error
+        for step in range(2):
+            torch_peers.check(name, made, contestant, step)
     return set(contestants)
 
 
-@pytest.mark.parametrize(("dtype", "layout"), FORMATS)
-@pytest.mark.parametrize("count", [1, 3])
-def test_every_graph_mixes_as_it_says(dtype, layout, count):
-    made = case(dtype, layout, count)
-    assert verified(made, operators_dali.contestants(made)) == {"feed", "cmn"} | OURS | STOCK
-
-
-@pytest.mark.parametrize(("dtype", "layout"), FORMATS)
-def test_every_part_that_mixes_does_so_as_it_says(dtype, layout):
-    made = case(dtype, layout)
-    parts = operators_parts.contestants(made)
-    verified(made, parts)
-    assert [name for name, part in parts.items() if part.read] == [
-        "dali_mix unmixed, not mirrored",
-        "dali_mix mixup, not mirrored",
-    ]
-    assert np.asarray(parts["dali_mix one pixel"].run()[0].as_cpu()[0]).size == 3
-
-
-@pytest.mark.parametrize(("dtype", "layout"), FORMATS)
+@pytest.mark.parametrize("output", FORMATS, ids=str)
 @pytest.mark.parametrize("count", [1, 5])
-def test_every_method_mixes_as_it_says(dtype, layout, count):
-    made = case(dtype, layout, count)
-    names = verified(made, operators_methods.contestants(made))
-    listed = {kind.name for kind in METHODS} - {"mixup", "cutmix"}
-    assert {name.split()[1] for name in names} == listed
+def test_every_graph_mixes_as_it_says(output, count):
+    found = graphs.contestants(case(output, count), methods=True)  # checks them
+    others = {kind.name for kind in METHODS} - {"mixup", "cutmix"}
+    assert found.keys() - DALI == {f"dali_mix {name}" for name in others | {"patchmix patches"}}
+    assert found.keys() > DALI
+    for run in found.values():
+        run()
 
 
-@pytest.mark.parametrize(("dtype", "layout"), FORMATS)
-def test_torch_mixes_as_it_says(dtype, layout):
-    made = case(dtype, layout)
-    assert verified(made, torch_peers.contestants(made)) == {"torch eager", "torch.compile"}
+@pytest.mark.parametrize("output", FORMATS, ids=str)
+def test_torch_mixes_as_it_says(output):
+    made = case(output)
+    assert checked(made, torch_peers.contestants(made)) == {"torch eager", "torch.compile"}
 
 
-@pytest.mark.parametrize(("dtype", "layout"), FORMATS)
-@pytest.mark.parametrize(("library", "module"), PEERS.items())
-def test_libraries_mix_as_they_say(library, module, dtype, layout):
-    importable(module)
-    made = case(dtype, layout, count=4)
+@pytest.mark.parametrize("output", FORMATS, ids=str)
+@pytest.mark.parametrize("library", PEERS)
+def test_libraries_mix_as_they_say(library, output):
+    if peer(PEERS[library])[0] is None:
+        pytest.skip(peer(PEERS[library])[1])
+    made = case(output, count=4)
     found, missing = library_peers.contestants(made)
     assert library not in missing
-    assert verified(made, {name: c for name, c in found.items() if name.startswith(library)})
+    assert checked(made, {name: c for name, c in found.items() if name.startswith(library)})
 
 
-def reported(**changed):
-    """A contestant that mixes right, but says something else."""
-    made = case()
-    contestant = operators_dali.contestants(made)["dali_mix mixup"]
-    mixed = contestant.read(contestant.run())
-    verify(made, made.batches[0], contestant, mixed)
-    lied = {name: change(getattr(mixed, name)) for name, change in changed.items()}
-    verify(made, made.batches[0], contestant, mixed._replace(**lied))
-
-
-@pytest.mark.parametrize("changed", [
-    {"lam": lambda lam: lam + 1e-3},
-    {"partner": lambda partner: np.roll(partner, 1)},
-    {"mirror": lambda mirror: 1 - mirror},
-    {"x": lambda x: x + 1e-4},
-    {"cut": lambda cut: True},
-])  # fmt: skip
-def test_a_wrong_report_is_found(changed):
-    with pytest.raises(AssertionError):
-        reported(**changed)
-
-
-def test_a_box_with_another_lam_is_found():
-    made = case()
-    contestant = operators_dali.contestants(made)["dali_mix cutmix"]
-    mixed = contestant.read(contestant.run())
-    with pytest.raises(AssertionError):
-        verify(made, made.batches[0], contestant, mixed._replace(lam=mixed.lam - 1 / (32 * 48)))
-
-
-@pytest.mark.parametrize("name", ["gridmix", "smoothmix", "multimix", "resizemix", "ricap"])
-def test_a_method_with_another_lam_is_found(name):
+@pytest.mark.parametrize("method", [kind.name for kind in METHODS])
+def test_a_wrong_report_is_found(method):
     made = case(count=5)
-    contestant = operators_methods.contestants(made)[f"dali_mix {name}"]
-    mixed = contestant.read(contestant.run())
-    verify(made, made.batches[0], contestant, mixed)
+    graph = GRAPHS.get(f"dali_mix {method}") or ours(graphs.other_methods(32, 48)[method])
+    mixed, images, mirror = measured._pipeline(made, graph, probing=True).run()
+
+    def check(mixed, mirror):
+        checks.check_mixed("one", mixed, images, mirror, made.output)
+
+    check(mixed, mirror)
+    told = mixed.plan._replace(lam=[lam - 0.01 for lam in mixed.plan.lam])
+    wrong = [mixed._replace(plan=told), mixed._replace(x=[x + 1e-2 for x in mixed.x])]
+    if method != "resizemix":  # whose check does not see the partner
+        others = [(np.asarray(partner) + 1) % 5 for partner in mixed.plan.partner]
+        wrong.append(mixed._replace(plan=mixed.plan._replace(partner=others)))
+    for one in wrong:
+        with pytest.raises(AssertionError):
+            check(one, mirror)
     with pytest.raises(AssertionError):
-        verify(made, made.batches[0], contestant, mixed._replace(lam=mixed.lam - 0.01))
+        check(mixed, [1 - np.asarray(flag) for flag in mirror])
+
+
+def test_a_peer_that_lies_about_lam_is_found():
+    made = case(count=8)
+    for contestant in torch_peers.contestants(made).values():
+        lied = contestant._replace(
+            told=lambda labels: (labels[0].numpy(), labels[1].numpy() - 0.01)
+        )
+        with pytest.raises(AssertionError):
+            torch_peers.check("lied", made, lied, step=0)
+
+
+def all_pairs_in_halves(layout):
+    """A case of all pairs of pixel values, mixed as on a GPU, here on the CPU."""
+    levels = np.arange(256, dtype=np.uint8)
+    own, other = np.broadcast_to(levels[:, None, None], (256, 256, 3)), levels[None, :, None]
+    images = np.stack([own, np.broadcast_to(other, own.shape)])
+    made = measured.Case([images], Output("float16", layout), threads=1, seed=0)
+    assert made.tensors[0].device.type == "cpu"
+    object.__setattr__(made, "device", "gpu")
+    return made
+
+
+@pytest.mark.parametrize("layout", ["CHW", "HWC"])
+def test_what_mixes_in_float16_keeps_a_tolerance_of_less_than_a_level(layout, monkeypatch):
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: tensor)
+    made = all_pairs_in_halves(layout)
+    found = torch_peers.contestants(made) | library_peers.contestants(made)[0]
+    for name, contestant in found.items():
+        if name != "torch.compile" and not contestant.cut:
+            assert torch_peers.peers_tolerance(made.output, contestant) < 1 / 58.4
+            for _ in range(20):
+                torch_peers.check(name, made, contestant, step=0)
 
 
 def test_the_graph_for_a_gpu_runs_whole_when_compiled():
     """What is compiled for a GPU differs from what is for a CPU; here it runs on the CPU."""
-    made = case("float16")
+    made = case(Output("float16"))
     batches = torch_peers.Batches(made)
     object.__setattr__(made, "device", "gpu")
-    mix = torch_peers._compiled(batches)
-    partner, lam = np.array([2, 0, 1]), np.float32([0.25, 0.9, 0.6])
-    x = mix(batches.images[0], *map(torch_peers.torch.from_numpy, (partner, lam)))
-    mixed = torch_peers.Mixed(x.numpy(), partner, lam)
-    verify(made, made.batches[0], Contestant(mix), mixed)
+    mix = torch_peers.compiled(batches)
+    labels = torch.tensor([2, 0, 1]), torch.tensor([0.25, 0.9, 0.6])
+    whole = batches.contestant(lambda images: (mix(images, *labels), labels), torch_peers._arrays)
+    torch_peers.check("whole", made, whole, step=0)
 
 
 def blocked(name, monkeypatch):
@@ -181,84 +158,144 @@ def test_without_torch_one_row_says_so(monkeypatch):
     assert operators.peers(case()) == ({}, {"torch and what needs it": "PyTorch is not installed"})
 
 
-def test_a_peer_that_fails_has_a_row_that_says_why():
-    importable("timm.data")
-    found, missing = operators.peers(case(count=3))
-    assert missing["timm Mixup elem"] == "fails (Batch size should be even when using this)"
-    assert "timm Mixup elem" not in found and "torch eager" in found
+def test_a_peer_that_fails_has_a_row_that_says_why(monkeypatch):
+    def fail():
+        raise RuntimeError("no odd batch\nmore")
+
+    made = torch_peers.contestants(case())["torch eager"]
+    monkeypatch.setattr(
+        library_peers, "contestants", lambda _: ({"x": made._replace(run=fail)}, {})
+    )
+    found, missing = operators.peers(case())
+    assert missing == {"x": "fails (no odd batch)"} and "torch eager" in found and "x" not in found
 
 
 def test_what_does_not_fit_into_memory_is_left_out_with_the_reason():
-    where = device("cpu")
+    options = operators.parsed([])
     key = {"batch": 10**6, "size": 4096, "dtype": "float32", "layout": "CHW"}
-    found = operators.run(key, where, None)
-    assert memory_needed(10**6, 4096, 4096) > where.free_memory()
-    assert memory_needed(1024, 224, 224) > 23.9e9  # at which Linux ended the process
+    found = operators.run(key, options)
     assert found["results"] == {} and "GB are free" in found["missing"]["all"]
+    assert device.memory_needed(1024, 224, 224) > 23.9e9  # at which Linux ended the process
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_the_floor_writes_every_line_of_every_sample(threads):
-    images = list(np.random.default_rng(0).integers(1, 256, (3, 31, 47, 3), np.uint8))
-    run = floor([images], 2 * images[0].nbytes, threads)
-    run.memory[:] = 0
-    run()
-    lines = run.memory[run.memory.nonzero()[0][0] :][: 3 * 8768].reshape(3, 137, 64)  # 8,742 bytes
-    assert lines[:, :136].any(-1).all() and not lines[:, 136].any()
-
-
-@pytest.mark.gpu
-def test_every_contestant_mixes_as_it_says_on_a_gpu():
-    for dtype, layout in FORMATS:
-        made = make_case(4, 32, 48, dtype=dtype, layout=layout, threads=1, seed=5, device="gpu")
-        found, missing = operators.peers(made)
-        assert "timm FastCollateMixup elem" in missing or "timm" in missing
-        operators.check(made, found)
-        assert verified(made, operators_dali.contestants(made)) == {"feed", "cmn"} | OURS | STOCK
+def test_the_copy_moves_as_many_bytes_as_mixing(threads, monkeypatch):
+    moved = []
+    copy = np.copyto
+    monkeypatch.setattr(np, "copyto", lambda to, of: (moved.append(of.nbytes), copy(to, of)))
+    made = measured.make_case((3, 31, 47), Output("float16"), threads=threads, seed=0)
+    measured.copying(made)()
+    assert len(moved) == threads and 2 * sum(moved) == 3 * 31 * 47 * 3 * (1 + 1 + 2)
 
 
 def test_a_sweep_takes_lines_of_batches_and_of_sizes():
-    options = type("Options", (), {"sweep": True, "dtype": ["uint8"], "layout": ["HWC"]})
-    options.batch, options.size = [128], [224]
-    found = list(operators.keys(options))
+    found = list(operators.keys(operators.parsed(["--sweep", "--dtype", "uint8"])))
     assert {key["batch"] for key in found if key["size"] == 224} == set(operators.BATCHES)
     assert {key["size"] for key in found if key["batch"] == 64} == set(operators.SIZES)
     assert len({tuple(key.values()) for key in found}) == len(found)
 
 
-@pytest.mark.parametrize(("word", "count"), [("methods", 8), ("parts", 7)])
-def test_methods_or_parts_are_measured_in_the_place_of_peers(
-    monkeypatch, capsys, tmp_path, word, count
-):
-    words = f"--{word} --batch 4 --size 32 --dtype uint8 --layout HWC --rounds 1 --out".split()
-    monkeypatch.setattr(sys, "argv", ["operators.py", *words, str(tmp_path / "run.json")])
-    monkeypatch.setattr(operators.harness, "keep_freed_memory", lambda: None)
-    operators.main()
-    run = json.loads((tmp_path / "run.json").read_text())
-    assert run["benchmark"] == f"operators {word}" and not run["cases"][0]["missing"]
-    assert run["complete"]
-    rows = [name for name in run["cases"][0]["results"] if name.startswith("dali_mix")]
-    assert len(rows) == 3 + count
+def ran(monkeypatch, out, *words):
+    monkeypatch.setattr(operators.timing, "keep_freed_memory", lambda: None)
+    small = "--batch 4 --size 32 --threads 1 --rounds 1 --layout HWC"
+    operators.main([*words, *small.split(), "--out", str(out)])
+    return json.loads(out.read_text())
+
+
+def test_a_run_records_every_contestant_and_where_it_comes_from(monkeypatch, tmp_path, capsys):
+    run = ran(monkeypatch, tmp_path / "run.json", "--methods", "--dtype", "uint8")
+    assert run["benchmark"] == "operators methods" and run["complete"]
+    wanted = {"date", "command", "commit", "cpu", "threads", "device", "gpu", "environment"}
+    assert wanted <= run["provenance"].keys()
+    assert {"timm", "torchvision", "kornia"} <= run["provenance"]["packages"].keys()
+    (found,) = run["cases"]
+    assert found["results"].keys() > DALI and not found["missing"]
+    assert all(len(result["wall"]["seconds"]) == 1 for result in found["results"].values())
     printed = capsys.readouterr().out
-    assert all(f"\n{name} " in printed for name in rows)
+    assert all(f"\n{name} " in printed for name in found["results"])
 
 
 def test_a_run_that_is_stopped_has_written_the_cases_before(monkeypatch, tmp_path):
-    small = "--no-peers --batch 4 --size 32 --dtype uint8 float16 --layout HWC --rounds 1 --out"
-    monkeypatch.setattr(sys, "argv", ["operators.py", *small.split(), str(tmp_path / "run.json")])
-    monkeypatch.setattr(operators.harness, "keep_freed_memory", lambda: None)
     measure = operators.measure
 
-    def failing(case, *rest):
-        if case.dtype == "float16":
+    def failing(case, options):
+        if case.output.dtype == "float16":
             raise KeyboardInterrupt
-        return measure(case, *rest)
+        return measure(case, options)
 
     monkeypatch.setattr(operators, "measure", failing)
     with pytest.raises(KeyboardInterrupt):
-        operators.main()
+        ran(monkeypatch, tmp_path / "run.json", "--no-peers", "--dtype", "uint8", "float16")
     run = json.loads((tmp_path / "run.json").read_text())
     assert [case["dtype"] for case in run["cases"]] == ["uint8"] and not run["complete"]
+
+
+def timed(*seconds):
+    return {
+        "wall": {
+            "seconds": [*seconds],
+            "summary": dict.fromkeys(("median", "q1", "q3"), seconds[0]),
+        }
+    }
+
+
+def test_the_feed_is_taken_off_what_contains_it():
+    results = {
+        "feed": timed(0.1),
+        UNMIXED: timed(4.0),
+        "dali_mix mixup": timed(2.0),
+        "timm": timed(2.0),
+    }
+    table = rows.table({"results": results, "missing": {"kornia": "is not there"}})
+    assert [row[2:] for row in table.rows[2:4]] == [["2.00", "2.05"], ["2.00", "-"]]
+    assert table.rows[4] == ["kornia", "missing: is not there"]
+
+
+def test_a_table_of_a_gpu_shows_kernels_and_rates_or_why_not():
+    seen = {"kernels": 1, "copies": 2, "seconds": 1e-3}
+    times = {"feed": 0.1, UNMIXED: 4.0, "dali_mix mixup": 2e-3}
+    more = {"bytes": 4 * 10**9, "kernels": {"missing": "unseen"}}
+    results = {name: timed(seconds) | more for name, seconds in times.items()}
+    results["dali_mix mixup"]["kernels"] = seen
+    told = rows.table({"results": results, "missing": {}}).rows
+    assert told[2] == [
+        "dali_mix mixup",
+        "2.000 (2.000-2.000)",
+        "2000.00",
+        "-39.80",
+        "2000",
+        "1",
+        "2",
+        "1.000",
+    ]
+    assert told[1][4:] == ["1", "unseen", "", ""]
+
+
+class Seen:
+    """An event of the profiler, with no more than every release of torch tells of it."""
+
+    def __init__(self, device, name, ns):
+        self.device_type = lambda: device
+        self.name = lambda: name
+        self.duration_ns = lambda: ns
+
+
+def test_kernels_and_copies_are_counted_apart():
+    cpu, cuda = torch.autograd.DeviceType.CPU, torch.autograd.DeviceType.CUDA
+    found = device.counted([
+        Seen(cuda, "void dali_mix::MixInline<...>(dali_mix::InlineBatch)", 500),
+        Seen(cuda, "Memcpy HtoD (Pageable -> Device)", 7),
+        Seen(cuda, "Memset (Device)", 4),
+        Seen(cpu, "cudaLaunchKernel", 9),
+    ])  # fmt: skip
+    assert found == {"kernels": 1, "copies": 2, "seconds": pytest.approx(5.11e-7)}
+    assert "recorded nothing" in device.counted([Seen(cpu, "cudaMemcpyAsync", 9)])["missing"]
+
+
+def test_without_a_gpu_kernels_are_reported_missing():
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    assert "sees no GPU" in device.kernels(lambda: None, lambda: None)["missing"]
 
 
 @pytest.mark.parametrize(
@@ -268,13 +305,45 @@ def test_a_run_that_is_stopped_has_written_the_cases_before(monkeypatch, tmp_pat
         (["--device", "gpu"], "--device gpu needs a GPU that torch can use, and there is none"),
         (["--sweep", "--size", "32"], "--sweep chooses batches and sizes itself, give no --batch "
                                       "and no --size"),
-        (["--parts", "--methods"], "argument --methods: not allowed with argument --parts"),
-        (["--parts", "--device", "gpu"], "--parts takes the CPU's time apart, give no --device"),
+        (["--sweep", "--methods"], "argument --methods: not allowed with argument --sweep"),
+        (["--out", "run.txt"], "argument --out: must end in .json, got run.txt"),
+        (["--out", __file__], f"argument --out: {__file__} exists; name a new file, old runs are "
+                              "kept"),
     ],
 )  # fmt: skip
 def test_wrong_arguments_are_one_sentence_and_status_2(arguments, sentence, monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["operators.py", *arguments])
-    monkeypatch.setattr(torch_peers.torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(SystemExit, match="2"):
-        operators.main()
-    assert capsys.readouterr().err == f"operators.py: {sentence}. Try --help.\n"
+        operators.main(arguments)
+    assert capsys.readouterr().err == f"python -m bench.operators: {sentence}. Try --help.\n"
+
+
+@pytest.mark.gpu
+def test_every_contestant_mixes_as_it_says_on_a_gpu():
+    for output in FORMATS:
+        made = case(output, count=4, device="gpu")
+        found, missing = operators.peers(made)
+        assert "timm FastCollateMixup elem" in missing or "timm" in missing
+        assert graphs.contestants(made, methods=False).keys() == DALI and "torch eager" in found
+
+
+@pytest.mark.gpu
+def test_kernels_and_copies_of_a_gpu_are_seen():
+    there, here = torch.zeros(1 << 20, device="cuda"), torch.ones(1 << 20).pin_memory()
+    found = device.kernels(lambda: there.copy_(here).add_(1), torch.cuda.synchronize)
+    assert "missing" in found or (found["kernels"], found["copies"]) == (1, 1)
+
+
+@pytest.mark.gpu
+@pytest.mark.filterwarnings("ignore:Synchronization debug mode")
+@pytest.mark.parametrize("name", ["torch eager", "torch.compile"])
+def test_a_batch_is_mixed_without_waiting_for_the_gpu(name):
+    run = torch_peers.contestants(case(Output("float16"), count=4, device="gpu"))[name].run
+    for _ in range(3):  # compile, and fill the caches of memory
+        run()
+    torch.cuda.synchronize()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        run()
+    finally:
+        torch.cuda.set_sync_debug_mode("default")

@@ -1,145 +1,160 @@
-"""bench/training.py: what a run records, that it is deterministic, and what it refuses."""
+"""bench.training: what a run records, that it is deterministic, and what it refuses."""
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-pytest.importorskip("sklearn")
-pytest.importorskip("scipy")
-pytest.importorskip("matplotlib")
+pytest.importorskip("PIL")
+torch = pytest.importorskip("torch")
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from bench import report, training_claims, training_run  # noqa: E402
-from bench.training_data import digits  # noqa: E402
-from bench.training_graph import VARIANTS, Graph  # noqa: E402
-from dali_mix import _harness  # noqa: E402
-
-TINY = ("--epochs", "1", "--train-images", "20", "--batch", "10", "--seeds", "2", "--workers", "1")
-
-
-def program(*arguments):
-    command = [sys.executable, ROOT / "bench" / "training.py", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+from bench.training import __main__ as training  # noqa: E402
+from bench.training import data, learning, tables  # noqa: E402
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    return digits(tmp_path_factory.mktemp("digits"))
+def archive(tmp_path_factory):
+    """Bright bars, at a height that is the class, in ten classes."""
+    chance = np.random.default_rng(0)
+    arrays = {}
+    for part, count in (("train", 400), ("test", 100)):
+        y = np.arange(count) % 10
+        x = chance.integers(0, 60, (count, 28, 28), np.uint8)
+        for image, label in zip(x, y, strict=True):
+            image[2 * label : 2 * label + 8] += 150
+        arrays |= {f"x_{part}": x, f"y_{part}": y}
+    path = tmp_path_factory.mktemp("data") / "bars.npz"
+    np.savez(path, **arrays)
+    return path
 
 
 @pytest.fixture(scope="module")
-def record(tmp_path_factory):
-    out = tmp_path_factory.mktemp("bench") / "tiny.json"
-    done = program(*TINY, "--variants", "none", "mixup", "--out", out)
-    assert done.returncode == 0, done.stderr
-    assert "mixup raises accuracy" in done.stdout
+def bars(archive, tmp_path_factory):
+    return data.unpacked(archive, tmp_path_factory.mktemp("bars"))
+
+
+def one(task):
+    """Without processes of their own."""
+    return iter([key | learning.run(each) for key, each in task])
+
+
+def ran(monkeypatch, out, *words):
+    monkeypatch.setattr(training, "trained", lambda tasks, _: one(tasks))
+    training.main([*words, "--out", str(out)])
     return json.loads(out.read_text())
 
 
-def test_every_seed_of_every_variant_is_recorded(record):
-    found = [(run["variant"], run["seed"]) for run in record["runs"]]
-    assert found == [("none", 0), ("none", 1), ("mixup", 0), ("mixup", 1)]
-    assert all(0 <= run["accuracy"] <= 1 and run["nll"] > 0 for run in record["runs"])
-    assert {"date", "command", "commit", "cpu", "threads"} <= record["provenance"].keys()
+@pytest.fixture(scope="module")
+def threes(archive, tmp_path_factory):
+    out = tmp_path_factory.mktemp("bench") / "threes.json"
+    with pytest.MonkeyPatch.context() as patch:
+        words = ["threes", "--data", str(archive), "--seeds", "2", "--epochs", "2"]
+        return ran(patch, out, *words)
 
 
-def test_a_variant_and_a_seed_fix_the_result(record, data):
-    settings = training_run.Settings(epochs=1, batch=10, train_images=20, level=0.9)
-    run = training_run.run("mixup", 1, data, settings)
-    assert _harness.shortened(run) == record["runs"][3]
+def test_every_seed_of_every_way_is_recorded(threes):
+    found = [(run["seed"], run["way"]) for run in threes["runs"]]
+    assert found == [(seed, way) for seed in (0, 1) for way in learning.THREES]
+    assert all(len(run["accuracy"]) == len(run["train_loss"]) == 2 for run in threes["runs"])
+    assert threes["complete"] and {"commit", "cpu", "environment"} <= threes["provenance"].keys()
 
 
-def test_the_report_shows_the_run(record):
-    text, charts = report.training("tiny", record)
-    assert "| mixup | " in text and "mixup raises accuracy" in text
-    assert set(charts) == {"tiny.svg", "tiny-curves.svg"}
+def test_a_way_and_a_seed_fix_the_result(archive, threes, tmp_path):
+    only = data.unpacked(archive, tmp_path, (3, 7))
+    assert only.classes == 2
+    again = learning.run(learning.Task("threes", "mixup", only, 1, 2))
+    recorded = next(r for r in threes["runs"] if (r["seed"], r["way"]) == (1, "mixup"))
+    assert again["train_loss"] == pytest.approx(recorded["train_loss"], rel=1e-6)
+    assert again["accuracy"] == recorded["accuracy"]
 
 
-def test_no_image_is_trained_and_tested_on(data):
-    assert not {path for path, _ in data.train} & {path for path, _ in data.test}
-    drawn = data.drawn(40, seed=1)
-    assert set(drawn) < set(data.train)
-    assert np.bincount([label for _, label in drawn]).tolist() == [4] * 10
-    assert drawn == data.drawn(40, seed=1) != data.drawn(40, seed=2)
+def test_wrong_labels_are_recorded_for_every_share(archive, tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "SHARES", (0.5,))
+    words = ["noise", "--data", str(archive), "--seeds", "1", "--epochs", "1"]
+    run = ran(monkeypatch, tmp_path / "noise.json", *words)
+    assert [row["way"] for row in run["runs"]] == list(learning.NOISE)
+    assert all(row["share"] == 0.5 for row in run["runs"])
+    assert all(0 <= row["wrong_labels_learnt"] <= 1 for row in run["runs"])
+    ((heading, table),) = tables.of_run(run)
+    assert heading == "bars, 50% of the labels wrong" and len(table.rows) == 8
+    assert tables.sentence(run).startswith("Training on bars, 50% of the labels wrong: ")
 
 
-def outputs(pipeline):
-    return [np.stack([np.array(t) for t in part]) for part in pipeline.run()]
+def test_a_share_of_the_files_lies_in_a_wrong_folder(bars, tmp_path):
+    wrong = data.corrupted(bars, tmp_path, 0.4, seed=3)
+    files = list(wrong.train.glob("*/*"))
+    assert len(files) == 400 and len({path.stat().st_ino for path in files}) == 400
+    named = data.wrong_files(wrong)
+    assert len(named) == 160
+    true = {path.stat().st_ino: path.parent.name for path in bars.train.glob("*/*")}
+    moved = {str(path.relative_to(wrong.train)) for path in files
+             if true[path.stat().st_ino] != path.parent.name}  # fmt: skip
+    assert moved == set(named)
+    assert data.wrong_files(bars) == []
 
 
-@pytest.mark.parametrize("name", ["two readers", "two readers per batch"])
-def test_two_readers_mix_sample_by_sample(name, data):
-    files, graph = data.drawn(20, seed=3), Graph(data, 10, seed=3)
-    with graph._pipeline() as streams:
-        own, partners = graph._read(files, "Reader"), graph._read(files, "Partner")
-        streams.set_outputs(*own, *partners)
-    mixed = graph.training(VARIANTS[name], files)
-    for _ in range(3):
-        a, y_a, b, y_b = outputs(streams)
-        x, y1, y2, lam, _ = outputs(mixed)
-        assert (y1 == y_a).all() and (y2 == y_b).all()
-        lam = lam.reshape(-1, 1, 1, 1)
-        expected = ((lam * a + (1 - lam) * b) - 127.5) / 127.5
-        np.testing.assert_allclose(x, expected.transpose(0, 3, 1, 2), atol=1e-5)
-        assert (len(np.unique(lam)) == 1) == name.endswith("per batch")
+def test_a_tar_is_read_as_an_archive_is(bars, tmp_path):
+    import tarfile
+
+    with tarfile.open(tmp_path / "bars.tar", "w") as tar:
+        tar.add(bars.train.parent, "some")
+    again = data.unpacked(tmp_path / "bars.tar", tmp_path / "out")
+    assert (again.name, again.size, again.classes) == ("some", 28, 10)
+    assert len(list(again.train.glob("*/*"))) == 400
 
 
-def test_nominal_and_counted_cutmix_differ_in_the_weight_alone(data):
-    files, graph = data.drawn(20, seed=0), Graph(data, 10, seed=0)
-    counted, nominal = (
-        outputs(graph.training(VARIANTS[name], files)) for name in ("cutmix", "cutmix, nominal lam")
+@pytest.mark.parametrize("way", ["none", "mixup 1", "manifold"])
+def test_the_network_learns(way, bars):
+    run = learning.run(learning.Task("noise", way, bars, 0, 8, batch=30))
+    assert run["accuracy"][-1] > 0.6 and run["train_loss"][-1] < run["train_loss"][0]
+
+
+def test_the_order_of_the_images_is_the_same_for_all_ways(bars):
+    orders = []
+    for way in ("none", "cutmix", "manifold"):
+        task = learning.Task("noise", way, bars, 5, 1)
+        with learning.training_loader(task, learning.NOISE[way]) as loader:
+            orders.append(torch.cat([y[0] if way == "manifold" else y.y1 for _, y in loader]))
+    assert (orders[0] == orders[1]).all() and (orders[0] == orders[2]).all()
+
+
+def run_with(accuracies):
+    rows = [
+        {"data": "x", "way": way, "seed": seed, "accuracy": [value], "test_loss": [value]}
+        for way, values in accuracies.items()
+        for seed, value in enumerate(values)
+    ]
+    return {"runs": rows, "settings": {"ways": list(accuracies), "seeds": 3}}
+
+
+def test_claims_are_borne_out_contradicted_or_not_shown():
+    ways = {"none": [0.9, 0.91, 0.92], "mixup": [0.93, 0.941, 0.95]}
+    ways |= {"mixup per batch": [0.96, 0.972, 0.98], "mixup unfolded": [0.9, 0.99, 0.95]}
+    told = tables.claims(run_with(ways))[1:]
+    assert [line.partition(":")[0] for line in told] == ["Confirmed", "Contradicted", "Not shown"]
+    assert "mixup raises accuracy: +0.03" in told[0] and "validation loss" in told[0]
+    assert told[1].startswith(
+        "Contradicted: one lam per sample is better than one per batch: -0.03"
     )
-    for part in (0, 1, 2, 4):
-        np.testing.assert_array_equal(counted[part], nominal[part])
-    # Clipping only makes the box smaller; its sides are whole pixels, rounded down.
-    assert (counted[3] >= nominal[3] - 1e-6).all() and (counted[3] > nominal[3] + 0.01).any()
-
-
-def test_the_network_learns_from_the_graph(data):
-    settings = training_run.Settings(epochs=8, batch=20, train_images=200, level=0.5)
-    figures = training_run.run("manifold", 0, data, settings)
-    assert figures["accuracy"] > 0.6 and figures["train_loss"][-1] < figures["train_loss"][0]
-
-
-def test_holm_multiplies_the_smallest_p_by_all_and_never_decreases():
-    assert training_claims.holm([0.04, 0.01, 0.03]) == pytest.approx([0.06, 0.03, 0.06])
-
-
-def test_the_paired_test_is_of_the_differences():
-    mean, low, high, p = training_claims.paired(np.array([1.0, 12, 23]), np.array([0.0, 10, 20]))
-    assert mean == pytest.approx(2) and (low + high) / 2 == pytest.approx(2)
-    assert p == pytest.approx(0.0742, abs=1e-4)  # t = 2 sqrt(3), 2 degrees of freedom
-
-
-def test_calibration_error_by_hand():
-    torch = training_run.torch
-    p = torch.tensor([[0.9, 0.1], [0.9, 0.1], [0.4, 0.6]], dtype=torch.float64)
-    error = training_run.calibration_error(p, torch.tensor([0, 1, 1]))
-    assert error == pytest.approx((abs(2 * 0.9 - 1) + abs(0.6 - 1)) / 3)
+    assert told[2].startswith("Not shown: folding raises accuracy")
+    assert tables.claims(run_with({way: values[:1] for way, values in ways.items()})) == []
 
 
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--seeds", "0"], "argument --seeds: must be an integer of at least 1, got 0"),
-        (["--level", "2"], "argument --level: must be a number in (0, 1], got 2"),
-        (["--batch", "15"], "argument --batch: must be even and at most 200, got 15"),
-        (["--data", "nowhere"], "argument --data: must be a folder that holds train and val, "
-                                "got nowhere"),
-        (["--train-images", "25"], "argument --train-images: must be a multiple of the 10 classes "
-                                   "up to 860, or all 898, got 25"),
+        (["threes", "--data", "none.npz"], "argument --data: none.npz must be a NumPy archive of"),
+        (["noise", "--data", __file__], f"argument --data: {__file__} must be a NumPy archive of"),
+        (["noise", "--data", "x.tar"], "argument --data: x.tar must be a NumPy archive of"),
+        (["threes", "--data", "x", "--seeds", "0"], "argument --seeds: must be an integer of at"),
     ],
-)  # fmt: skip
-def test_wrong_arguments_are_one_sentence_and_status_2(arguments, sentence, monkeypatch, capsys):
-    from bench import training
-
-    monkeypatch.setattr(sys, "argv", ["training.py", *arguments])
+)
+def test_wrong_arguments_are_one_sentence_and_status_2(arguments, sentence, capsys):
     with pytest.raises(SystemExit, match="2"):
-        training.main()
-    assert capsys.readouterr().err == f"training.py: {sentence}. Try --help.\n"
+        training.main(arguments)
+    message = capsys.readouterr().err
+    assert message.startswith(f"python -m bench.training: {sentence}") and message.count("\n") == 1

@@ -13,12 +13,10 @@ import pytest
 
 Image = pytest.importorskip("PIL.Image")
 
-from dali_mix.commands import (
-    bench,
-    cli,
-)
+from dali_mix.commands import bench, cli  # noqa: E402
 from dali_mix.measure import chart, headers  # noqa: E402
 from dali_mix.measure.graphs import GRAPHS, UNMIXED  # noqa: E402
+from dali_mix.measure.operators import COPY  # noqa: E402
 from dali_mix.measure.pipelines import Settings, Task, jpeg_pipeline  # noqa: E402
 
 SMALL = "--rounds 2 --batch 3 --size 19 --threads 1".split()
@@ -53,10 +51,12 @@ def record(done):
 
 def test_the_tables_name_every_contestant(done, record):
     printed = done[0].stdout
-    for name in (*GRAPHS, "copy of the output", *record["loss"]):
+    for name in (*GRAPHS, COPY, *record["loss"]):
         assert f"\n{name} " in printed
     assert "12 images of" in printed and "dali_mix mixup against" in printed
-    assert printed.endswith("run.json: raw run\nchart.png: chart\n")
+    *_, raw, chart, blank, last = printed.splitlines()
+    assert (raw, chart, blank) == ("run.json: raw run", "chart.png: chart", "")
+    assert "mixup changes the time of an image by " in last and last.count(". ") <= 1
 
 
 def test_progress_goes_to_standard_error(done):
@@ -69,11 +69,12 @@ def test_the_run_says_where_it_comes_from(record, photos):
     assert record["provenance"]["command"] == f"dali-mix bench {photos} {options}"
     assert record["settings"]["data"]["files"] == 12
     assert not record["settings"]["data"]["synthetic"]
-    assert record["settings"]["GOMP_SPINCOUNT"] == os.environ.get("GOMP_SPINCOUNT", "1000")
+    spins = os.environ.get("GOMP_SPINCOUNT", "1000")
+    assert record["provenance"]["environment"]["GOMP_SPINCOUNT"] == spins
 
 
 def test_the_run_holds_every_sample(record):
-    assert record["operator"].keys() == {*GRAPHS, "copy of the output"}
+    assert record["operator"].keys() == {*GRAPHS, COPY}
     assert record["pipeline"].keys() == GRAPHS.keys()
     for result in record["pipeline"].values():
         assert len(result["images_per_second"]["samples"]) == 2
@@ -91,7 +92,9 @@ def test_the_chart_is_a_picture(done):
 
 def test_the_bars_are_as_long_as_the_figures(record, tmp_path, monkeypatch):
     drawn = {}
-    monkeypatch.setattr(chart, "_bars", lambda axis, title, values: drawn.update({title: values}))
+    monkeypatch.setattr(
+        chart, "_bars", lambda axis, title, values, log: drawn.update({title: values})
+    )
     chart.draw(record, tmp_path / "chart.svg")
     operators, pipeline, *_ = drawn.values()
     seconds = record["operator"]["dali_mix mixup"]["wall"]["seconds"]

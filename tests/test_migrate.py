@@ -16,8 +16,7 @@ import dali_mix.fn as dmix  # noqa: E402
 from dali_mix import CutMix, MixTarget, migrate  # noqa: E402
 
 # The peers warn when they are imported. They are no part of the test extra: torchvision's wheels
-# are for CUDA, and beside the CPU PyTorch pip takes them only with --no-deps (bench/peers_import.py
-# makes them importable).
+# are for CUDA, and cannot be imported beside the CPU PyTorch.
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 COUNT, SIZE, CLASSES = 6, (31, 23), 11

@@ -12,10 +12,10 @@ import pytest
 
 Image = pytest.importorskip("PIL.Image")
 
-from dali_mix.commands import cli
+from dali_mix.commands import cli  # noqa: E402
 from dali_mix.commands.preview import batch as _preview_batch  # noqa: E402
-from dali_mix.commands.preview import command as preview
-from dali_mix.commands.preview import sheet
+from dali_mix.commands.preview import command as preview  # noqa: E402
+from dali_mix.commands.preview import sheet  # noqa: E402
 from dali_mix.methods import (  # noqa: E402
     METHODS,
     RICAP,

@@ -11,12 +11,10 @@ import importlib
 import os
 import shlex
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from dali_mix import _harness as harness
 from dali_mix.commands.output_file import check_writable
 
 SYNTHETIC = 128
@@ -65,13 +63,16 @@ def run(args: argparse.Namespace) -> int:
         return 1
     print(_tables(record))
     if args.out:
-        harness.write(args.out, record)
+        from dali_mix.measure.record import write
+
+        write(args.out, record)
         print(f"\n{args.out}: raw run")
     if args.chart:
         from dali_mix.measure.chart import draw
 
         draw(record, args.chart)
         print(f"{args.chart}: chart")
+    print(f"\n{_verdict(record)}")
     return 0
 
 
@@ -121,46 +122,50 @@ def _needed(module: str, what: str, package: str | None = None) -> Any:
 def _photographs(args: argparse.Namespace) -> Iterator[Path]:
     from dali_mix.measure import jpegs
 
-    if args.folder:
-        jpegs.images_of(args.folder)
-        from dali_mix.measure.headers import check_headers
+    if not args.folder:
+        _needed("PIL", "bench without DIR", "pillow")
+    with jpegs.photographs(args.folder, SYNTHETIC, args.seed) as root:
+        if args.folder:
+            from dali_mix.measure.headers import check_headers
 
-        check_headers(str(args.folder), args.threads)
-        yield args.folder
-        return
-    _needed("PIL", "bench without DIR", "pillow")
-    with tempfile.TemporaryDirectory() as folder:
-        yield jpegs.synthetic(Path(folder), count=SYNTHETIC, classes=4, seed=args.seed)
+            check_headers(str(root), args.threads)
+        yield root
 
 
 def _measured(root: Path, args: argparse.Namespace, bar: Any) -> dict[str, Any]:
     """The whole record."""
-    from dali_mix.measure import comparisons, intervals, jpegs, openmp, operators
+    from dali_mix.measure import intervals, jpegs, operators, record
+    from dali_mix.measure.comparisons import comparisons
+    from dali_mix.measure.graphs import Output
 
-    common = {"rounds": args.rounds, "seed": args.seed, "progress": bar.update}
     bar.set_description("operators")
-    operator = operators.measure(
-        **common, batch=args.batch, size=args.size, dtype=args.dtype, threads=args.threads
-    )
+    shape, output = (args.batch, args.size, args.size), Output(args.dtype)
+    case = operators.make_case(shape, output, threads=args.threads, seed=args.seed)
+    operator = operators.measure(case, rounds=args.rounds, progress=bar.update)
     bar.set_description("pipeline")
     pipeline = _pipeline(root, args, bar.update)
     bar.set_description("loss")
     loss, missing = _loss(args, bar.update)
     shown = ("rounds", "batch", "size", "dtype", "device", "seed")
-    where = harness.provenance(threads=args.threads, command=_command(args))
+    where = record.provenance(threads=args.threads) | {"command": _command(args)}
     return {
         "benchmark": "bench",
         "provenance": where,
         "settings": {name: getattr(args, name) for name in shown}
         | {"data": jpegs.described(jpegs.images_of(root)) | {"synthetic": not args.folder}}
-        | {"classes": CLASSES, "interval": intervals.METHOD}
-        | openmp.SETTINGS,
+        | {"classes": CLASSES, "interval": intervals.METHOD},
         "operator": operator,
         "pipeline": pipeline,
-        "comparisons": comparisons.comparisons(pipeline, comparisons.UNMIXED_OF),
+        "comparisons": comparisons(pipeline, _unmixed_of(pipeline)),
         "loss": loss,
         "missing": missing,
     }
+
+
+def _unmixed_of(pipeline: dict[str, Any]) -> dict[str, str]:
+    from dali_mix.measure.graphs import UNMIXED
+
+    return {name: UNMIXED for name in pipeline if name != UNMIXED}
 
 
 def _pipeline(
@@ -186,7 +191,7 @@ def _loss(
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """Of the loss, on the CPU; and why there is nothing to tell."""
     try:
-        from dali_mix.measure import losses
+        from dali_mix.measure import losses, timing
     except ModuleNotFoundError as error:
         if error.name != "torch":
             raise
@@ -194,7 +199,7 @@ def _loss(
     import torch
 
     torch.set_num_threads(args.threads)
-    harness.keep_freed_memory()
+    timing.keep_freed_memory()
     logits, target = losses.inputs(args.batch, CLASSES, "cpu", args.seed)
     return losses.measure(logits, target, rounds=args.rounds, seed=args.seed, progress=progress), {}
 
@@ -208,26 +213,37 @@ def _command(args: argparse.Namespace) -> str:
 
 
 def _tables(record: dict[str, Any]) -> str:
-    from dali_mix.measure import comparisons
+    from dali_mix.measure import comparisons, tables
 
-    settings = record["settings"]
+    settings, pipeline = record["settings"], record["pipeline"]
     what = f"batch {settings['batch']}, {settings['size']} x {settings['size']} {settings['dtype']}"
     data = settings["data"]
     files = f"{data['files']} images of {data['mean_kb']:.0f} kB on average"
+    speeds = comparisons.speeds(
+        pipeline, record["comparisons"], _unmixed_of(pipeline), record["missing"]
+    )
     parts = [
         "DALI unmixed ends with cmn, DALI's crop_mirror_normalize; stock: mixup of its other "
         "operators.\n",
-        f"Operators: decoded images to a tensor, {what}; ratio of times to DALI unmixed",
-        harness.table(record["operator"]),
+        f"Operators: decoded images to a tensor, {what}; baseline: DALI unmixed",
+        tables.times(record["operator"]).text(),
         f"\nPipeline: JPEG files to a tensor, {what}; {files}",
-        comparisons.table(
-            record["pipeline"], record["comparisons"], comparisons.UNMIXED_OF, record["missing"]
-        ),
+        speeds.text(),
+        "",
+        comparisons.against(record["comparisons"]).text(),
     ]
     if record["loss"]:
         parts += [
-            f"\nLoss: forward and backward, batch {settings['batch']}, {CLASSES} classes; ratio of "
-            "times to one cross-entropy",
-            harness.table(record["loss"]),
+            f"\nLoss: forward and backward, batch {settings['batch']}, {CLASSES} classes; "
+            "baseline: one cross-entropy",
+            tables.times(record["loss"]).text(),
         ]
     return "\n".join(parts)
+
+
+def _verdict(record: dict[str, Any]) -> str:
+    """What to take home, in one sentence."""
+    from dali_mix.measure import comparisons
+
+    costs = comparisons.cost_of_mixing(record["comparisons"], _unmixed_of(record["pipeline"]))
+    return comparisons.verdict(costs["dali_mix mixup"])

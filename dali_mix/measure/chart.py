@@ -1,73 +1,102 @@
-"""The chart of `dali-mix bench`: operators, pipeline and loss, ours in colour."""
+"""Bars with quartiles, ours in colour: the chart of `dali-mix bench`, and those of bench/."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-COLORS = {"ours": "#0b63ce", "others": "#8a8f98"}
+OURS, OTHERS, BOUND = "#0b63ce", "#8a8f98", "#d9dce1"
+"""Colours; of a bound nothing is mixed."""
+
+Values = Mapping[str, Mapping[str, float]]
+"""name -> median, q1 and q3."""
 
 
 def draw(record: Mapping[str, Any], path: Path) -> None:
-    """Write the record of `dali-mix bench` as bars with quartiles; the ending chooses the kind of
-    file. Draws without a display."""
+    """Write the record of `dali-mix bench` as bars; the ending chooses the kind of file. Draws
+    without a display."""
+    settings, where = record["settings"], record["provenance"]
+    panels = [
+        ("operators: milliseconds for a batch", milliseconds(record["operator"])),
+        ("pipeline: images per second", summaries(record["pipeline"], "images_per_second")),
+    ]
+    if record["loss"]:
+        panels.append(("loss: milliseconds for a batch", milliseconds(record["loss"])))
+    caption = (
+        f"{where['cpu']}, {where['threads']} threads; batch {settings['batch']}, "
+        f"{settings['size']} x {settings['size']} {settings['dtype']}; median and quartiles of "
+        f"{settings['rounds']} rounds"
+    )
+    bars(panels, caption).savefig(path, dpi=150)
+
+
+def milliseconds(results: Mapping[str, Any], clock: str = "wall") -> dict[str, dict[str, float]]:
+    """Of `timing.compare`."""
+    return {
+        name: {key: 1e3 * value for key, value in result[clock]["summary"].items()}
+        for name, result in results.items()
+    }
+
+
+def summaries(results: Mapping[str, Any], figure: str) -> dict[str, dict[str, float]]:
+    """Of `compare_loaders`."""
+    return {name: result[figure]["summary"] for name, result in results.items()}
+
+
+def bars(
+    panels: Sequence[tuple[str, Values]], caption: str, *, columns: int = 1, log: bool = False
+) -> Any:
+    """A figure of matplotlib, with a panel for each title. log: of the scale"""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    settings, where = record["settings"], record["provenance"]
-    panels = [
-        ("operators: milliseconds for a batch", _milliseconds(record["operator"])),
-        ("pipeline: images per second", _speeds(record["pipeline"])),
+    rows = -(-len(panels) // columns)
+    heights = [
+        max(len(values) for _, values in panels[row * columns :][:columns]) for row in range(rows)
     ]
-    if record["loss"]:
-        panels.append(("loss: milliseconds for a batch", _milliseconds(record["loss"])))
-    heights = [len(values) for _, values in panels]
-    figure = Figure(figsize=(8, 1.4 + 0.42 * sum(heights)), layout="constrained")
+    size = (8 if columns == 1 else 5 * columns, 1.4 + (0.42 - 0.1 * columns) * sum(heights))
+    figure = Figure(figsize=size, layout="constrained")
     FigureCanvasAgg(figure)
-    axes = figure.subplots(len(panels), 1, height_ratios=heights, squeeze=False)
-    for axis, (title, values) in zip(axes.flat, panels, strict=True):
-        _bars(axis, title, values)
-    figure.supxlabel(
-        f"{where['cpu']}, {where['threads']} threads; batch {settings['batch']}, "
-        f"{settings['size']} x {settings['size']} {settings['dtype']}; median and quartiles of "
-        f"{settings['rounds']} rounds",
-        fontsize=8,
-    )
-    figure.savefig(path, dpi=150)
+    axes = figure.subplots(rows, columns, height_ratios=heights, squeeze=False)
+    for axis, (title, values) in zip(axes.flat, panels, strict=False):
+        _bars(axis, title, values, log)
+    for axis in axes.flat[len(panels) :]:
+        axis.set_visible(False)
+    figure.supxlabel(caption, fontsize=8)
+    return figure
 
 
-def _bars(axis: Any, title: str, values: Mapping[str, Mapping[str, float]]) -> None:
+def _bars(axis: Any, title: str, values: Values, log: bool) -> None:
     names = list(values)[::-1]
     middles = [values[name]["median"] for name in names]
+    ends = [values[name]["q3"] for name in names]
     reach = [
         [values[name]["median"] - values[name]["q1"] for name in names],
-        [values[name]["q3"] - values[name]["median"] for name in names],
+        [end - middle for end, middle in zip(ends, middles, strict=True)],
     ]
-    ours = [name.startswith("dali_mix") or name == "MixLoss" for name in names]
-    colors = [COLORS["ours" if mine else "others"] for mine in ours]
+    colors = [_color(name) for name in names]
     axis.barh(names, middles, xerr=reach, color=colors, ecolor="black", capsize=2)
-    for place, (middle, above) in enumerate(zip(middles, reach[1], strict=True)):
+    for place, (middle, end) in enumerate(zip(middles, ends, strict=True)):
         axis.annotate(
             f"{middle:,.0f}" if middle >= 100 else f"{middle:.3g}",
-            (middle + above, place),
+            (end, place),
             xytext=(4, 0),
             textcoords="offset points",
             va="center",
             fontsize=8,
         )
-    axis.set_xlim(0, 1.12 * max(m + a for m, a in zip(middles, reach[1], strict=True)))
+    if log:
+        axis.set_xscale("log")
+        axis.set_xlim(min(middles) / 2, 2 * max(ends))
+    else:
+        axis.set_xlim(0, 1.12 * max(ends))
     axis.set_title(title, fontsize=9, loc="left")
     axis.tick_params(labelsize=8)
     axis.spines[["top", "right"]].set_visible(False)
 
 
-def _milliseconds(results: Mapping[str, Any]) -> dict[str, dict[str, float]]:
-    return {
-        name: {key: 1e3 * value for key, value in result["wall"]["summary"].items()}
-        for name, result in results.items()
-    }
-
-
-def _speeds(results: Mapping[str, Any]) -> dict[str, dict[str, float]]:
-    return {name: result["images_per_second"]["summary"] for name, result in results.items()}
+def _color(name: str) -> str:
+    if name.startswith("dali_mix") or name == "MixLoss":
+        return OURS
+    return BOUND if name.startswith(("copy ", "feed")) else OTHERS

@@ -1,67 +1,156 @@
-"""Before anything is timed: every DALI contestant is right, by `dali_mix.reference`."""
+"""Before anything is timed: every contestant is right, by `dali_mix.reference`."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from dali_mix import reference
-from dali_mix.measure.graphs import MEAN, STD, Graph, Mixed
-from dali_mix.measure.pipelines import Settings, Task, jpeg_pipeline
+from dali_mix.measure.graphs import STD, Graph, Mixed, Output
+from dali_mix.measure.pipelines import Probe, Settings, Task, jpeg_pipeline, jpeg_probe
 from dali_mix.plan import Plan
 
-TOLERANCE = {"float32": 1e-5, "float16": 4e-3}
-"""Largest difference of a normalised pixel: two ulp, and more where DALI blends in float32."""
+ULP = {"float32": 2.0**-22, "float16": 2.0**-9, "uint8": 1.0}
+"""Distance between neighbouring values of up to 4, for uint8 of any size."""
+LAM_ULP = 2.0**-23
+
+
+def tolerance(
+    output: Output, *, roundings: int = 1, raw_rounding: float = 0.0, lam_ulp: float = 0.0
+) -> float:
+    """Largest difference of a value that rounding explains.
+
+    roundings:    how often values are rounded to the type of the output
+    raw_rounding: by how many levels the mixed pixels are rounded before they are normalised
+    lam_ulp:      distance between neighbours of the lam that is told, if that is rounded
+    """
+    scale = output.normalization.get("scale", 1.0)
+    level = scale / min(STD)
+    return float(
+        1e-5 * scale  # of arithmetic in float32
+        + roundings * ULP[output.dtype] / 2
+        + raw_rounding * level
+        + lam_ulp / 2 * 255 * level  # it weighs the difference of two images
+    )
 
 
 def check_pipeline(name: str, task: Task, settings: Settings, graph: Graph) -> None:
     """The first batch is what the reference makes of the same decoded images by the same plan, and
     the pipeline that is timed draws the same. Raises AssertionError."""
-    mixed = check_probe(name, jpeg_pipeline(task, settings, graph, probe=True), task.dtype)
-    timed = [np.asarray(b.as_tensor()) for b in _on_cpu(jpeg_pipeline(task, settings, graph).run())]
+    output = Output(task.dtype)
+    mixed = check_probe(name, jpeg_probe(task, settings, graph), output)
+    outputs = jpeg_pipeline(task, settings, graph).run()
+    timed = [np.asarray(batch.as_cpu().as_tensor()) for batch in outputs]
     assert timed[0].shape == (task.batch, 3, task.size, task.size), f"{name}: {timed[0].shape}"
     assert timed[0].dtype == task.dtype, f"{name}: {timed[0].dtype}"
     for found, expected in zip(timed[1:], mixed.outputs[1:], strict=True):
         np.testing.assert_array_equal(found, np.stack(expected), err_msg=name)
 
 
-def check_probe(name: str, probe: Any, dtype: str) -> Mixed:
-    """Run a pipeline made with `probe`, check what it puts out, and return that as arrays."""
-    columns = [[np.asarray(sample) for sample in batch] for batch in _on_cpu(probe.run())]
-    *parts, images, mirror = columns
-    mixed = Mixed(*parts)
-    check_mixed(name, mixed, images, mirror, dtype)
+def check_probe(
+    name: str, probe: Probe, output: Output, samples: Iterable[int] | None = None
+) -> Mixed:
+    """Run a probe, check what it puts out, and return that as arrays."""
+    mixed, images, mirror = probe.run()
+    check_mixed(name, mixed, images, mirror, output, samples=samples)
+    check_labels(name, mixed)
     return mixed
 
 
-def check_mixed(name: str, mixed: Mixed, images: Any, mirror: Any, dtype: str) -> None:
-    """`mixed`: a batch as lists of arrays; `images`: the decoded ones that it was made of."""
-    count = len(images)
-    partner = np.arange(count) if mixed.partner is None else np.stack(mixed.partner).reshape(-1)
-    lam = np.ones(count) if mixed.lam is None else np.stack(mixed.lam).reshape(-1)
-    box = np.zeros((count, 4), int) if mixed.box is None else np.stack(mixed.box)
-    blend = np.where(box.any(1), 1.0, lam)
-    expected = reference.apply(
-        list(images),
-        Plan(partner, blend, box, lam, None),
-        mean=MEAN,
-        std=STD,
+def check_mixed(
+    name: str,
+    mixed: Mixed,
+    images: Sequence[np.ndarray],
+    mirror: Sequence[Any],
+    output: Output,
+    *,
+    atol: float | None = None,
+    lam_ulp: float = LAM_ULP,
+    samples: Iterable[int] | None = None,
+) -> None:
+    """AssertionError: `mixed` is not what the reference makes of the (H, W, 3) `images`.
+
+    mixed:   of arrays
+    atol:    of pixels; default: `tolerance(output)`
+    lam_ulp: by how much lam may differ from the counted one
+    samples: which are looked at; default: all
+    """
+    atol = tolerance(output) if atol is None else atol
+    for i in range(len(images)) if samples is None else samples:
+        x = np.asarray(mixed.x[i], np.float64)
+        own = images[i]
+        if mixed.plan is None:
+            expected = _expected([own], [mirror[i]], None, output)
+            np.testing.assert_allclose(x, expected, rtol=0, atol=atol, err_msg=name)
+            continue
+        partners = np.atleast_1d(mixed.plan.partner[i]).astype(int).tolist()
+        flags = [mirror[i if mixed.mirrored_together else j] for j in partners]
+        seen = [own, *(images[j] for j in partners)]
+        row = _row(mixed.plan, i)
+        if mixed.cut:
+            plain = _expected([own], [mirror[i]], None, output)
+            apart = np.abs(x - plain).max(0 if output.layout == "CHW" else 2) > atol
+            row = row._replace(box=[_box_around(apart)] * len(row.partner))
+        expected = _expected(seen, [mirror[i], *flags], row, output)
+        if row.fit is not None and np.any(row.fit[0]):  # made for the box: not known here
+            y0, x0, y1, x1 = np.reshape(row.box[0], (-1, 4))[0]
+            cells = np.s_[:, y0:y1, x0:x1] if output.layout == "CHW" else np.s_[y0:y1, x0:x1]
+            expected[cells] = x[cells]
+        np.testing.assert_allclose(x, expected, rtol=0, atol=atol, err_msg=name)
+        if partners != [i]:  # of an image mixed with itself, lam may be anything
+            counted = reference.count_weights(row, 0, own.shape[:2])
+            lam = np.ravel(mixed.plan.lam[i]).astype(float)
+            counted = counted[: len(lam)]
+            np.testing.assert_allclose(lam, counted, rtol=0, atol=lam_ulp, err_msg=f"{name}: lam")
+
+
+def check_labels(name: str, mixed: Mixed) -> None:
+    """Those of the partners stand beside the own ones, and something is mixed."""
+    if mixed.plan is None:
+        return
+    partner = np.stack(mixed.plan.partner).reshape(len(mixed.x), -1)
+    places = np.concatenate([np.arange(len(partner))[:, None], partner], 1)
+    paired = np.concatenate([np.stack(y).reshape(len(partner), -1) for y in mixed.labels], 1)
+    own = paired[:, 0]
+    np.testing.assert_array_equal(paired, own[places], err_msg=f"{name}: labels")
+    assert len(own) == 1 or (partner != places[:, :1]).any(), f"{name}: nothing is mixed"
+
+
+def _row(plan: Plan, i: int) -> Plan:
+    """The plan of sample i alone: a batch of its own image and its partners, in this order, of
+    which the first is mixed as it was and the others do not matter."""
+    count = 1 + np.size(plan.partner[i])
+    columns: dict[str, Any] = {
+        name: None if column is None else [np.asarray(column[i])] * count
+        for name, column in plan._asdict().items()
+    }
+    columns["partner"] = [np.arange(1, count)] * count
+    columns["blend"] = columns["blend"] or [np.float32(1)] * count
+    columns["box"] = columns["box"] or [np.zeros(4, int)] * count
+    return Plan(**columns)
+
+
+def _expected(
+    images: list[np.ndarray], mirror: list[Any], plan: Plan | None, output: Output
+) -> np.ndarray:
+    """Sample 0 of the reference's batch, in float64."""
+    alone = Plan([np.int32(0)], [np.float32(1)], [np.zeros(4, int)], [np.float32(1)], None)
+    x = reference.apply(
+        images,
+        plan or alone,
+        fitted=images if plan is not None and plan.fit is not None else None,
         dtype=np.float64,
         windows=[{"mirror": bool(flag)} for flag in mirror],
-    )
-    for x, wanted in zip(mixed.x, expected, strict=True):
-        np.testing.assert_allclose(x, wanted, rtol=0, atol=TOLERANCE[dtype], err_msg=name)
-    if mixed.partner is not None:
-        y1, y2 = np.stack(mixed.y1), np.stack(mixed.y2)
-        np.testing.assert_array_equal(y2, y1[partner], err_msg=f"{name}: labels")
-        assert (partner != np.arange(count)).any(), f"{name}: nothing is mixed"
-    if mixed.box is not None:
-        for i, edges in enumerate(box):
-            if edges.any():
-                counted = reference.count_lam(tuple(edges), images[i].shape[:2])
-                assert lam[i] == counted, f"{name}: lam {lam[i]}, but {counted} is own"
+        **output.normalization,
+    )[0]
+    return x.clip(0, 255) if output.dtype == "uint8" else x
 
 
-def _on_cpu(outputs: Any) -> list[Any]:
-    return [batch.as_cpu() for batch in outputs]
+def _box_around(apart: np.ndarray) -> np.ndarray:
+    """(y0, x0, y1, x1) around all that is set, half-open."""
+    if not apart.any():
+        return np.zeros(4, int)
+    rows, columns = (np.flatnonzero(apart.any(axis)) for axis in (1, 0))
+    return np.array([rows[0], columns[0], rows[-1] + 1, columns[-1] + 1])

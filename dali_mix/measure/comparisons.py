@@ -1,16 +1,16 @@
-"""Loaders compared: ratios within each round, the cost of mixing, and both as a text table."""
+"""Loaders compared: ratios within each round, the cost of mixing, and what comes of it in words."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from dali_mix.measure.graphs import GRAPHS, UNMIXED
 from dali_mix.measure.intervals import paired_ratio
+from dali_mix.measure.tables import Table, interval, missing, spread
 
 OURS = "dali_mix mixup", "dali_mix cutmix"
-UNMIXED_OF = {name: UNMIXED for name in GRAPHS if name != UNMIXED}
-"""The same loader without mixing, for every one that mixes."""
+STEADY = 3.0
+"""Percent: what mixing may cost at most, by the interval, to count as nothing."""
 
 Results = Mapping[str, Mapping[str, Any]]
 
@@ -18,9 +18,10 @@ Results = Mapping[str, Mapping[str, Any]]
 def comparisons(results: Results, unmixed_of: Mapping[str, str]) -> list[dict[str, Any]]:
     """Each of ours against every other, and each that mixes against its like that does not.
 
-    results: of `compare_loaders`
-    returns: `contestant`, `against`, and for `speed` (images per second) and `cpu` (milliseconds
-             per image) contestant over against, as `paired_ratio`
+    results:    of `compare_loaders`
+    unmixed_of: the same loader without mixing, for every one that mixes
+    returns:    `contestant`, `against`, and for `speed` (images per second) and `cpu` (milliseconds
+                per image) contestant over against, as `paired_ratio`
     """
     pairs = dict.fromkeys((name, other) for name, other in unmixed_of.items())
     pairs |= dict.fromkeys((name, other) for name in OURS for other in results if other not in OURS)
@@ -40,7 +41,9 @@ def _ratio(results: Results, name: str, other: str, figure: str) -> dict[str, fl
     return paired_ratio(results[name][figure]["samples"], results[other][figure]["samples"])
 
 
-def cost_of_mixing(compared: Iterable[Mapping[str, Any]], unmixed_of: Mapping[str, str]) -> Any:
+def cost_of_mixing(
+    compared: Iterable[Mapping[str, Any]], unmixed_of: Mapping[str, str]
+) -> dict[str, dict[str, float]]:
     """name -> percent of the time per image that mixing adds to the same loader, with its interval:
     `ratio`, `low`, `high`."""
     costs = {}
@@ -52,30 +55,54 @@ def cost_of_mixing(compared: Iterable[Mapping[str, Any]], unmixed_of: Mapping[st
     return costs
 
 
-def table(
+def speeds(
     results: Results,
     compared: list[dict[str, Any]],
     unmixed_of: Mapping[str, str],
-    missing: Mapping[str, str],
-) -> str:
-    """What everyone does, then ours against everyone, as text."""
+    absent: Mapping[str, str],
+) -> Table:
+    """What everyone does, and what mixing costs."""
     costs = cost_of_mixing(compared, unmixed_of)
-    lines = [f"{'':36} {'images/s (q1-q3)':>24} {'CPU ms/image':>13} {'mixing costs (95 %)':>26}"]
+    head = ["images/s (quartiles)", "CPU ms/image (quartiles)", "mixing costs (95 %)"]
+    rows = []
     for name, result in results.items():
-        speed = "{median:.0f} ({q1:.0f}-{q3:.0f})".format(**result["images_per_second"]["summary"])
-        cpu = f"{result['cpu_ms_per_image']['summary']['median']:.2f}"
-        cost = ""
-        if name in costs:
-            cost = "{ratio:+.1f} % ({low:+.1f} to {high:+.1f})".format(**costs[name])
-        lines.append(f"{name:36} {speed:>24} {cpu:>13} {cost:>26}".rstrip())
-    lines += [f"{name:36} missing: {why}" for name, why in missing.items()]
-    for ours in [name for name in OURS if name in results]:
-        lines += ["", f"{ours + ' against':36} {'speed (95 %)':>24} {'CPU time (95 %)':>24}"]
-        for row in compared:
-            if row["contestant"] == ours:
-                cells = ["{ratio:.2f}x ({low:.2f}-{high:.2f})".format(**row[k]) for k in _KEYS]
-                lines.append(f"{row['against']:36} {cells[0]:>24} {cells[1]:>24}")
-    return "\n".join(lines)
+        cells = [
+            spread(result["images_per_second"]["summary"], 1, 0),
+            spread(result["cpu_ms_per_image"]["summary"]),
+            _percent(costs[name]) if name in costs else "",
+        ]
+        rows.append([name, *cells])
+    return Table(head, rows + missing(absent))
+
+
+def against(compared: list[dict[str, Any]]) -> Table:
+    """Ours against everyone else."""
+    rows = [
+        [f"{row['contestant']} against {row['against']}", *(interval(row[k]) for k in _KEYS)]
+        for row in compared
+        if row["contestant"] in OURS
+    ]
+    return Table(["images/s (95 %)", "CPU time per image (95 %)"], rows)
 
 
 _KEYS = ("speed", "cpu")
+
+
+def _percent(cost: Mapping[str, float]) -> str:
+    return "{ratio:+.1f} % ({low:+.1f} to {high:+.1f})".format(**cost)
+
+
+def verdict(cost: Mapping[str, float]) -> str:
+    """One sentence on mixup in a pipeline. cost: of `cost_of_mixing`"""
+    found = "mixup changes the time of an image by {ratio:+.1f} % (95 % interval {low:+.1f} to "
+    found = (found + "{high:+.1f} %)").format(**cost)
+    if cost["high"] < 0:
+        return f"The pipeline is faster with mixing than without: {found}."
+    if cost["low"] > 0:
+        return f"Mixing costs time: {found}."
+    if cost["high"] <= STEADY:
+        return f"Mixing costs nothing that can be told from noise: {found}."
+    return (
+        f"It is too noisy to tell what mixing costs: {found}; run it with more --rounds, on a "
+        "machine that does nothing else."
+    )

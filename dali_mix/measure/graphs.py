@@ -7,83 +7,104 @@ from typing import Any, NamedTuple
 
 import dali_mix.fn as dmix  # before DALI, because it says in a sentence if DALI is missing
 from dali_mix.methods import CutMix, Method, MixUp
+from dali_mix.plan import Plan
 
 # isort: split
 from nvidia.dali import fn, types
 
 MEAN, STD = [123.675, 116.28, 103.53], [58.395, 57.12, 57.375]
-DTYPES = {"float32": types.FLOAT, "float16": types.FLOAT16}
+DTYPES = {"float32": types.FLOAT, "float16": types.FLOAT16, "uint8": types.UINT8}
 UNMIXED = "DALI unmixed"
 
 
+class Output(NamedTuple):
+    """What the images become."""
+
+    dtype: str
+    """A key of `DTYPES`."""
+    layout: str = "CHW"
+
+    @property
+    def normalization(self) -> dict[str, Any]:
+        """Arguments that DALI, dali_mix and its reference share; uint8 is scaled to fit."""
+        fitted = {"scale": 40.0, "shift": 128.0} if self.dtype == "uint8" else {}
+        return {"mean": MEAN, "std": STD, "output_layout": self.layout, **fitted}
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """Of crop_mirror_normalize, and of ours."""
+        return {**self.normalization, "dtype": DTYPES[self.dtype]}
+
+
 class Mixed(NamedTuple):
-    """What a contestant makes of a batch; all graph nodes, None where nothing is mixed."""
+    """What a contestant makes of a batch: graph nodes, or arrays when they are checked."""
 
     x: Any
-    y1: Any
-    y2: Any = None
-    lam: Any = None
-    partner: Any = None
-    box: Any = None
+    labels: tuple[Any, ...]
+    """The own ones, and those of the partners, in one array or more."""
+    plan: Plan | None = None
+    """How it was mixed; None: not at all. Columns that are not known are None."""
+    cut: bool = False
+    """Whether the partner shows in a box that `plan` does not tell."""
+    mirrored_together: bool = False
+    """Whether a partner is mirrored as the own image is, and not by its own flag."""
 
     @property
     def outputs(self) -> tuple[Any, ...]:
         """What a training loop reads."""
-        return tuple(node for node in (self.x, self.y1, self.y2, self.lam) if node is not None)
+        return (self.x, *self.labels, *(() if self.plan is None else (self.plan.lam,)))
 
 
 Graph = Callable[[Any, Any, Any, dict[str, Any]], Mixed]
-"""graph(images, labels, mirror, output): `output` is the normalisation, type and layout."""
+"""graph(images, labels, mirror, output): `output` are `Output.arguments`."""
 
 
 def unmixed(images: Any, labels: Any, mirror: Any, output: dict[str, Any]) -> Mixed:
-    return Mixed(fn.crop_mirror_normalize(images, mirror=mirror, **output), labels)
+    return Mixed(fn.crop_mirror_normalize(images, mirror=mirror, **output), (labels,))
 
 
 def ours(method: Method) -> Graph:
     def graph(images: Any, labels: Any, mirror: Any, output: dict[str, Any]) -> Mixed:
         x, plan = dmix.mix(images, None, method, mirror=mirror, **output)
-        y2 = fn.permute_batch(labels, indices=plan.partner)
-        return Mixed(x, labels, y2, plan.lam, plan.partner, plan.box)
+        images_of_one = getattr(method, "images", 2)
+        return Mixed(x, dmix.pair_labels(labels, plan, images=images_of_one), plan)
 
     return graph
 
 
-def _blend(x: Any) -> tuple[Any, Any, Any]:
-    """Mixup as it is composed from stock operators: (mixed, partner, lam)."""
+def _told(partner: Any, lam: Any, blend: Any = None) -> Plan:
+    return Plan(partner, blend, None, lam, None)
+
+
+def _blend(x: Any) -> tuple[Any, Plan]:
+    """Mixup as it is composed from stock operators."""
     partner = fn.batch_permutation(no_fixed_points=True)
     lam = fn.random.beta(alpha=1.0, beta=1.0)
-    return x * lam + fn.permute_batch(x, indices=partner) * (1 - lam), partner, lam
+    mixed = x * lam + fn.permute_batch(x, indices=partner) * (1 - lam)
+    return mixed, _told(partner, lam, blend=lam)
 
 
-def stock_then_cmn(images: Any, mirror: Any, output: dict[str, Any]) -> tuple[Any, Any, Any]:
-    """Mixed, then normalised: (x, partner, lam)."""
-    x, partner, lam = _blend(fn.flip(images, horizontal=mirror))
-    return fn.crop_mirror_normalize(fn.reshape(x, layout="HWC"), **output), partner, lam
+def stock_then_cmn(images: Any, labels: Any, mirror: Any, output: dict[str, Any]) -> Mixed:
+    """Mixed, then normalised."""
+    x, plan = _blend(fn.flip(images, horizontal=mirror))
+    x = fn.crop_mirror_normalize(fn.reshape(x, layout="HWC"), **output)
+    return Mixed(x, (labels, fn.permute_batch(labels, indices=plan.partner)), plan)
 
 
-def cmn_then_stock(images: Any, mirror: Any, output: dict[str, Any]) -> tuple[Any, Any, Any]:
-    """Normalised, then mixed: (x, partner, lam)."""
+def cmn_then_stock(images: Any, labels: Any, mirror: Any, output: dict[str, Any]) -> Mixed:
+    """Normalised, then mixed."""
     # DALI's arithmetic takes no float16: normalise to float32, mix, then cast.
     normalized = {**output, "dtype": types.FLOAT}
-    x, partner, lam = _blend(fn.crop_mirror_normalize(images, mirror=mirror, **normalized))
+    x, plan = _blend(fn.crop_mirror_normalize(images, mirror=mirror, **normalized))
     if output["dtype"] != types.FLOAT:
         x = fn.cast(x, dtype=output["dtype"])
-    return x, partner, lam
-
-
-def stock(mix: Callable[..., tuple[Any, Any, Any]]) -> Graph:
-    def graph(images: Any, labels: Any, mirror: Any, output: dict[str, Any]) -> Mixed:
-        x, partner, lam = mix(images, mirror, output)
-        return Mixed(x, labels, fn.permute_batch(labels, indices=partner), lam, partner)
-
-    return graph
+    return Mixed(x, (labels, fn.permute_batch(labels, indices=plan.partner)), plan)
 
 
 GRAPHS: dict[str, Graph] = {
     UNMIXED: unmixed,
-    "DALI stock, then cmn": stock(stock_then_cmn),
-    "cmn, then DALI stock": stock(cmn_then_stock),
+    "DALI stock, then cmn": stock_then_cmn,
+    "cmn, then DALI stock": cmn_then_stock,
     "dali_mix mixup": ours(MixUp(alpha=1.0, fold=False)),
     "dali_mix cutmix": ours(CutMix(alpha=1.0)),
 }

@@ -1,4 +1,4 @@
-"""Ratios of paired samples with a 95 % confidence interval: paired t on their logarithms."""
+"""Paired samples compared, with 95 % confidence intervals by paired t."""
 
 from __future__ import annotations
 
@@ -13,11 +13,8 @@ METHOD = "geometric mean of the ratios within each round, 95 % interval by paire
 
 def paired_ratio(ours: Sequence[float], theirs: Sequence[float]) -> dict[str, float]:
     """`ratio` ours / theirs with `low` and `high`, over at least two rounds of positive samples."""
-    if len(ours) < 2:
-        raise ValueError(f"an interval takes at least 2 rounds, got {len(ours)}.")
     logs = np.log(np.divide(ours, theirs))
-    mean = float(logs.mean())
-    half = _t95(len(logs) - 1) * float(logs.std(ddof=1)) / math.sqrt(len(logs))
+    mean, half = float(logs.mean()), _half_width(logs)
     ends = {"ratio": mean, "low": mean - half, "high": mean + half}
     return {name: math.exp(value) for name, value in ends.items()}
 
@@ -27,3 +24,17 @@ def _t95(freedom: int) -> float:
     """What |t| stays below in 95 of 100 cases, from a million draws: right to about 0.5 %."""
     draws = np.random.default_rng(0).standard_t(freedom, 1_000_000)
     return float(np.quantile(np.abs(draws), 0.95))
+
+
+def paired_difference(ours: Sequence[float], theirs: Sequence[float]) -> dict[str, float]:
+    """Mean `difference` ours - theirs, with `low` and `high`, over at least two pairs."""
+    differences = np.subtract(ours, theirs)
+    mean, half = float(differences.mean()), _half_width(differences)
+    return {"difference": mean, "low": mean - half, "high": mean + half}
+
+
+def _half_width(values: np.ndarray) -> float:
+    """Of the 95 % interval of their mean."""
+    if len(values) < 2:
+        raise ValueError(f"an interval takes at least 2 rounds, got {len(values)}.")
+    return _t95(len(values) - 1) * float(values.std(ddof=1)) / math.sqrt(len(values))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,17 @@ SIZES = ((500, 375), (375, 500), (500, 333), (640, 480), (400, 400), (480, 640),
 """Widths and heights of the synthetic photographs: those that ImageNet has most of."""
 TEXTURE = 20.0
 """Standard deviation of the finest detail, in grey levels: about 100 kB for a file."""
+
+
+@contextlib.contextmanager
+def photographs(folder: Path | None, count: int, seed: int) -> Iterator[Path]:
+    """The folder, if it holds images in class folders, or a temporary one of synthetic ones."""
+    if folder is not None:
+        images_of(folder)
+        yield folder
+        return
+    with tempfile.TemporaryDirectory() as made:
+        yield synthetic(Path(made), count=count, classes=8, seed=seed)
 
 
 def synthetic(folder: Path, *, count: int, classes: int, seed: int) -> Path:

@@ -10,9 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from dali_mix import _harness as harness
-from dali_mix.training.mix_loss import MixLoss
-from dali_mix.training.mix_target import MixTarget
+from dali_mix import MixLoss, MixTarget
+from dali_mix.measure import timing
 
 BASELINE = "cross-entropy once"
 once = nn.CrossEntropyLoss()
@@ -86,15 +85,15 @@ def measure(
     *,
     rounds: int,
     seed: int,
-    progress: Callable[[], object] = harness.nothing,
+    progress: Callable[[], object] = timing.nothing,
 ) -> dict[str, dict[str, Any]]:
-    """As `_harness.compare`, against one cross-entropy without mixing."""
-    return harness.compare(
+    """As `timing.compare`, against one cross-entropy without mixing."""
+    return timing.compare(
         {name: partial(step, loss, logits, target) for name, loss in CONTESTANTS.items()},
         baseline=BASELINE,
         check=partial(check, logits, target),
         rounds=rounds,
-        synchronize=torch.cuda.synchronize if logits.is_cuda else harness.nothing,
+        synchronize=torch.cuda.synchronize if logits.is_cuda else timing.nothing,
         seed=seed,
         progress=progress,
     )

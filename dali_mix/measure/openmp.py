@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 
-VARIABLE = "GOMP_SPINCOUNT"
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
-os.environ.setdefault(VARIABLE, "1000")
+_NAMES = ("GOMP_SPINCOUNT", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
-SETTINGS = {VARIABLE: os.environ[VARIABLE]}
-"""For the record of a run."""
+SETTINGS = {name: os.environ[name] for name in _NAMES if name in os.environ}
+"""Of OpenMP and BLAS, for the record of a run."""

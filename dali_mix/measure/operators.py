@@ -1,48 +1,132 @@
-"""The operators alone: decoded images to a mixed tensor on the CPU, and a copy of as many bytes."""
+"""The operators alone: decoded images to a mixed tensor, and a copy of as many bytes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
+import functools
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from dali_mix import _harness as harness
+from dali_mix.measure import timing
 from dali_mix.measure.checks import check_probe
-from dali_mix.measure.graphs import GRAPHS, UNMIXED
+from dali_mix.measure.graphs import GRAPHS, UNMIXED, Graph, Output
 from dali_mix.measure.pipelines import array_pipeline
 
-COPY = "copy of the output"
-ROTATING = 3
+COPY = "copy of as many bytes"
+BATCHES = 3
 """Batches fed in turn, so that no contestant finds its input in the cache."""
 
 
-def measure(
-    *,
-    batch: int,
-    size: int,
-    dtype: str,
-    threads: int,
-    rounds: int,
-    seed: int,
-    progress: Callable[[], object],
-) -> dict[str, dict[str, Any]]:
-    """As `_harness.compare`, against the pipeline that does not mix."""
+@dataclass(frozen=True, eq=False)
+class Case:
+    """What every contestant needs to know."""
+
+    batches: list[np.ndarray]
+    """(N, H, W, 3) uint8 images, fed in turn."""
+    output: Output
+    threads: int
+    seed: int
+    device: str = "cpu"
+    """Where the images are and the work is done: cpu or gpu."""
+
+    @functools.cached_property
+    def tensors(self) -> list[Any]:
+        """The images as torch's tensors on the device, which all contestants share."""
+        import torch
+
+        device = "cuda" if self.device == "gpu" else "cpu"
+        return [torch.from_numpy(images).to(device) for images in self.batches]
+
+    @property
+    def count(self) -> int:
+        return len(self.batches[0])
+
+    @property
+    def in_bytes(self) -> int:
+        """Of one batch of images."""
+        return self.batches[0].nbytes
+
+    @property
+    def out_bytes(self) -> int:
+        """Of one batch of results."""
+        return self.in_bytes * np.dtype(self.output.dtype).itemsize
+
+
+def make_case(
+    shape: tuple[int, int, int], output: Output, *, threads: int, seed: int, device: str = "cpu"
+) -> Case:
+    """Random images. shape: their number, height and width"""
     chance = np.random.default_rng(seed)
-    shape = (batch, size, size, 3)
-    batches = [list(chance.integers(0, 256, shape, np.uint8)) for _ in range(ROTATING)]
-    made = partial(array_pipeline, batches, dtype=dtype, threads=threads, seed=seed)
-    runs: dict[str, Callable[[], object]] = {
-        name: made(graph).run for name, graph in GRAPHS.items()
-    }
-    source = np.ones(shape, dtype)
-    runs[COPY] = partial(np.copyto, np.empty_like(source), source)
+    batches = [chance.integers(0, 256, (*shape, 3), np.uint8) for _ in range(BATCHES)]
+    return Case(batches, output, threads, seed, device)
 
-    def check() -> None:
-        for name, graph in GRAPHS.items():
-            check_probe(name, made(graph, probe=True), dtype)
 
-    return harness.compare(
-        runs, baseline=UNMIXED, check=check, rounds=rounds, seed=seed, progress=progress
+def runner(case: Case, graph: Graph) -> Callable[[], Any]:
+    """Runs the pipeline of a contestant once."""
+    run: Callable[..., Any] = _pipeline(case, graph).pipeline.run
+    if case.device == "cpu":
+        return run
+    import torch
+
+    # Results are handed out on torch's stream, so that no row waits for the GPU after each batch.
+    return lambda: run(torch.cuda.current_stream())
+
+
+def check(case: Case, graphs: Mapping[str, Graph]) -> None:
+    """AssertionError: a contestant does not mix as it says; some samples are looked at."""
+    samples = samples_of(case.count)
+    for name, graph in graphs.items():
+        check_probe(name, _pipeline(case, graph, probing=True), case.output, samples)
+
+
+def samples_of(count: int) -> Iterable[int]:
+    """Those of a batch that a check looks at."""
+    return sorted({0, 1 % count, count // 2, count - 1})
+
+
+def _pipeline(case: Case, graph: Graph, *, probing: bool = False) -> Any:
+    images = case.tensors if case.device == "gpu" else case.batches
+    return array_pipeline(
+        images,
+        graph,
+        case.output,
+        threads=case.threads,
+        seed=case.seed,
+        device=case.device,
+        probing=probing,
+    )
+
+
+def copying(case: Case) -> Callable[[], object]:
+    """The least that mixing must do: a call copies so much that as many bytes are moved as by
+    reading both images and writing the result."""
+    count = (2 * case.in_bytes + case.out_bytes) // 2
+    if case.device == "gpu":
+        import torch
+
+        source, target = torch.zeros(2, count, dtype=torch.uint8, device="cuda")
+        return lambda: target.copy_(source)
+    source, target = np.ones(count, np.uint8), np.zeros(count, np.uint8)
+    pool = ThreadPoolExecutor(case.threads)
+    parts = list(
+        zip(*(np.array_split(array, case.threads) for array in (target, source)), strict=True)
+    )
+    return lambda: list(pool.map(lambda part: np.copyto(*part), parts))
+
+
+def measure(
+    case: Case, *, rounds: int, progress: Callable[[], object] = timing.nothing
+) -> dict[str, dict[str, Any]]:
+    """As `timing.compare`, against the pipeline that does not mix."""
+    runs = {COPY: copying(case)} | {name: runner(case, graph) for name, graph in GRAPHS.items()}
+    return timing.compare(
+        runs,
+        baseline=UNMIXED,
+        check=lambda: check(case, GRAPHS),
+        rounds=rounds,
+        seed=case.seed,
+        progress=progress,
     )

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from dali_mix.images.class_folders import listed
 from dali_mix.images.reader import read
-from dali_mix.measure.graphs import DTYPES, MEAN, STD, Graph, Mixed
+from dali_mix.measure.graphs import Graph, Mixed, Output
 from dali_mix.measure.headers import ON_DEMAND, check_headers
 from dali_mix.measure.segments import Loader
+from dali_mix.plan import Plan
 
 # isort: split
 from nvidia.dali import fn, types
@@ -40,17 +42,49 @@ class Settings(NamedTuple):
     prefetch: int = 2
     hw_decoder_load: float = 0.65
     """Share of the images that a GPU's JPEG unit decodes; DALI's default."""
-    hint: tuple[int, int] | None = None
-    """Width and height of the largest image, for which a GPU decoder allocates beforehand."""
 
 
-def jpeg_pipeline(task: Task, settings: Settings, graph: Graph, *, probe: bool = False) -> Pipeline:
+class Probe(NamedTuple):
+    """A pipeline that puts out all that a check needs to know."""
+
+    pipeline: Pipeline
+    shown: Mixed
+    """As the graph returned it."""
+
+    def run(self) -> tuple[Mixed, list[np.ndarray], list[np.ndarray]]:
+        """Of the next batch, as arrays on the CPU: what was made, of which images, mirrored how."""
+        columns = [
+            [np.asarray(sample) for sample in batch.as_cpu()] for batch in self.pipeline.run()
+        ]
+        *_, images, mirror = columns
+        x, *rest = columns[:-2]
+        labels, rest = rest[: len(self.shown.labels)], rest[len(self.shown.labels) :]
+        plan = self.shown.plan
+        if plan is not None:
+            values = iter(rest)
+            plan = Plan(*(None if column is None else next(values) for column in plan))
+        return self.shown._replace(x=x, labels=tuple(labels), plan=plan), images, mirror
+
+
+def _probed(mixed: Mixed, images: Any, mirror: Any) -> list[Any]:
+    columns = () if mixed.plan is None else mixed.plan.columns
+    return [mixed.x, *mixed.labels, *columns, images, mirror]
+
+
+def jpeg_pipeline(task: Task, settings: Settings, graph: Graph) -> Pipeline:
     """JPEG files to what `graph` makes of them: decode, random resized crop, mirror.
 
-    Outputs are those of a training loop; with `probe` all of `Mixed`, where it is not None, then
-    the decoded images and the mirror flags, on the CPU. A ValueError names files with headers that
-    cannot be read.
+    Outputs are those of a training loop. A ValueError names files with headers that cannot be read.
     """
+    return _jpegs(task, settings, graph, probing=False).pipeline
+
+
+def jpeg_probe(task: Task, settings: Settings, graph: Graph) -> Probe:
+    """The same, to be checked."""
+    return _jpegs(task, settings, graph, probing=True)
+
+
+def _jpegs(task: Task, settings: Settings, graph: Graph, *, probing: bool) -> Probe:
     check_headers(task.root, settings.threads)
     on_gpu = task.device == "gpu"
     pipeline = Pipeline(
@@ -65,68 +99,59 @@ def jpeg_pipeline(task: Task, settings: Settings, graph: Graph, *, probe: bool =
         images = fn.decoders.image_random_crop(files, **_decoder(on_gpu, settings))
         images = fn.resize(images, size=(task.size, task.size), interp_type=types.INTERP_LINEAR)
         mirror = fn.random.coin_flip(dtype=types.INT32)
-        mixed = graph(images, labels, mirror, _output(task.dtype))
-        if probe:
-            outputs = [node.cpu() if on_gpu else node for node in _probed(mixed, images, mirror)]
+        mixed = graph(images, labels, mirror, Output(task.dtype).arguments)
+        if probing:
+            outputs = _probed(mixed, images, mirror)
         else:
             outputs = [node.gpu() if on_gpu else node for node in mixed.outputs]
         pipeline.set_outputs(*outputs)
     pipeline.build()
-    return pipeline
-
-
-def _probed(mixed: Mixed, images: Any, mirror: Any) -> list[Any]:
-    """All that a check needs to know."""
-    return [node for node in (*mixed, images, mirror) if node is not None]
+    return Probe(pipeline, mixed)
 
 
 def _decoder(on_gpu: bool, settings: Settings) -> dict[str, Any]:
     options: dict[str, Any] = {"output_type": types.RGB, "device": "mixed" if on_gpu else "cpu"}
     if on_gpu:
         options["hw_decoder_load"] = settings.hw_decoder_load
-        if settings.hint:
-            options["preallocate_width_hint"], options["preallocate_height_hint"] = settings.hint
     return options
 
 
 def array_pipeline(
-    batches: Sequence[Sequence[np.ndarray]],
+    batches: Sequence[Any],
     graph: Graph,
+    output: Output,
     *,
-    dtype: str,
     threads: int,
     seed: int,
-    probe: bool = False,
-) -> Pipeline:
-    """Decoded (H, W, 3) uint8 images, fed in turn and without a copy; outputs as those of
-    `jpeg_pipeline`. Each run works when it is asked to, not in advance."""
+    device: str = "cpu",
+    probing: bool = False,
+) -> Probe:
+    """Decoded (H, W, 3) uint8 images, fed in turn and without a copy; each run works when it is
+    asked to, not in advance.
+
+    batches: (N, H, W, 3) arrays, or tensors on the GPU
+    probing: put out what a check needs, rather than what a training loop reads
+    """
+    on_gpu = device == "gpu"
     labels = [np.array([i], np.int32) for i in range(len(batches[0]))]
-
-    def feed() -> Iterator[tuple[list[np.ndarray], list[np.ndarray]]]:
-        while True:
-            for images in batches:
-                yield list(images), labels
-
+    # Only the dynamic executor shows the plan, drawn on the CPU, the shapes of GPU images.
     pipeline = Pipeline(
         batch_size=len(batches[0]),
         num_threads=threads,
-        device_id=None,
+        device_id=0 if on_gpu else None,
         seed=seed,
-        **ON_DEMAND,
+        **{**ON_DEMAND, "exec_dynamic": on_gpu},
     )
     with pipeline:
-        images, places = fn.external_source(
-            feed(), num_outputs=2, layout=["HWC", ""], batch=True, no_copy=True
+        images = fn.external_source(
+            itertools.cycle(batches), layout="HWC", batch=True, no_copy=True, device=device
         )
+        places = fn.external_source(itertools.cycle([labels]), batch=True)
         mirror = fn.random.coin_flip(dtype=types.INT32)
-        mixed = graph(images, places, mirror, _output(dtype))
-        pipeline.set_outputs(*(_probed(mixed, images, mirror) if probe else mixed.outputs))
+        mixed = graph(images, places, mirror, output.arguments)
+        pipeline.set_outputs(*(_probed(mixed, images, mirror) if probing else mixed.outputs))
     pipeline.build()
-    return pipeline
-
-
-def _output(dtype: str) -> dict[str, Any]:
-    return {"mean": MEAN, "std": STD, "dtype": DTYPES[dtype], "output_layout": "CHW"}
+    return Probe(pipeline, mixed)
 
 
 def dali_loader(task: Task, settings: Settings, graph: Graph) -> Loader:

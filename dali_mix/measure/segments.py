@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from dali_mix._harness import nothing, summary
+from dali_mix.measure.timing import nothing, summary
 
 QUIET_WINDOW = 0.05
 """Seconds in which hardly any CPU time may be used for a process to count as at rest."""

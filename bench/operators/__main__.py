@@ -1,0 +1,168 @@
+"""One batch of decoded uint8 images to a mixed, normalised tensor: dali_mix against the others.
+
+    copy of as many bytes  the least: what moves as many bytes as reading both images and writing
+    feed                   external_source, its output the shapes, and the mirror flags: what every
+                           DALI row below contains
+    DALI unmixed           DALI's crop_mirror_normalize (cmn), NOT mixing: the baseline
+    dali_mix …             mixup, cutmix, and apply without a plan, with mirror flags as cmn has
+    DALI stock …           mixup of permute_batch and arithmetic, before or after cmn; CutMix of
+                           multi_paste before cmn
+    torch eager            normalise, index, lerp on the whole batch, as fastai mixes
+    torch.compile          the same in one expression, compiled
+    timm, torchvision, kornia: their own classes on normalised tensors, labels (1,000 classes) too;
+                           timm's FastCollateMixup on uint8 images, normalised afterwards
+
+A row is the time of one batch: for DALI one whole `pipeline.run()`, fed without a copy, on the
+CPU with the synchronous executor; for the rest one call on images that are one tensor already. No
+row decodes. What is freed stays in the process, and OpenMP's threads spin for each other only
+briefly (GOMP_SPINCOUNT, 1000 unless set), which is the best for those who mix in PyTorch.
+Results are checked before they are timed; what cannot run has a row that says why. "net" takes the
+feed off: the speed of the operator relative to DALI unmixed without it.
+
+--methods takes all methods of dali_mix in the place of peers. --sweep takes lines of batch sizes
+and of image sizes, in all types and layouts, with 7 rounds.
+"""
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # the profiler's own messages; read at import
+
+from dali_mix.measure import openmp  # noqa: F401  # before torch
+
+# isort: split
+from bench import program
+from bench.operators import device, graphs, rows
+from dali_mix.measure import record, timing
+from dali_mix.measure.graphs import UNMIXED, Output
+from dali_mix.measure.operators import COPY, Case, copying, make_case
+
+DTYPES = ("float32", "float16", "uint8")
+BATCHES = (1, 4, 16, 64, 256, 1024)
+"""Of a sweep, at 224 x 224."""
+SIZES = (32, 64, 128, 224, 512)
+"""Of a sweep, in batches of 64."""
+
+
+def peers(case: Case) -> tuple[dict[str, graphs.Run], dict[str, str]]:
+    """What mixes in PyTorch, checked; and for those that are missing why."""
+    try:
+        import torch
+
+        from bench.operators import library_peers, torch_peers
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        return {}, {"torch and what needs it": "PyTorch is not installed"}
+    torch.set_num_threads(case.threads)
+    libraries, missing = library_peers.contestants(case)
+    runs = {}
+    for name, contestant in (torch_peers.contestants(case) | libraries).items():
+        try:
+            contestant.run()
+        except Exception as error:  # any: a peer has its own ways to fail
+            missing[name] = f"fails ({str(error).strip().splitlines()[0]})"
+        else:
+            torch_peers.check(name, case, contestant)
+            runs[name] = contestant.run
+    return runs, missing
+
+
+def measure(case: Case, options: Any) -> dict[str, Any]:
+    """Times of every contestant, and for those that are missing why."""
+    runs = {COPY: copying(case)} | graphs.contestants(case, methods=options.methods)
+    others, missing = peers(case) if options.peers else ({}, {})
+    runs |= others
+    synchronize = program.synchronize_of(case.device)
+    results = timing.compare(
+        runs,
+        baseline=UNMIXED,
+        check=timing.nothing,  # was done as they were made
+        rounds=options.rounds,
+        synchronize=synchronize,
+        seed=case.seed,
+    )
+    for name, run in runs.items() if case.device == "gpu" else ():
+        read = graphs.IMAGES_READ.get(name, 2)
+        results[name]["bytes"] = read and read * case.in_bytes + case.out_bytes
+        results[name]["kernels"] = device.kernels(run, synchronize)
+    return {"results": results, "missing": missing}
+
+
+def keys(options: Any) -> Iterator[dict[str, Any]]:
+    """Batch, size, type and layout of every case."""
+    sizes = [(batch, size) for batch in options.batch for size in options.size]
+    if options.sweep:
+        sizes = [(batch, 224) for batch in BATCHES]
+        sizes += [(64, size) for size in SIZES if size != 224]
+        sizes.append((BATCHES[-1], SIZES[-1]))
+    for dtype in options.dtype or (DTYPES if options.sweep else DTYPES[:2]):
+        for layout in options.layout or ("CHW", "HWC"):
+            for batch, size in sizes:
+                yield {"batch": batch, "size": size, "dtype": dtype, "layout": layout}
+
+
+def run(key: dict[str, Any], options: Any) -> dict[str, Any]:
+    """One case, or why it is left out."""
+    shape = key["batch"], key["size"], key["size"]
+    needed, free = device.memory_needed(*shape), device.free_memory(options.device)
+    if needed > free:
+        why = f"would take {needed / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free"
+        return key | {"results": {}, "missing": {"all": why}}
+    output = Output(key["dtype"], key["layout"])
+    how = {"threads": options.threads, "seed": options.seed, "device": options.device}
+    return key | measure(make_case(shape, output, **how), options)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    options = parsed(arguments)
+    timing.keep_freed_memory()
+    cases, wanted = [], list(keys(options))
+    for key in wanted:
+        cases.append(case := run(key, options))
+        print(f"\n{rows.title(case)}\n{rows.table(case).text()}", flush=True)
+        if options.out:  # after each: a run that is stopped leaves what it has measured
+            made = recorded(cases, options) | {"complete": len(cases) == len(wanted)}
+            record.write(options.out, made, again=len(cases) > 1)
+
+
+def recorded(cases: list[dict[str, Any]], options: Any) -> dict[str, Any]:
+    words = ["operators", "gpu" if options.device == "gpu" else ""]
+    words += [word for word in ("sweep", "methods") if getattr(options, word)]
+    settings = {"rounds": options.rounds, "seed": options.seed, "baseline": UNMIXED}
+    return program.run_of(
+        " ".join(filter(None, words)),
+        options,
+        *("torchvision", "timm", "kornia"),
+        threads=options.threads,
+        settings=settings,
+        cases=cases,
+    )
+
+
+def parsed(arguments: list[str] | None) -> Any:
+    parser = program.Parser("bench.operators", __doc__)
+    several: dict[str, Any] = {"type": program.positive, "nargs": "+"}
+    parser.add_argument("--batch", **several, help="default 128")
+    parser.add_argument("--size", **several, help="height and width, default 224")
+    parser.add_argument("--dtype", choices=DTYPES, nargs="+", help="default float32 float16")
+    parser.add_argument("--layout", choices=["CHW", "HWC"], nargs="+", help="default both")
+    parser.count("--rounds", None, "samples of each contestant (default 20)")
+    parser.count("--threads", 2, "of the CPU")
+    parser.device()
+    kind = parser.add_mutually_exclusive_group()
+    kind.add_argument("--sweep", action="store_true", help="many batch sizes and image sizes")
+    kind.add_argument("--methods", action="store_true", help="all methods, and no peers")
+    parser.add_argument("--no-peers", dest="peers", action="store_false", help="DALI rows only")
+    options = parser.checked(arguments)
+    if options.sweep and (options.batch or options.size):
+        parser.error("--sweep chooses batches and sizes itself, give no --batch and no --size")
+    options.peers = options.peers and not options.methods
+    options.batch, options.size = options.batch or [128], options.size or [224]
+    options.rounds = options.rounds or (7 if options.sweep else 20)
+    return options
+
+
+if __name__ == "__main__":
+    main()

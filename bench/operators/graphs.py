@@ -1,0 +1,89 @@
+"""The DALI contestants beside those of `dali_mix.measure.graphs`: unmixed, CutMix, every method."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from nvidia.dali import fn, types
+from nvidia.dali import math as dali_math
+
+import dali_mix
+import dali_mix.fn as dmix
+from dali_mix.measure.graphs import GRAPHS, UNMIXED, Graph, Mixed, ours, unmixed
+from dali_mix.measure.operators import Case, check, runner
+
+Run = Callable[[], Any]
+FEED = "feed"
+IMAGES_READ = {FEED: 0, UNMIXED: 1, "dali_mix unmixed": 1, "dali_mix multimix": 3}
+"""For each image of the result; else 2, which bounds what is read where images are cut."""
+
+
+def contestants(case: Case, *, methods: bool) -> dict[str, Run]:
+    """Checked. methods: with one for every other method of dali_mix"""
+    height, width = case.batches[0].shape[1:3]
+    graphs = {UNMIXED: GRAPHS[UNMIXED], "dali_mix unmixed": ours_unmixed} | GRAPHS
+    graphs["DALI stock CutMix, then cmn"] = stock_cutmix(case.count, height, width)
+    if methods:
+        others = other_methods(height, width)
+        graphs |= {f"dali_mix {name}": ours(method) for name, method in others.items()}
+    check(case, graphs)
+    return {name: runner(case, graph) for name, graph in ({FEED: feed} | graphs).items()}
+
+
+def other_methods(height: int, width: int) -> dict[str, Any]:
+    """All but mixup and cutmix."""
+    patch = math.gcd(height, 16), math.gcd(width, 16)
+    return {
+        "resizemix": dali_mix.ResizeMix(),
+        "patchmix": dali_mix.PatchMix(patch=patch),
+        "patchmix patches": dali_mix.PatchMix(patch=patch, shape="patches"),
+        "gridmix": dali_mix.GridMix(),
+        "fmix": dali_mix.FMix(),
+        "smoothmix": dali_mix.SmoothMix(),
+        "multimix": dali_mix.MultiMix(),
+        "ricap": dali_mix.RICAP(),
+    }
+
+
+def feed(images: Any, labels: Any, mirror: Any, output: dict[str, Any]) -> Mixed:
+    # The images themselves, as an output, would be copied, which they are in no other row.
+    return Mixed(images.shape(), (labels, mirror))
+
+
+def ours_unmixed(images: Any, labels: Any, mirror: Any, output: dict[str, Any]) -> Mixed:
+    plan = dali_mix.Plan(None, None, None, None, None)
+    return Mixed(dmix.apply(images, plan, mirror=mirror, **output), (labels,))
+
+
+def stock_cutmix(count: int, height: int, width: int) -> Graph:
+    """CutMix as it is composed from stock operators: the partner pasted over the image, both then
+    mirrored together, which is the cheaper way."""
+
+    def graph(images: Any, labels: Any, mirror: Any, output: dict[str, Any]) -> Mixed:
+        partner = fn.batch_permutation(no_fixed_points=True)
+        side = dali_math.sqrt(1 - fn.random.beta(alpha=1.0, beta=1.0))
+        (top, bottom), (left, right) = (_span(side, length) for length in (height, width))
+        corner = fn.stack(fn.stack(0, 0), fn.stack(top, left))
+        pasted = fn.multi_paste(
+            images,
+            in_ids=fn.cat(fn.reshape(labels, shape=[1]), fn.reshape(partner, shape=[1])),
+            in_anchors=corner,
+            out_anchors=corner,
+            shapes=fn.stack(fn.stack(height, width), fn.stack(bottom - top, right - left)),
+            output_size=[height, width],
+        )
+        area = fn.cast((bottom - top) * (right - left), dtype=types.FLOAT)
+        told = dali_mix.Plan(partner, None, None, 1 - area / float(height * width), None)
+        paired = (labels, fn.permute_batch(labels, indices=partner))
+        x = unmixed(pasted, labels, mirror, output).x
+        return Mixed(x, paired, told, cut=True, mirrored_together=True)
+
+    return graph
+
+
+def _span(side: Any, length: int) -> tuple[Any, Any]:
+    """Ends of a span of `side` times `length` about a uniform centre, clipped."""
+    span = fn.cast(dali_math.floor(side * float(length)), dtype=types.INT32)
+    centre = fn.random.uniform(range=[0.0, float(length)])
+    begin = fn.cast(dali_math.floor(centre), dtype=types.INT32) - span // 2
+    return dali_math.clamp(begin, 0, length), dali_math.clamp(begin + span, 0, length)

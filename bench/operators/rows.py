@@ -1,0 +1,48 @@
+"""The table of one case: for the terminal and for the report."""
+
+from typing import Any
+
+import numpy as np
+
+from dali_mix.measure.tables import Table, missing, spread
+
+FEED, UNMIXED = "feed", "DALI unmixed"
+ON_GPU = ["GB/s", "kernels", "copies", "ms in these"]
+
+
+def title(case: dict[str, Any]) -> str:
+    return (
+        f"{case['dtype']} {case['layout']}, batch {case['batch']}, {case['size']} x {case['size']}"
+    )
+
+
+def ratio(case: dict[str, Any], name: str, base: str, less: str | None = None) -> float:
+    """Of times, within each round. less: a contestant whose time is taken off both"""
+    ours, theirs, off = (
+        np.array(case["results"][one]["wall"]["seconds"]) if one else 0.0
+        for one in (name, base, less)
+    )
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return float(np.median((ours - off) / (theirs - off)))
+
+
+def table(case: dict[str, Any]) -> Table:
+    on_gpu = any("kernels" in result for result in case["results"].values())
+    lines = []
+    for name, result in case["results"].items():
+        net = "-"
+        if "dali" in name.lower():  # contains the feed
+            net = f"{ratio(case, UNMIXED, name, FEED):.2f}"
+        seconds = result["wall"]["summary"]
+        cells = [spread(seconds, 1e3, 3 if on_gpu else 2), f"{ratio(case, UNMIXED, name):.2f}", net]
+        if on_gpu:
+            moved, seen = result["bytes"], result["kernels"]
+            cells.append(f"{moved / seconds['median'] / 1e9:.0f}" if moved else "-")
+            if "missing" in seen:
+                cells += [seen["missing"], "", ""]
+            else:
+                counts = [str(seen["kernels"]), str(seen["copies"])]
+                cells += [*counts, f"{seen['seconds'] * 1e3:.3f}"]
+        lines.append([name, *cells])
+    head = ["ms (quartiles)", "x speed of DALI unmixed", "net of the feed"]
+    return Table(head + (ON_GPU if on_gpu else []), lines + missing(case["missing"]))

@@ -1,0 +1,122 @@
+"""JPEG files to mixed tensors, images per second: the input pipeline with and without mixing.
+
+    DALI unmixed            decode, random resized crop, crop_mirror_normalize; the baseline
+    DALI stock, then cmn    mixup of stock DALI operators, before the normalisation
+    cmn, then DALI stock    the same after it
+    dali_mix mixup, cutmix  the mix in the place of crop_mirror_normalize
+    DataLoader ...          PyTorch and PIL, unmixed and with timm's mixing; torch_loaders.py
+    FFCV ...                ffcv_loaders.py
+
+With --step, a training step of ResNet-50 follows each batch: step.py.
+
+Random resized crop to --size, mirror, normalised CHW. The images are those of --data (one folder of
+images for each class), or synthetic JPEGs of about 100 kB, made for the run. Before anything is
+timed, the outputs are checked. Contestants then alternate in segments of --images images, from
+loaders that keep running; what a loader has made in advance is consumed before the clock starts.
+
+CPU milliseconds count this process and its workers. Ratios are taken within each round; their 95 %
+interval is by paired t on the logarithms.
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from dali_mix.measure import openmp  # noqa: F401  # before torch
+
+# isort: split
+from bench import program
+from bench.pipeline import ffcv_loaders, step, torch_loaders
+from dali_mix.measure import comparisons, intervals, jpegs, record, timing
+from dali_mix.measure.checks import check_pipeline
+from dali_mix.measure.graphs import GRAPHS, UNMIXED
+from dali_mix.measure.pipelines import Settings, Task, dali_loader
+from dali_mix.measure.segments import Loader, compare_loaders
+
+UNMIXED_OF = (
+    {name: UNMIXED for name in GRAPHS if name != UNMIXED}
+    | torch_loaders.UNMIXED_OF
+    | ffcv_loaders.UNMIXED_OF
+)
+"""The same loader without mixing, for every one that mixes."""
+
+
+def contestants(task: Task, settings: Settings, peers: bool) -> tuple[dict[str, Loader], Any]:
+    """All loaders, checked; and why who is missing. Those of PyTorch first: they fork."""
+    found: dict[str, Loader] = {}
+    missing: dict[str, str] = {}
+    for module in (torch_loaders, ffcv_loaders) if peers else ():
+        more, absent = module.loaders(task, settings.threads)
+        found, missing = found | more, missing | absent
+    for name, graph in GRAPHS.items():
+        check_pipeline(name, task, settings, graph)
+    return found | {n: dali_loader(task, settings, graph) for n, graph in GRAPHS.items()}, missing
+
+
+def measure(root: Path, options: Any) -> dict[str, Any]:
+    """Everything but where it was measured."""
+    task = Task(str(root), options.batch, options.size, options.dtype, options.device, options.seed)
+    settings = Settings(options.threads, options.prefetch, options.hw_decoder_load)
+    if options.step:
+        loaders, missing = step.contestants(task, settings)
+    else:
+        loaders, missing = contestants(task, settings, options.peers)
+    how = {"images": options.images, "segments": options.rounds, "seed": options.seed}
+    results = compare_loaders(loaders, **how)
+    unmixed_of = {name: other for name, other in UNMIXED_OF.items() if name in results}
+    compared = comparisons.comparisons(results, unmixed_of)
+    print(comparisons.speeds(results, compared, unmixed_of, missing).text())
+    print(f"\n{comparisons.against(compared).text()}")
+    shown = ("batch", "size", "dtype", "images", "rounds", "seed", "device")
+    data = jpegs.described(jpegs.images_of(root)) | {"synthetic": not options.data}
+    return {
+        "settings": {
+            **{name: getattr(options, name) for name in shown},
+            "data": data,
+            "dali": settings._asdict(),
+            "interval": intervals.METHOD,
+        },
+        "results": results,
+        "comparisons": compared,
+        "unmixed_of": unmixed_of,
+        "missing": missing,
+    }
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = program.Parser("bench.pipeline", __doc__)
+    parser.add_argument("--data", type=Path, help="folder with one folder of images per class")
+    parser.count("--synthetic", 256, "JPEGs to make without --data")
+    parser.count("--batch", 64, "images in a batch")
+    parser.count("--size", 224, "height and width")
+    parser.count("--threads", len(os.sched_getaffinity(0)), "of DALI, and workers of the others")
+    parser.count("--prefetch", 2, "batches that DALI works ahead")
+    parser.add_argument("--hw-decoder-load", type=float, default=0.65, help="of DALI, on a GPU")
+    parser.add_argument("--dtype", choices=["float32", "float16"], default="float32")
+    parser.count("--images", 1024, "of a segment")
+    parser.count("--rounds", 30, "segments of each contestant")
+    parser.device()
+    parser.add_argument("--no-peers", dest="peers", action="store_false", help="DALI rows only")
+    parser.add_argument("--step", action="store_true", help="train ResNet-50 behind the loaders")
+    options = parser.checked(arguments)
+    if options.rounds < 2:
+        parser.error("argument --rounds: must be at least 2, for an interval, got 1")
+    timing.keep_freed_memory()
+    try:
+        with jpegs.photographs(options.data, options.synthetic, options.seed) as root:
+            measured = measure(root, options)
+    except (ValueError, step.NoNetworkError) as error:
+        parser.error(str(error).rstrip("."))
+    if options.out:
+        run = program.run_of(
+            "train_step" if options.step else "pipeline",
+            options,
+            *("timm", "torchvision", "pillow", "ffcv"),
+            threads=options.threads,
+            **measured,
+        )
+        record.write(options.out, run)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,85 @@
+"""What the commands of bench/ share: arguments, errors in one sentence, the file of a run."""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+from dali_mix.measure import record, timing
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one sentence and exits with status 2; --out must be a new file."""
+
+    def __init__(self, module: str, description: str | None) -> None:
+        super().__init__(
+            prog=f"python -m {module}",
+            description=description,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        self.add_argument("--seed", type=int, default=0, help="of everything random (default 0)")
+        self.add_argument("--out", type=new_file, help="new JSON file for the raw run")
+
+    def count(self, name: str, default: int | None, what: str) -> None:
+        """Add an argument that is an integer of at least 1."""
+        told = what if default is None else f"{what} (default {default})"
+        self.add_argument(name, type=positive, default=default, help=told)
+
+    def device(self) -> None:
+        self.add_argument("--device", choices=["cpu", "gpu"], default="cpu", help="default cpu")
+
+    def checked(self, arguments: list[str] | None = None) -> Any:
+        """The options; refuses a GPU that is not there."""
+        options = self.parse_args(arguments)
+        if getattr(options, "device", "cpu") == "gpu" and gpu("gpu") is None:
+            self.error("--device gpu needs a GPU that torch can use, and there is none")
+        return options
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}. Try --help.\n")
+
+
+def positive(text: str) -> int:
+    """An argparse type: an integer of at least 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be an integer of at least 1, got {text}")
+    return int(text)
+
+
+def new_file(text: str) -> Path:
+    """An argparse type: the path of a file that does not exist yet."""
+    path = Path(text)
+    if path.exists():
+        raise argparse.ArgumentTypeError(f"{path} exists; name a new file, old runs are kept")
+    if path.suffix != ".json":
+        raise argparse.ArgumentTypeError(f"must end in .json, got {text}")
+    return path
+
+
+def gpu(device: str) -> str | None:
+    """What the GPU is called; None on a CPU, and where torch sees none."""
+    if device == "cpu":
+        return None
+    try:
+        import torch
+    except ModuleNotFoundError:
+        return None
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else None
+
+
+def synchronize_of(device: str) -> Callable[[], object]:
+    """Waits for the device."""
+    if device == "cpu":
+        return timing.nothing
+    import torch
+
+    return torch.cuda.synchronize
+
+
+def run_of(
+    benchmark: str, options: Any, *packages: str, threads: int, **parts: Any
+) -> dict[str, Any]:
+    """The record of a run, with where it comes from. parts: settings and results"""
+    device = getattr(options, "device", "cpu")
+    where = record.provenance(*packages, threads=threads, device=device, gpu=gpu(device))
+    return {"benchmark": benchmark, "provenance": where, **parts}

@@ -1,0 +1,81 @@
+"""What is shown of a run: its tables in Markdown, and its chart."""
+
+from itertools import groupby
+from typing import Any
+
+from bench.operators import rows
+from bench.report.charts import bar_chart, curves
+from bench.training import tables as training_tables
+from dali_mix.measure.chart import summaries
+from dali_mix.measure.comparisons import against, speeds
+from dali_mix.measure.tables import Table, loss_table
+
+Run = dict[str, Any]
+Shown = tuple[list[str], str | None]
+"""Parts of a page, and an SVG."""
+
+
+def operators(run: Run) -> Shown:
+    parts = []
+    for case in run["cases"]:
+        parts += [f"**{rows.title(case)}**", rows.table(case).markdown()]
+    panels = [
+        (rows.title(case), {name: r["wall"]["ratio"] for name, r in case["results"].items()})
+        for case in run["cases"][:2]
+        if case["results"]
+    ]
+    caption = "time of a batch, DALI unmixed = 1; logarithmic; median and quartiles"
+    return parts, bar_chart(panels, caption, columns=len(panels), log=True)
+
+
+def pipeline(run: Run) -> Shown:
+    settings, data = run["settings"], run["settings"]["data"]
+    parts = [
+        f"{data['files']:,} {'synthetic' if data['synthetic'] else 'real'} JPEGs of "
+        f"{data['mean_kb']:.0f} kB on average; {settings['size']} x {settings['size']}, "
+        f"{settings['dtype']}, batch {settings['batch']}, on the {settings['device'].upper()}; "
+        f"{settings['dali']['threads']} threads of DALI, or as many workers.",
+        speeds(run["results"], run["comparisons"], run["unmixed_of"], run["missing"]).markdown(),
+        f"Ratios: {settings['interval']}.",
+        against(run["comparisons"]).markdown(),
+    ]
+    figures = {"images_per_second": "images per second", "cpu_ms_per_image": "CPU ms per image"}
+    panels = [(title, summaries(run["results"], figure)) for figure, title in figures.items()]
+    return parts, bar_chart(panels, "median and quartiles of the segments")
+
+
+def loss(run: Run) -> Shown:
+    parts = []
+    for size in run["sizes"]:
+        title = f"**{size['classes']:,} classes, batch {run['settings']['batch']}**"
+        parts += [title, loss_table(size).markdown()]
+    return parts, None
+
+
+def kernel(run: Run) -> Shown:
+    parts = []
+    ordered = sorted(run["cases"], key=_shape, reverse=True)
+    for (batch, side), cases in groupby(ordered, key=_shape):
+        table = Table(["ms", "launched", "GB/s", "of the copy"], [_timed(case) for case in cases])
+        parts += [f"**Batch {batch}, {side} x {side} x 3**", table.markdown()]
+    return parts, None
+
+
+def _shape(case: dict[str, Any]) -> tuple[int, int]:
+    return case["batch"], case["side"]
+
+
+def _timed(case: dict[str, Any]) -> list[str]:
+    mirrored = ", mirrored" if case["mirror"] else ""
+    name = f"{case['dtype']} {case['layout']}, {case['mix']}{mirrored}, order: {case['order']}"
+    rate, share = case["bytes"] / case["ms"] / 1e6, case["copy_ms"] / case["ms"]
+    return [name, f"{case['ms']:.4f}", f"{case['launch_ms']:.4f}", f"{rate:,.0f}", f"{share:.2f}"]
+
+
+def training(run: Run) -> Shown:
+    parts = []
+    for heading, table in training_tables.of_run(run):
+        parts += [f"**{heading}**", table.markdown()]
+    panels = training_tables.accuracies(run)
+    chart = curves(panels, "epoch", "test accuracy, %; band: one standard deviation")
+    return [*parts, *training_tables.claims(run)], chart

@@ -1,0 +1,120 @@
+"""What the results say in a few sentences: the top of bench/README.md, and Speed in the README."""
+
+import re
+from typing import Any
+
+from bench.operators.rows import UNMIXED, ratio
+from bench.report.sweep import lost
+from bench.training.tables import sentence
+from dali_mix.measure.comparisons import OURS, cost_of_mixing, verdict
+from dali_mix.measure.tables import Table, interval
+
+Runs = dict[str, Any]
+MARKS = re.compile(r"(<!-- made by [^\n]*-->\n).*?(<!-- end -->\n)", re.DOTALL)
+CASES = (("float32", "CHW"), ("float16", "CHW"), ("float16", "HWC"), ("uint8", "HWC"))
+BATCH, SIZE = 128, 224
+MIXUP = OURS[0]
+WAYS = {
+    UNMIXED: "DALI's `crop_mirror_normalize`, which does not mix",
+    "DALI stock, then cmn": "mixup of stock DALI operators",
+    "torch eager": "mixup in PyTorch, as fastai does it",
+    "torch.compile": "the same, compiled",
+    "timm Mixup elem": "timm, `Mixup(mode='elem')`",
+    "torchvision MixUp": "torchvision's `MixUp`",
+}
+AGAINST = ("DALI stock, then cmn", "DataLoader + Mixup", "FFCV + ImageMixup")
+
+
+def in_readme(text: str, runs: Runs) -> str:
+    """The README with its section made anew."""
+    made = "\n\n".join(speed(runs)) + "\n"
+    return MARKS.sub(lambda marks: marks[1] + made + marks[2], text)
+
+
+def headlines(runs: Runs) -> list[str]:
+    """For bench/README.md: what is won, what is lost, what is not known."""
+    parts = speed(runs)
+    for run in runs.values():
+        if run["benchmark"] == "operators sweep":
+            parts.append(lost_sentence(run["cases"]))
+        if run["benchmark"] == "loss":
+            parts.append(loss_sentence(run["sizes"][-1]))
+        if run["benchmark"].startswith("training"):
+            parts.append(sentence(run))
+    if not any(run["provenance"]["gpu"] for run in runs.values()):
+        parts.append("**On a GPU nothing is measured yet.**")
+    return parts
+
+
+def speed(runs: Runs) -> list[str]:
+    """A sentence on the newest run of the pipeline, and a table of that of the operators."""
+    pipelines = [run for run in by_date(runs, "pipeline") if run["settings"]["device"] == "cpu"]
+    measured = [run for run in by_date(runs, "operators") if all(map(case_in(run), CASES))]
+    return [
+        *(pipeline_sentence(run) for run in pipelines[-1:]),
+        *(part for run in measured[-1:] for part in operators(run)),
+    ]
+
+
+def by_date(runs: Runs, kind: str) -> list[dict[str, Any]]:
+    found = [run for run in runs.values() if run["benchmark"] == kind]
+    return sorted(found, key=lambda run: run["provenance"]["date"])
+
+
+def case_in(run: dict[str, Any]) -> Any:
+    """Finds a case by type and layout; an empty one where it was not measured."""
+    found = {
+        (case["dtype"], case["layout"]): case
+        for case in run["cases"]
+        if (case["batch"], case["size"]) == (BATCH, SIZE)
+    }
+    return lambda kind: found.get(kind, {})
+
+
+def operators(run: dict[str, Any]) -> list[str]:
+    cases, where = list(map(case_in(run), CASES)), run["provenance"]
+    rows = [
+        [words, *(f"{ratio(c, name, MIXUP):.1f}" if name in c["results"] else "-" for c in cases)]
+        for name, words in WAYS.items()
+    ]
+    return [
+        f"How many times faster `dali_mix.fn.mixup` is than other ways from {BATCH} decoded images "
+        f"of {SIZE} x {SIZE} to a normalised batch, on {where['cores']} cores ({where['cpu']}):",
+        Table([" ".join(kind) for kind in CASES], rows).markdown(),
+    ]
+
+
+def pipeline_sentence(run: dict[str, Any]) -> str:
+    compared = run["comparisons"]
+    found = {row["against"]: row for row in compared if row["contestant"] == MIXUP}
+    cost = cost_of_mixing(compared, run["unmixed_of"])[MIXUP]
+    won = [f"{interval(found[n]['speed'])} those of {n}" for n in AGAINST if n in found]
+    lost = [
+        f"{n} ({interval(row['cpu'])} times)" for n, row in found.items() if row["cpu"]["low"] > 1
+    ]
+    more = f" It takes more CPU time than {', '.join(lost)}." if lost else ""
+    return (
+        f"**From JPEG files to mixed tensors.** {verdict(cost)} The images per second of mixup are "
+        f"{', '.join(won)}.{more} In brackets: 95 % intervals."
+    )
+
+
+def lost_sentence(cases: list[dict[str, Any]]) -> str:
+    found = sorted(lost(cases), key=lambda one: one[1])
+    if not found:
+        return "Nothing else that mixes was faster, at any size."
+    name, share, where = found[0]
+    return (
+        f"Over all batch and image sizes, others were faster {len(found)} times, most of all "
+        f"{name}, which took {share:.2f} of our time ({where}). All are named below."
+    )
+
+
+def loss_sentence(size: dict[str, Any]) -> str:
+    result = size["results"]["MixLoss"]
+    memory = result["peak_bytes"] / size["logits_bytes"]
+    return (
+        f"`MixLoss` takes {result['wall']['ratio']['median']:.2f} times as long as one "
+        f"cross-entropy without mixing, at {size['classes']:,} classes, and {memory:.2f} times the "
+        "memory of the logits."
+    )

@@ -1,0 +1,171 @@
+"""One training: a small network, one way of mixing, one seed; its curves come out.
+
+It goes the way of a user: `MixLoader`, `MixLoss`, `manifold_mixup`. One thread, every random state
+seeded: a way and a seed fix the result.
+"""
+
+import itertools
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from nvidia.dali import pipeline_def
+from torch import Tensor, nn
+
+import dali_mix.fn as dmix
+from bench.training.data import Data, wrong_files
+from dali_mix import CutMix, ManifoldTarget, MixLoader, MixLoss, MixUp, manifold_mixup, recipes
+
+PIXELS: dict[str, Any] = {"mean": 0.0, "std": 255.0}
+PROCESS: dict[str, Any] = {"num_threads": 1, "device": "cpu"}
+
+
+@dataclass(frozen=True)
+class Way:
+    """How a batch is mixed and judged."""
+
+    methods: Any = None
+    per: str = "sample"
+    manifold: bool = False
+    """The input or one of two hidden layers is mixed, instead of the pixels."""
+    smoothing: float = 0.0
+    """Label smoothing of the criterion."""
+
+
+THREES = {
+    "none": Way(),
+    "mixup": Way(MixUp(0.4)),
+    "mixup per batch": Way(MixUp(0.4), per="batch"),
+    "mixup unfolded": Way(MixUp(0.4, fold=False)),
+}
+NOISE = {
+    "none": Way(),
+    **{f"mixup {alpha:g}": Way(MixUp(alpha, fold=False)) for alpha in (1.0, 2.0, 8.0, 32.0)},
+    "cutmix": Way(CutMix()),
+    "manifold": Way(MixUp(2.0, fold=False), manifold=True),
+    "label smoothing": Way(smoothing=0.2),
+}
+WAYS = {"threes": THREES, "noise": NOISE}
+
+
+@dataclass(frozen=True)
+class Task:
+    """What fixes a result."""
+
+    experiment: str
+    """threes, noise."""
+    way: str
+    data: Data
+    seed: int
+    epochs: int
+    batch: int = 64
+
+
+def run(task: Task) -> dict[str, Any]:
+    """Train; what came of each epoch, and which share of the wrong labels was learnt."""
+    torch.set_num_threads(1)
+    torch.manual_seed(task.seed)
+    way = WAYS[task.experiment][task.way]
+    training = training_loader(task, way)
+    model, optimizer, schedule = learner(task, task.epochs * len(training))
+    test = in_memory(task.data.test, task)
+    criterion = MixLoss(nn.CrossEntropyLoss(label_smoothing=way.smoothing))
+    chance = torch.Generator().manual_seed(task.seed)
+    curves: dict[str, list[float]] = {"train_loss": [], "accuracy": [], "test_loss": []}
+    with training:
+        for _ in range(task.epochs):
+            losses = []
+            for x, target in training:
+                loss = criterion(*forward(model, x, target, way, chance))
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                schedule.step()
+                losses.append(loss.item())
+            figures = (sum(losses) / len(losses), *tested(model, *test))
+            for name, value in zip(curves, figures, strict=True):
+                curves[name].append(value)
+    wrong = wrong_files(task.data)
+    learnt = tested(model, *in_memory(task.data.train, task, wrong))[0] if wrong else None
+    return {"way": task.way, "seed": task.seed, "wrong_labels_learnt": learnt, **curves}
+
+
+def training_loader(task: Task, way: Way) -> MixLoader:
+    """No augmentation but mixing: the whole image, not mirrored."""
+    root, size = task.data.train, task.data.size
+    whole = {"size": size, "area": (1.0, 1.0), "aspect": (1.0, 1.0), "mirror": 0.0, **PIXELS}
+    whole["shuffle_seed"] = task.seed
+
+    @pipeline_def(batch_size=task.batch, num_threads=1, device_id=None, seed=task.seed)
+    def batches() -> Any:
+        if not way.manifold:
+            return recipes.imagefolder_train(root, methods=way.methods, per=way.per, **whole)
+        x, y, *_ = recipes.imagefolder_train(root, methods=None, **whole)
+        plan = dmix.plan(None, None, way.methods, size=(size, size))
+        return x, *dmix.pair_labels(y, plan), plan.lam, plan.partner
+
+    return MixLoader(batches(), mixed=not way.manifold, last_batch="drop")
+
+
+def forward(
+    model: nn.Module, x: Tensor, target: Any, way: Way, chance: torch.Generator
+) -> tuple[Tensor, Any]:
+    """Logits, and what they are judged by."""
+    if not way.manifold:
+        return model(x), target
+    target = ManifoldTarget(*target)
+    mixing = {"layers": ["0", "1"], "include_input": True, "generator": chance}
+    with manifold_mixup(model, target=target, **mixing):
+        return model(x), target
+
+
+def learner(task: Task, steps: int) -> tuple[nn.Module, Any, Any]:
+    """Network, optimizer and schedule of the experiment."""
+    schedules = torch.optim.lr_scheduler
+    if task.experiment == "threes":  # fastai v1: simple_cnn, and the defaults of its Learner
+        model = network((3, 16, 16, task.data.classes), simple_block)
+        adam = torch.optim.AdamW(model.parameters(), 3e-3, (0.9, 0.99), weight_decay=0.01)
+        return model, adam, schedules.ConstantLR(adam, 1.0)
+    model = network((3, 16, 32, 64), block, nn.Linear(64, task.data.classes))
+    adam = torch.optim.AdamW(model.parameters(), weight_decay=1e-4)
+    return model, adam, schedules.OneCycleLR(adam, 1e-2, steps)
+
+
+def network(widths: tuple[int, ...], make: Any, *head: nn.Module) -> nn.Module:
+    """Blocks, and the average over the image."""
+    blocks = [make(*pair) for pair in itertools.pairwise(widths)]
+    return nn.Sequential(*blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(), *head)
+
+
+def simple_block(inputs: int, outputs: int) -> nn.Module:
+    """Initialised after He."""
+    convolution = nn.Conv2d(inputs, outputs, 3, stride=2, padding=1)
+    nn.init.kaiming_normal_(convolution.weight)
+    nn.init.zeros_(convolution.bias)
+    return nn.Sequential(convolution, nn.ReLU())
+
+
+def block(inputs: int, outputs: int) -> nn.Module:
+    convolution = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
+    return nn.Sequential(convolution, nn.BatchNorm2d(outputs), nn.ReLU(), nn.MaxPool2d(2))
+
+
+def in_memory(folder: Path, task: Task, files: list[str] | None = None) -> tuple[Tensor, Tensor]:
+    """All images, or the named ones, as they are, and their labels."""
+    whole = {"size": task.data.size, "resize": task.data.size, "files": files, **PIXELS}
+    with MixLoader.from_imagefolder(
+        folder, batch_size=256, training=False, **PROCESS, **whole
+    ) as loader:
+        x, y = (torch.cat(parts) for parts in zip(*loader, strict=True))
+    return x, y
+
+
+@torch.no_grad()
+def tested(model: nn.Module, x: Tensor, y: Tensor) -> tuple[float, float]:
+    """Accuracy and cross-entropy."""
+    model.eval()
+    logits = torch.cat([model(part) for part in x.split(256)])
+    model.train()
+    hit = (logits.argmax(1) == y).double().mean()
+    return hit.item(), nn.functional.cross_entropy(logits.double(), y).item()

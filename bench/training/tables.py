@@ -1,0 +1,108 @@
+"""What came of the trainings: tables, curves, and which claims the intervals bear out."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from dali_mix.measure.intervals import paired_difference
+from dali_mix.measure.tables import Table
+
+Run = dict[str, Any]
+Rows = list[dict[str, Any]]
+PUBLISHED = {"none": ["99.3", "0.02"], "mixup": ["99.5", "0.08"]}
+"""Accuracy in % and validation loss of one run each, in fastai v1's documentation of mixup."""
+CLAIMS = (
+    ("mixup raises accuracy", "accuracy", "mixup", "none"),
+    ("mixup raises the validation loss", "test_loss", "mixup", "none"),
+    ("one lam per sample is better than one per batch", "accuracy", "mixup", "mixup per batch"),
+    ("folding raises accuracy", "accuracy", "mixup", "mixup unfolded"),
+)
+"""Of the threes and sevens: text, figure, the way that has more of it, the way that has less."""
+
+
+def groups(run: Run) -> dict[str, Rows]:
+    """The trainings by data set and share of wrong labels, in words."""
+    found: dict[str, Rows] = {}
+    for row in run["runs"]:
+        share = f", {row['share']:.0%} of the labels wrong" if "share" in row else ""
+        found.setdefault(row["data"] + share, []).append(row)
+    return found
+
+
+def of_way(rows: Rows, way: str) -> Rows:
+    """In the order of the seeds."""
+    return sorted((row for row in rows if row["way"] == way), key=lambda row: row["seed"])
+
+
+def of_run(run: Run) -> list[tuple[str, Table]]:
+    """A table for every group, with its heading."""
+    return [
+        (heading, _table(rows, run["settings"]["ways"])) for heading, rows in groups(run).items()
+    ]
+
+
+def _table(rows: Rows, ways: Sequence[str]) -> Table:
+    noisy = "share" in rows[0]
+    lines = []
+    for way in ways:
+        own = of_way(rows, way)
+        accuracy = [np.multiply(row["accuracy"], 100) for row in own]
+        cells = [mean([values[-1] for values in accuracy]), mean([max(v) for v in accuracy])]
+        cells += [mean([row[name][-1] for row in own], 3) for name in ("test_loss", "train_loss")]
+        if noisy:
+            cells.append(mean([100 * row["wrong_labels_learnt"] for row in own], 1))
+        lines.append([way, *cells, *([] if noisy else PUBLISHED.get(way, ["", ""]))])
+    head = ["last accuracy, %", "best accuracy, %", "test loss", "training loss"]
+    published = ["published accuracy, %", "published test loss"]
+    return Table(head + (["wrong labels learnt, %"] if noisy else published), lines)
+
+
+def mean(values: Sequence[float], digits: int = 2) -> str:
+    """Mean and standard deviation over the seeds."""
+    if not values:
+        return "-"
+    deviation = f" ± {np.std(values, ddof=1):.{digits}f}" if len(values) > 1 else ""
+    return f"{np.mean(values):.{digits}f}{deviation}"
+
+
+def accuracies(run: Run) -> dict[str, dict[str, list[Any]]]:
+    """heading -> way -> for each seed the accuracy after every epoch, in %."""
+    ways = run["settings"]["ways"]
+    return {
+        heading: {
+            way: [np.multiply(row["accuracy"], 100) for row in of_way(rows, way)] for way in ways
+        }
+        for heading, rows in groups(run).items()
+    }
+
+
+def claims(run: Run) -> list[str]:
+    """What the intervals bear out or contradict, and in one line what they do not show."""
+    said: dict[str, list[str]] = {"Confirmed": [], "Contradicted": [], "Not shown": []}
+    for rows in groups(run).values():
+        for text, figure, more, less in CLAIMS:
+            pair = [[row[figure][-1] for row in of_way(rows, way)] for way in (more, less)]
+            if len(pair[0]) == len(pair[1]) > 1:
+                found = paired_difference(*pair)
+                verdict = "Confirmed" if found["low"] > 0 else "Contradicted"
+                key = "Not shown" if found["low"] <= 0 <= found["high"] else verdict
+                numbers = "{difference:+.4f} ({low:+.4f} to {high:+.4f})".format(**found)
+                said[key].append(f"{text}: {numbers}")
+    told = [f"{verdict}: {'; '.join(lines)}." for verdict, lines in said.items() if lines]
+    what = "At the last epoch, over paired seeds, as shares and losses, with 95 % intervals:"
+    return [what, *told] if told else []
+
+
+def sentence(run: Run) -> str:
+    """For a summary: of the group where mixup changes most, what it changes."""
+    found = []
+    for heading, ways in accuracies(run).items():
+        last = {way: np.mean([own[-1] for own in seeds]) for way, seeds in ways.items() if seeds}
+        none = last["none"]
+        best = max((way for way in last if way.startswith("mixup")), key=lambda way: last[way])
+        text = (
+            f"{none:.2f} % of the test images right without mixing, {last[best]:.2f} % with {best}"
+        )
+        found.append((abs(last[best] - none), f"{heading}: {text}"))
+    return f"Training on {max(found)[1]} ({run['settings']['seeds']} seeds, last epoch)."

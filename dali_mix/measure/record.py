@@ -1,0 +1,113 @@
+"""Where a result comes from, and its file: machine, versions, commit, command."""
+
+from __future__ import annotations
+
+import functools
+import importlib.metadata
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from dali_mix.measure.openmp import SETTINGS
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = ("dali-mix", "numpy", "torch", "nvidia-dali-cuda130", "nvidia-dali-cuda120")
+
+
+def provenance(*packages: str, **more: Any) -> dict[str, Any]:
+    """Where a result comes from. `packages`: whose versions matter beside the usual ones; `more`:
+    what the caller knows, such as threads or the GPU."""
+    commit, dirty = _checkout()
+    return {
+        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "command": command(),
+        "commit": commit,
+        "dirty": dirty,
+        "cpu": _cpu_model(),
+        "cores": len(os.sched_getaffinity(0)),
+        "load_average": os.getloadavg()[0],
+        "machine": platform.machine(),
+        "os": platform.platform(),
+        "python": platform.python_version(),
+        "packages": {name: _version(name) for name in (*PACKAGES, *packages)},
+        "environment": SETTINGS,
+        **more,
+    }
+
+
+def command() -> str:
+    """The command line: paths inside the checkout relative to it, of others the name alone, as the
+    way to them is of one machine."""
+    program, *arguments = map(_without_way, sys.argv)
+    if program.endswith("/__main__.py"):
+        program = "-m " + program.removesuffix("/__main__.py").replace("/", ".")
+    return " ".join(["python", program, *arguments])
+
+
+def _without_way(argument: str) -> str:
+    option, sign, path = argument.rpartition("=")
+    inside = path.removeprefix(f"{ROOT}/")
+    return option + sign + (Path(inside).name if os.path.isabs(inside) else inside)
+
+
+@functools.cache  # the files that a run writes are not changes that it was measured with
+def _checkout() -> tuple[str | None, bool | None]:
+    """Commit, and whether files differ from it; None for what is not known. Where there is no git,
+    as in a copy on another machine, DALI_MIX_COMMIT may name the commit."""
+    changes = _git("status", "--porcelain")
+    commit = _git("rev-parse", "HEAD") or os.environ.get("DALI_MIX_COMMIT") or None
+    return commit, None if changes is None else bool(changes)
+
+
+def _git(*arguments: str) -> str | None:
+    if not (ROOT / ".git").exists():  # installed; a repository around it would be another's
+        return None
+    try:
+        run = subprocess.run(
+            ["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return run.stdout.strip()
+
+
+def _cpu_model() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.processor()
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def write(path: Path, record: Mapping[str, Any], *, again: bool = False) -> None:
+    """One JSON file per run, whole at any time; an existing file is an error, never overwritten,
+    but `again` by the run that wrote it. Numbers have seven digits, more than any clock here
+    gives."""
+    text = json.dumps(shortened(record), separators=(",", ":")) + "\n"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not again:
+        path.touch(exist_ok=False)
+    part = path.with_name(f".{path.name}.part")
+    part.write_text(text)
+    part.replace(path)
+
+
+def shortened(value: Any) -> Any:
+    """As a results file has it."""
+    if isinstance(value, Mapping):
+        return {name: shortened(one) for name, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [shortened(one) for one in value]
+    return float(f"{value:.7g}") if isinstance(value, float) else value

@@ -1,0 +1,118 @@
+"""Contestants that are calls, timed against each other: every one in every round.
+
+    check() first; then every contestant in a fresh random order, round after round, in one process;
+    median and quartiles of the rounds, and of the ratios to a baseline taken within each round.
+
+NumPy and the standard library only. What is measured, and its inputs, belong to the caller.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import random
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
+
+
+def nothing() -> None:
+    """For a device that has nothing to wait for."""
+
+
+def keep_freed_memory() -> None:
+    """Let glibc hand out freed blocks again instead of asking for fresh pages: page faults would
+    be half of the time of whoever allocates large tensors, and unevenly so."""
+    trim_threshold, mmap_max = -1, -4
+    libc = ctypes.CDLL(None)
+    libc.mallopt(trim_threshold, 2**31 - 1)
+    libc.mallopt(mmap_max, 0)
+
+
+def release_freed_memory() -> None:
+    """Give back what was kept, before something else of another size."""
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)
+
+
+def compare(
+    contestants: Mapping[str, Callable[[], object]],
+    *,
+    baseline: str,
+    check: Callable[[], object],
+    rounds: int = 20,
+    min_seconds: float = 0.05,
+    synchronize: Callable[[], object] = nothing,
+    seed: int = 0,
+    progress: Callable[[], object] = nothing,
+) -> dict[str, dict[str, Any]]:
+    """Time contestants against each other.
+
+    contestants: name -> what one repeat runs
+    baseline:    the contestant whose time in the same round divides every other's
+    check:       asserts that the results are right; runs once, before anything is timed
+    rounds:      samples of each contestant
+    min_seconds: a sample repeats the contestant until about this long, found in the warm-up
+    synchronize: waits for the device, inside the time
+    seed:        of the order within the rounds, in a generator of its own
+    progress:    called after every round
+
+    Returns, for each name, `repeats`, and for each of "wall" and "cpu" (of the process, all its
+    threads) `seconds` (each round, per repeat), `summary` and `ratio`: median, q1 and q3.
+    """
+    if baseline not in contestants:
+        raise ValueError(f"baseline must be one of {list(contestants)}, got {baseline!r}.")
+    check()
+    repeats = {name: _repeats(run, min_seconds, synchronize) for name, run in contestants.items()}
+    seconds: dict[str, dict[str, list[float]]] = {
+        name: {clock: [] for clock in CLOCKS} for name in contestants
+    }
+    order = random.Random(seed)
+    for _ in range(rounds):
+        for name in order.sample(list(contestants), len(contestants)):
+            sample = _sample(contestants[name], repeats[name], synchronize)
+            for clock, value in sample.items():
+                seconds[name][clock].append(value)
+        progress()
+    return {
+        name: {"repeats": repeats[name]}
+        | {clock: _compared(seconds[name][clock], seconds[baseline][clock]) for clock in CLOCKS}
+        for name in contestants
+    }
+
+
+def _sample(
+    run: Callable[[], object],
+    repeats: int,
+    synchronize: Callable[[], object],
+) -> dict[str, float]:
+    synchronize()
+    start = {clock: now() for clock, now in CLOCKS.items()}
+    for _ in range(repeats):
+        run()
+    synchronize()
+    return {clock: (now() - start[clock]) / repeats for clock, now in CLOCKS.items()}
+
+
+def _repeats(
+    run: Callable[[], object], min_seconds: float, synchronize: Callable[[], object]
+) -> int:
+    """Warm up, and find how many repeats last min_seconds."""
+    repeats = 1
+    while (took := _sample(run, repeats, synchronize)["wall"] * repeats) < min_seconds:
+        repeats = max(2 * repeats, int(repeats * min_seconds / max(took, 1e-9)))
+    return repeats
+
+
+def _compared(seconds: list[float], baseline: list[float]) -> dict[str, Any]:
+    ratios = np.divide(seconds, baseline)
+    return {"seconds": seconds, "summary": summary(seconds), "ratio": summary(ratios)}
+
+
+def summary(samples: Any) -> dict[str, float]:
+    q1, median, q3 = np.percentile(samples, (25, 50, 75))
+    return {"median": float(median), "q1": float(q1), "q3": float(q3)}

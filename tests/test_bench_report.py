@@ -1,0 +1,141 @@
+"""bench/README.md and its charts are what bench.report makes of bench/results, no more."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("matplotlib")
+
+BENCH = Path(__file__).resolve().parent.parent / "bench"
+sys.path.insert(0, str(BENCH.parent))
+
+from bench.kernel import __main__ as kernel  # noqa: E402
+from bench.operators.rows import UNMIXED  # noqa: E402
+from bench.report import __main__ as report  # noqa: E402
+from bench.report import summary, sweep  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def runs():
+    return report.load(BENCH / "results")
+
+
+@pytest.fixture(scope="module")
+def generated(runs):
+    return report.generate(runs)
+
+
+def test_the_committed_report_is_the_generated_one(generated):
+    for name, text in generated.items():
+        assert (BENCH / name).read_text() == text, f"run `python -m bench.report`: {name} is stale"
+    assert {f"charts/{path.name}" for path in (BENCH / "charts").iterdir()} | {
+        "README.md"
+    } == generated.keys()
+
+
+def test_the_readme_tells_the_newest_runs(runs):
+    text = (BENCH.parent / "README.md").read_text()
+    told = "run `python -m bench.report`: README.md is stale"
+    assert summary.in_readme(text, runs) == text, told
+
+
+def test_every_run_is_shown_and_the_page_begins_with_a_screen(runs, generated):
+    page = generated["README.md"]
+    for name in runs:
+        assert page.count(f"`results/{name}.json`") == 1
+    assert len(page.partition("<details>")[0].splitlines()) < 60
+    assert page.count("<details>") == page.count("</details>")
+
+
+def changed(runs, name, path, value):
+    copy = json.loads(json.dumps(runs))
+    place = copy[name]
+    for key in path[:-1]:
+        place = place[key]
+    place[path[-1]] = value
+    return copy
+
+
+def test_a_changed_figure_changes_the_report(runs, generated):
+    for name, path in {
+        "operators-epyc-2core": ["cases", 0, "results", UNMIXED, "wall", "summary", "median"],
+        "pipeline-photos-epyc-2core": ["comparisons", 0, "speed", "ratio"],
+        "loss-epyc-2core": ["sizes", 0, "results", "MixLoss", "peak_bytes"],
+    }.items():
+        assert report.generate(changed(runs, name, path, 9.75e3)) != generated
+
+
+def test_the_readme_is_of_the_newest_run_that_has_what_is_told(runs):
+    name = next(name for name, run in runs.items() if run["benchmark"] == "pipeline")
+    newer = changed(runs, name, ["provenance", "date"], "2999-01-01")[name]
+    for row in newer["comparisons"]:
+        row["speed"]["ratio"] = 9.75
+    assert "9.75 (" in "".join(summary.speed(runs | {"newer": newer}))
+    newer["settings"]["device"] = "gpu"
+    assert summary.speed(runs | {"newer": newer}) == summary.speed(runs)
+
+
+@pytest.mark.parametrize(
+    ("commit", "dirty", "told"),
+    [
+        ("0123456789abcdef", False, "; commit 0123456789; 2"),
+        ("0123456789abcdef", True, "; commit 0123456789 with local changes; 2"),
+        ("0123456789abcdef", None, "; commit 0123456789, local changes unknown; 2"),
+        (None, False, "; commit unknown; 2"),
+    ],
+)
+def test_the_report_says_of_which_commit_a_run_is(runs, commit, dirty, told):
+    run = next(run for run in runs.values() if run["benchmark"] == "loss")
+    where = run["provenance"] | {"commit": commit, "dirty": dirty}
+    assert told in report.where("loss", run | {"provenance": where})
+    stopped = report.where("loss", run | {"complete": False})
+    assert stopped.endswith("; stopped before its last case.")
+
+
+def case(**more):
+    """A case with given times of its contestants, in seconds."""
+    key = {name: more.pop(name, value) for name, value in
+           {"batch": 64, "size": 224, "dtype": "float32", "layout": "CHW"}.items()}  # fmt: skip
+    times = {"feed": 0.1, UNMIXED: 4.0, "dali_mix mixup": 2.0, "dali_mix cutmix": 1.0}
+    times |= {"timm CutMix elem": 1.5, "torch.compile": 3.0, "torch eager": 5.0}
+    results = {name: {"wall": {"seconds": [s] * 3}} for name, s in (times | more).items()}
+    return key | {"results": results, "missing": {}}
+
+
+def test_a_sweep_shows_the_fastest_other_way_where_we_lose_and_what_is_left_out():
+    cases = [case(batch=b, **{"torch.compile": float(b)}) for b in (1, 4, 64)]
+    cases += [case(size=32), case(size=512, **{"dali_mix mixup": 4.4})]
+    left_out = {"all": "would take 99.0 GB, and 1.0 GB are free"}
+    cases.append(case(batch=1024, size=512) | {"results": {}, "missing": left_out})
+    text = "\n".join(sweep.sweep({"cases": cases})[0])
+    assert (
+        "| float32 CHW, mixup: fastest other | torch.compile **0.50** | torch.compile 2.00" in text
+    )
+    assert "| float32 CHW, cutmix: fastest other | timm CutMix elem 1.50 |" in text
+    assert "Faster than dali_mix: torch.compile in 0.50 of our time (batch 1, 224 x 224" in text
+    assert "Slower than DALI unmixed: mixup 1.10 (batch 64, 512 x 512" in text
+    assert "Left out, batch 1024, 512 x 512, float32 CHW: all: would take 99.0 GB" in text
+
+
+TIMED = {"batch": 256, "side": 224, "dtype": "float16", "layout": "CHW", "mix": "mixup"}
+TIMED |= {"mirror": False, "order": "batch", "ms": 0.05, "copy_ms": 0.04, "bytes": 2e8}
+TIMED["launch_ms"] = 0.06
+LISTED = (
+    "[\n" + ",\n".join(map(json.dumps, [TIMED, TIMED | {"side": 32, "mirror": True}])) + "\n]\n"
+)
+
+
+@pytest.mark.parametrize(("cut", "whole"), [(0, 2), (3, 2), (120, 1), (len(LISTED) - 1, 0)])
+def test_times_of_the_kernel_get_their_provenance_and_are_shown(tmp_path, cut, whole):
+    (tmp_path / "cases.json").write_text(LISTED[: len(LISTED) - cut])
+    out = tmp_path / "times.json"
+    kernel.main([str(tmp_path / "cases.json"), "--out", str(out)])
+    run = json.loads(out.read_text())
+    assert (len(run["cases"]), run["complete"]) == (whole, cut == 0)
+    page = report.generate({"kernel-times": run})["README.md"]
+    assert ("stopped before its last case" in page) == (cut > 0)
+    if whole:
+        row = "| float16 CHW, mixup, order: batch | 0.0500 | 0.0600 | 4,000 | 0.80 |"
+        assert "**Batch 256, 224 x 224 x 3**" in page and row in page
