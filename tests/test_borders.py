@@ -19,7 +19,7 @@ ROOMS = {
     "training": set(),
     "reference": {"plan"},
     "images": {"methods"},
-    "graph": {"methods", "plan"},
+    "graph": {"methods", "plan", "plugin"},
     "fn": {"graph", "methods", "plan", "plugin"},
     "dynamic": {"graph", "methods", "plan", "plugin"},
     "migrate": {"methods"},

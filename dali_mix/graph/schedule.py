@@ -15,6 +15,8 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from dali_mix.plugin import dali_private
+
 __all__ = ["Scheduled"]
 
 Place = tuple[int, int]
@@ -177,7 +179,7 @@ def _by_name(pipelines: Sequence[Any]) -> dict[str, list[_Source]]:
 
 def _handed_out(pipeline: Any) -> Place:
     """Place of the batch after the last one that the pipeline has returned."""
-    return pipeline._epoch_idx, pipeline._consumer_iter
+    return dali_private.handed_out(pipeline)
 
 
 def _since(history: History, place: Place) -> History:

@@ -18,6 +18,7 @@ from nvidia.dali.pipeline import Pipeline
 from dali_mix.images.decoding import Undecodable, cause_of, decoder
 from dali_mix.images.names import shown
 from dali_mix.loader.dali_checkpoint import restore, states_of_operators, with_states
+from dali_mix.plugin import dali_private
 
 _NAMED = 5
 _UNOPENED = "File mapping failed: "
@@ -60,16 +61,12 @@ def explained(
 
 def _batch_that_failed(pipeline: Pipeline, reader: str, root: str) -> list[tuple[str, np.ndarray]]:
     """Name and encoded bytes of each of its files."""
-    if not pipeline._enable_checkpointing:
+    if not dali_private.saves_states(pipeline):
         raise ValueError("a pipeline with enable_checkpointing=True can be asked")
-    operators = pipeline._ops or []
+    operators = dali_private.operators(pipeline)
     outputs = next(op.outputs for op in operators if op.name == reader)
     position = states_of_operators(pipeline.checkpoint())[reader.encode()]
-    again = Pipeline(pipeline.max_batch_size, num_threads=1, device_id=None)
-    again.set_outputs(*outputs)
-    again._build_graph()
-    again._enable_checkpointing = True  # only now: DALI forbids it for operators of another one
-    again.build()
+    again = dali_private.pipeline_of(outputs, pipeline.max_batch_size)
     restore(again, with_states(again.checkpoint(), {reader.encode(): position}))
     files = again.run()[_encoded(operators, outputs)]
     return [(_name(file, root) or f"sample {i}", np.array(file)) for i, file in enumerate(files)]
@@ -88,7 +85,7 @@ def _encoded(operators: Sequence[Any], outputs: Sequence[Any]) -> int:
     places = {output.name: place for place, output in enumerate(outputs)}
     makers = {output.name: op for op in operators for output in op.outputs}
     for op in operators:
-        if "ecoder" not in op._op.schema.Name():
+        if "ecoder" not in dali_private.schema_of(op):
             continue
         while op is not None and op.inputs:
             edge = op.inputs[0].name

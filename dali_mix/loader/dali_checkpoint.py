@@ -8,12 +8,14 @@ from typing import Any
 
 from nvidia.dali.pipeline import Pipeline
 
+from dali_mix.plugin import dali_private
+
 OPERATOR, CONTEXT = 1, 2
 """Fields of a checkpoint: one for each operator, one for what the pipeline's Python side counts."""
 
 
 def check_enabled(pipeline: Pipeline) -> None:
-    if not pipeline._enable_checkpointing:
+    if not dali_private.saves_states(pipeline):
         raise RuntimeError(NOT_ENABLED)
 
 
@@ -30,9 +32,8 @@ def restore(pipeline: Pipeline, checkpoint: bytes) -> None:
     """
     check_enabled(pipeline)
     pipeline.build()
-    pipeline._checkpoint = checkpoint
     try:
-        pipeline._restore_state_from_checkpoint()
+        dali_private.restore(pipeline, checkpoint)
     except (RuntimeError, ValueError) as error:
         raise ValueError(
             "the state does not fit the operators of the pipeline; make the pipeline as it was "

@@ -15,6 +15,8 @@ from typing import Any
 from nvidia.dali import types
 from nvidia.dali.pipeline import Pipeline
 
+from dali_mix.plugin import dali_private
+
 Operator = dict[str, str]
 """Its `operator`; its `name`, where one was given; then its arguments, as DALI writes them."""
 
@@ -37,7 +39,7 @@ _NO_DIFFERENCE = re.compile(
 
 def described(pipeline: Pipeline) -> list[Operator]:
     """The operators of a pipeline that has been built, in the order of the graph."""
-    return [dict(_description(op)) for op in pipeline._ops or []]
+    return [dict(_description(op)) for op in dali_private.operators(pipeline)]
 
 
 def difference(saved: Sequence[Operator], here: Sequence[Operator]) -> tuple[str, str] | None:
@@ -52,17 +54,17 @@ def difference(saved: Sequence[Operator], here: Sequence[Operator]) -> tuple[str
 
 def draws(pipeline: Pipeline) -> bool:
     """Whether it mixes images, wherever the weights go."""
-    return any(op._op.schema.Name() == _PLAN for op in pipeline._ops or [])
+    return any(dali_private.schema_of(op) == _PLAN for op in dali_private.operators(pipeline))
 
 
 def weighs(pipeline: Pipeline) -> bool:
     """Whether its last output is the weights of mixed labels: those of a plan, or counted again
     with another size, moved or computed with, but not pixels or labels."""
-    makers = {output.name: op for op in pipeline._ops or [] for output in op.outputs}
-    coming = [output.name for output in (pipeline._graph_out or ())[-1:]]
+    makers = {output.name: op for op in dali_private.operators(pipeline) for output in op.outputs}
+    coming = [output.name for output in dali_private.outputs(pipeline)[-1:]]
     while coming:
         op = makers.get(coming.pop())
-        kind = "" if op is None else op._op.schema.Name()
+        kind = "" if op is None else dali_private.schema_of(op)
         if kind in (_PLAN, _COUNTED_AGAIN):
             return True
         if op is not None and kind not in _NO_WEIGHTS:

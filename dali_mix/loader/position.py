@@ -29,6 +29,7 @@ from dali_mix.loader.dali_checkpoint import (
 )
 from dali_mix.loader.description import name_of_operator
 from dali_mix.loader.epochs import Share, share_of_reader
+from dali_mix.plugin import dali_private
 
 _COUNTER = re.compile(rb"(Philox_[0-9A-F]{16}_)([0-9A-F]{16})(:[0-9A-F]{16}_\d)")
 _KEEPS_IMAGES = "dali_mix__Previous"
@@ -69,7 +70,7 @@ def why_not(pipeline: Pipeline) -> str | None:
             share_of_reader(name, about, pipeline.max_batch_size)
         except ValueError:
             return f"the reader {name!r} does not pad its last batch"
-    operators = {op.name.encode(): op for op in pipeline._ops or []}
+    operators = {op.name.encode(): op for op in dali_private.operators(pipeline)}
     states = states_of_operators(pipeline.checkpoint())
     known = {
         name
@@ -81,7 +82,7 @@ def why_not(pipeline: Pipeline) -> str | None:
     partial = _seeing_parts_of_batches(operators.values())
     for name, op in operators.items():
         counts_parts = op.name in partial and states.get(name)
-        if name not in known or counts_parts or op._op.schema.Name() == _KEEPS_IMAGES:
+        if name not in known or counts_parts or dali_private.schema_of(op) == _KEEPS_IMAGES:
             return f"the state of {name_of_operator(op)} depends on the batches before"
     return None
 
@@ -115,8 +116,8 @@ def _reader_after(pipeline: Pipeline, name: str, share: Share, state: bytes, bat
     before = _ReaderState.read(state)
     epoch, batch = divmod(batches, share.batches)
     random = before.random
-    operator = next(op for op in pipeline._ops or [] if op.name == name)
-    if operator._op._init_args.get("random_shuffle", False) and epoch > before.epoch:
+    operator = next(op for op in dali_private.operators(pipeline) if op.name == name)
+    if dali_private.constants_of(operator).get("random_shuffle", False) and epoch > before.epoch:
         walk = share.longest * (epoch - before.epoch) - 1
         random = _walked(operator, before._replace(age=walk)).random
     return _ReaderState(random, epoch, batch * share.batch_size).written()
@@ -124,11 +125,7 @@ def _reader_after(pipeline: Pipeline, name: str, share: Share, state: bytes, bat
 
 def _walked(operator: Any, state: _ReaderState) -> _ReaderState:
     """The state of a reader after one sample more."""
-    reader = Pipeline(1, num_threads=1, device_id=None)
-    reader.set_outputs(*operator.outputs)
-    reader._build_graph()
-    reader._enable_checkpointing = True  # only now: DALI forbids it for operators of another one
-    reader.build()
+    reader = dali_private.pipeline_of(operator.outputs, 1)
     name = operator.name.encode()
     restore(reader, with_states(reader.checkpoint(), {name: state.written()}))
     reader.run()
@@ -147,7 +144,7 @@ def _seeing_parts_of_batches(operators: Iterable[Any]) -> set[str]:
     tensors: set[str] = set()
     found = set()
     for op in operators:
-        kind = op._op.schema.Name()
+        kind = dali_private.schema_of(op)
         if kind == "_conditional__Merge":
             continue
         if kind == "_conditional__Split" or any(edge.name in tensors for edge in op.inputs):

@@ -13,6 +13,7 @@ from typing import Any
 from nvidia.dali.pipeline import Pipeline
 
 from dali_mix.loader.description import name_of_operator
+from dali_mix.plugin import dali_private
 
 INDEXED = (
     "DALI would begin it again; give a callable that takes the index of the batch, a BatchInfo or "
@@ -32,11 +33,11 @@ def unrestorable(pipeline: Pipeline, pure_python: bool) -> str | None:
     if type(pipeline).iter_setup is not Pipeline.iter_setup:
         name = type(pipeline).__qualname__
         return f"{name}.iter_setup feeds the pipeline: {INDEXED}"
-    for op in pipeline._ops or []:
-        function = getattr(op._op, "function", getattr(op._op, "run_fn", None))
+    for op in dali_private.operators(pipeline):
+        function = dali_private.function_of(op)
         if function is not None and not pure_python:
             return f"{name_of_operator(op)} calls {_name(function)}: {PURE}"
-        if op._op.schema.Name() == "ExternalSource":
+        if dali_private.schema_of(op) == "ExternalSource":
             source = _source_without_index(op)
             if source is not None and not (pure_python and source.takes_nothing):
                 return f"fn.external_source reads {source.name}, {source.why}: {INDEXED}"
@@ -51,10 +52,9 @@ class _Source:
 
 
 def _source_without_index(op: Any) -> _Source | None:
-    group = getattr(op, "_group", None)
-    if group is None or getattr(group, "source_desc", None) is None:
+    described = dali_private.source_of(op)
+    if described is None:
         return _Source("what feed_input() gives", "which DALI does not ask for")
-    described = group.source_desc
     name = _name(described.source)
     if described.kind.name == "CALLABLE":
         return None if described.has_inputs else _Source(name, "which takes no index", True)

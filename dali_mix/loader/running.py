@@ -16,12 +16,12 @@ from dali_mix.loader.restorable import unrestorable
 from dali_mix.loader.sources import (
     Source,
     counting_reader,
-    has_run,
     opened,
     outputs_of,
     root_of,
 )
 from dali_mix.loader.substitute import Substituted
+from dali_mix.plugin import dali_private
 
 _T = TypeVar("_T")
 _OBJECT = (
@@ -52,7 +52,7 @@ class Running:
         self._found: list[Substituted] = []
         self._pure_python = pure_python
         self._start = self._newest_base = [
-            Base(0, pipeline.checkpoint() if pipeline._enable_checkpointing else b"")
+            Base(0, pipeline.checkpoint() if dali_private.saves_states(pipeline) else b"")
             for pipeline in self.pipelines
         ]
 
@@ -92,7 +92,7 @@ class Running:
     def no_state(self) -> str | None:
         """Why they can give no state; None: they can."""
         for pipeline in self.pipelines:
-            if not pipeline._enable_checkpointing:
+            if not dali_private.saves_states(pipeline):
                 return NOT_ENABLED
             part = unrestorable(pipeline, self._pure_python)
             if part is not None:
@@ -104,7 +104,7 @@ class Running:
         if self._used and any(isinstance(source, Pipeline) for source in self.sources):
             return _OBJECT
         for pipeline in self.pipelines:
-            if not pipeline._enable_checkpointing:
+            if not dali_private.saves_states(pipeline):
                 return "the pipeline was made without enable_checkpointing=True"
             why = unrestorable(pipeline, self._pure_python) or position.why_not(pipeline)
             if why is not None:
@@ -149,7 +149,9 @@ class Running:
 
     @property
     def _used(self) -> bool:
-        return self.failure is not None or any(has_run(pipeline) for pipeline in self.pipelines)
+        return self.failure is not None or any(
+            dali_private.has_run(pipeline) for pipeline in self.pipelines
+        )
 
     def __str__(self) -> str:
         """What they read."""

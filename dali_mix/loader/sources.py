@@ -9,6 +9,7 @@ from nvidia.dali.pipeline import Pipeline
 
 from dali_mix.loader.epochs import LAST_BATCH, Share, length, share_of_reader
 from dali_mix.loader.folder import FolderPipeline
+from dali_mix.plugin import dali_private
 
 Source: TypeAlias = Pipeline | Callable[[], Pipeline]
 
@@ -27,7 +28,7 @@ def opened(source: Source) -> Pipeline:
             "pipelines must be DALI pipelines, or functions without arguments that make one, got "
             f"{type(pipeline).__name__}."
         )
-    if has_run(pipeline) or pipeline._checkpoint is not None:
+    if dali_private.has_run(pipeline) or dali_private.is_restored(pipeline):
         raise ValueError(
             "the pipeline must be fresh, got one that has run or was made with a checkpoint; make "
             "a new one, and go on by load_state_dict()."
@@ -36,19 +37,11 @@ def opened(source: Source) -> Pipeline:
     return pipeline
 
 
-def has_run(pipeline: Pipeline) -> bool:
-    return not pipeline._first_iter
-
-
 def outputs_of(pipeline: Pipeline, restart: bool) -> Any:
     """The next outputs; with `restart`, also of a source that has stopped. After a RuntimeError,
     pipeline.checkpoint() is that of the last outputs before."""
-    put_out = pipeline._consumer_iter
     try:
-        return pipeline.run()
-    except RuntimeError:
-        pipeline._consumer_iter = put_out  # DALI has counted what failed
-        raise
+        return dali_private.run_or_count_nothing(pipeline)
     except StopIteration:
         if not restart:
             raise

@@ -28,6 +28,7 @@ from dali_mix.images.class_folders import ImageList
 from dali_mix.images.decoding import Single, decoder, fault_of_file
 from dali_mix.images.names import shown
 from dali_mix.loader.dali_checkpoint import restore, states_of_operators, with_states
+from dali_mix.plugin import dali_private
 
 ON_BAD_FILE = ("raise", "substitute")
 
@@ -153,8 +154,8 @@ def _coming(pipeline: Pipeline, reader: str, count: int) -> Iterator[list[int]]:
     A reader with the same arguments and the same state, but of other files, goes through the same
     places, and cannot fail.
     """
-    operator = next(op for op in pipeline._ops or [] if op.name == reader)
-    arguments = {k: v for k, v in operator._op._init_args.items() if not k.startswith("_")}
+    operator = next(op for op in dali_private.operators(pipeline) if op.name == reader)
+    arguments = dali_private.constants_of(operator)
     for name in ("file_root", "file_list"):
         arguments.pop(name, None)
     arguments |= {"files": [__file__] * count, "labels": list(range(count))}

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from dali_mix import MixLoss, MixTarget
 from dali_mix.measure import timing
+from dali_mix.training.mix_loss import MixLoss
+from dali_mix.training.mix_target import MixTarget
 
 BASELINE = "cross-entropy once"
 once = nn.CrossEntropyLoss()

@@ -6,12 +6,13 @@ themselves and their Python wrappers live elsewhere.
 """
 
 import json
-import sys
 import threading
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+from dali_mix.plugin.dali_private import expose_in_dynamic_mode
 
 _NAMES = ("Plan", "Apply", "Gather", "Resized", "Travel")
 SCHEMAS = tuple(f"dali_mix__{name}" for name in _NAMES)
@@ -75,7 +76,7 @@ def load_plugin() -> Path:
                 _open(wanted)
             else:
                 _check_same_file()
-            _expose_in_dynamic_mode(backend)
+            expose_in_dynamic_mode(backend, SCHEMAS)
             _loaded = True
     return plugin_path()
 
@@ -139,25 +140,3 @@ def _check_same_file() -> None:
             "process can hold only one copy; uninstall one of them, or take it out of "
             "DALI_PRELOAD_PLUGINS."
         )
-
-
-def _expose_in_dynamic_mode(backend: Any) -> None:
-    """Add our operators to DALI's dynamic mode if it was imported before they existed.
-
-    Dynamic mode looks for operators once, at import. Its two builders are private: a DALI that
-    changes them is named, and importing dali_mix first needs neither.
-    """
-    dynamic = sys.modules.get("nvidia.dali.experimental.dynamic")
-    if dynamic is None or hasattr(dynamic, "dali_mix"):
-        return
-    try:
-        from nvidia.dali.experimental.dynamic import _op_builder
-
-        for name in SCHEMAS:
-            operator = _op_builder.build_operator_class(backend.GetSchema(name))
-            _op_builder.build_fn_wrapper(operator)
-    except Exception as error:  # whatever a changed private interface may raise
-        raise ImportError(
-            "this DALI does not let dali_mix join its dynamic mode after the fact "
-            f"({error}); import dali_mix.dynamic before nvidia.dali.experimental.dynamic."
-        ) from error
