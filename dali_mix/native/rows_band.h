@@ -1,9 +1,19 @@
 // Consecutive rows of one pattern, written as runs of blocks. Included by each rows_*.cc inside its
 // own namespace, after rows_block.h.
 //
-// Loads may reach beyond their block and stores beyond their row, which later rows of the band
-// write over. Blocks that would leave an image's memory or the band are bounced through buffers:
-// most often the first or the last of a band.
+// Note [last block]
+// A width is seldom a multiple of a block. The last block of a row ends where the row ends, and
+// writes some pixels of the block before it a second time, with the same values. So a row of at
+// least one block is written without a buffer, at any width:
+//
+//     |--------|--------|--------|        blocks of a row of 29 pixels, 8 in a block
+//                         |--------|
+//
+// A row that is narrower than a block is written as one block that reaches into the rows below it,
+// which are written afterwards.
+//
+// Loads may reach beyond their block. Blocks that would leave the memory of an image or the band
+// are bounced through buffers: most often the first or the last of a band.
 
 // What a run of blocks shows: the base image, the inset one, their blend; or whatever is the base
 // where bits are 0, and the inset where they are 1.
@@ -44,7 +54,7 @@ class Band {
 
   template <bool kMayStream>
   void Write() {
-    const bool stream = kMayStream && IsWholeLines() && !pattern_.mask;
+    const bool stream = kMayStream && IsWholeLines() && width_ >= kBlock && !pattern_.mask;
     // A row of boxes has fewer runs than fit; one of a mask is written part by part.
     for (int x = 0; x < width_;) {
       x = FindRuns(x);
@@ -62,7 +72,13 @@ class Band {
   struct Run {
     Mode mode;
     uint64_t bits;   // of each block
-    int begin, end;  // whole blocks: the last may end beyond the row
+    int begin, end;  // at least one block; see Note [last block]
+
+    int Count() const { return (end - begin + kBlock - 1) / kBlock; }
+    int BlockAt(int i) const {
+      const int x = begin + i * kBlock;
+      return x < end - kBlock ? x : end - kBlock;
+    }
   };
 
   // Rows that follow one another in all memory they touch are one long row.
@@ -80,26 +96,29 @@ class Band {
     return (reinterpret_cast<uintptr_t>(out_) | bytes | plane) % 64 == 0;
   }
 
-  static int WholeBlocks(int pixels) { return (pixels + kBlock - 1) / kBlock * kBlock; }
+  // Where the runs of a row end: a row narrower than a block is one.
+  int End() const { return width_ < kBlock ? kBlock : width_; }
 
   // Finds the runs from block x on and returns where they end.
   int FindRuns(int x) {
     const Mode base = pattern_.base == kBlended ? Mode::kBlend : Mode::kBase;
+    const int end = End();
     count_ = 0;
     if (pattern_.Uniform()) {
-      runs_[count_++] = {base, 0, 0, WholeBlocks(width_)};
-      return width_;
+      runs_[count_++] = {base, 0, 0, end};
+      return end;
     }
-    for (; x < width_ && count_ < kMaxRuns; x += kBlock) {
-      const int size = width_ - x < kBlock ? width_ - x : kBlock;
-      const uint64_t bits = pattern_.BitsAt(x, size);
+    for (; x < end && count_ < kMaxRuns; x += kBlock) {
+      const int begin = x < end - kBlock ? x : end - kBlock;
+      const int size = width_ - begin < kBlock ? width_ - begin : kBlock;
+      const uint64_t bits = pattern_.BitsAt(begin, size);
       const Mode mode = bits == 0 ? base : (bits == BitsFrom(0, size) ? Mode::kInset : Mode::kBits);
       if (count_ > 0 && mode != Mode::kBits && mode == runs_[count_ - 1].mode)
-        runs_[count_ - 1].end += kBlock;
+        runs_[count_ - 1].end = begin + kBlock;
       else
-        runs_[count_++] = {mode, bits, x, x + kBlock};
+        runs_[count_++] = {mode, bits, begin, begin + kBlock};
     }
-    return x;
+    return x < end ? x : end;
   }
 
   static bool ReadsBase(Mode mode) { return mode != Mode::kInset; }
@@ -108,7 +127,7 @@ class Band {
   template <bool kStream>
   void WriteRuns() const {
     for (int y = 0; y < rows_;) {
-      const int end = EndOfDirectRows<kStream>(y);
+      const int end = EndOfDirectRows(y);
       if (y == end) WriteBounced<kStream>(y++);
       if (y < end && count_ == 1) {
         WriteApart<kStream>(runs_[0], PlaceAt(runs_[0].begin, y), end - y);
@@ -122,35 +141,28 @@ class Band {
   }
 
   // Until where rows from y on need no bouncing. Those that do lie at the ends of the band.
-  template <bool kStream>
   int EndOfDirectRows(int y) const {
-    if (!IsDirect<kStream>(y)) return y;
+    if (!IsDirect(y)) return y;
     int end = rows_;
-    while (end - 1 > y && !IsDirect<kStream>(end - 1)) end--;
+    while (end - 1 > y && !IsDirect(end - 1)) end--;
     return end;
   }
 
-  template <bool kStream>
   bool IsDirect(int y) const {
     for (int i = 0; i < count_; i++) {
-      const Columns direct = DirectBlocks<kStream>(runs_[i].mode, y);
+      const Columns direct = DirectBlocks(runs_[i].mode, y);
       if (runs_[i].begin < direct.begin || runs_[i].end - kBlock >= direct.end) return false;
     }
     return true;
   }
 
-  // Pixels from the beginning of row y that stores may reach. Lines that go around the cache are
-  // written once.
-  template <bool kStream>
-  int Room(int y) const {
-    return kStream ? width_ : width_ * (rows_ - y);
-  }
+  // Pixels from the beginning of row y that stores may reach.
+  int Room(int y) const { return width_ < kBlock ? width_ * (rows_ - y) : width_; }
 
   // Where blocks of row y may begin, so that their loads stay in the images and their stores in the
   // band.
-  template <bool kStream>
   Columns DirectBlocks(Mode mode, int y) const {
-    Columns direct = {0, Room<kStream>(y) - kBlock + 1};
+    Columns direct = {0, Room(y) - kBlock + 1};
     if (ReadsBase(mode)) KeepInside(direct, base_, y);
     if (ReadsInset(mode)) KeepInside(direct, inset_, y);
     return direct;
@@ -172,14 +184,19 @@ class Band {
   // A row that is direct only in part.
   template <bool kStream>
   void WriteBounced(int y) const {
-    for (int i = 0; i < count_; i++) {
-      const Run &run = runs_[i];
-      const Columns direct = DirectBlocks<kStream>(run.mode, y);
-      int x = run.begin;
-      for (; x < run.end && x < direct.begin; x += kBlock) BounceBlock<kStream>(run, x, y);
-      const int end = run.end < direct.end ? run.end : WholeBlocks(direct.end);
-      if (x < end) WriteApart<kStream>({run.mode, run.bits, x, end}, PlaceAt(x, y), 1);
-      for (x = x < end ? end : x; x < run.end; x += kBlock) BounceBlock<kStream>(run, x, y);
+    for (int r = 0; r < count_; r++) {
+      const Run &run = runs_[r];
+      const Columns direct = DirectBlocks(run.mode, y);
+      const auto is_direct = [&](int x) { return direct.begin <= x && x < direct.end; };
+      for (int i = 0; i < run.Count();) {
+        const int x = run.BlockAt(i);
+        int end = x;
+        for (; i < run.Count() && is_direct(run.BlockAt(i)); i++) end = run.BlockAt(i) + kBlock;
+        if (x < end)
+          WriteApart<kStream>({run.mode, run.bits, x, end}, PlaceAt(x, y), 1);
+        else
+          BounceBlock(run, run.BlockAt(i++), y);
+      }
     }
   }
 
@@ -204,17 +221,18 @@ class Band {
     const Cursor<G> from(place.base, base_.row, base_.mirrored);
     const Cursor<G> other(place.inset, inset_.row, inset_.mirrored);
     const typename B::Target to = {place.out, width_ * kStep, place.plane};
-    const int count = (run.end - run.begin) / kBlock;
+    const int count = run.Count(), back = count * kBlock - (run.end - run.begin);
     switch (run.mode) {
       case Mode::kBase:
       case Mode::kInset:
         return B::template Write<Block::kOne, kStream>(from, run.mode == Mode::kBase ? from : other,
-                                                       to, lanes_, 0, rows, count);
+                                                       to, lanes_, 0, rows, count, back);
       case Mode::kBlend:
-        return B::template Write<Block::kBlend, kStream>(from, other, to, lanes_, 0, rows, count);
+        return B::template Write<Block::kBlend, kStream>(from, other, to, lanes_, 0, rows, count,
+                                                         back);
       case Mode::kBits:
         return B::template Write<Block::kBits, kStream>(from, other, to, lanes_, run.bits, rows,
-                                                        count);
+                                                        count, back);
     }
   }
 
@@ -227,7 +245,6 @@ class Band {
   static constexpr int kBounced = kBlock * kIn + 2 * G::kSlack;  // bytes
 
   // One block, read through buffers, and written through one where it would leave the band.
-  template <bool kStream>
   void BounceBlock(const Run &run, int x, int y) const {
     const int count = width_ - x < kBlock ? width_ - x : kBlock;
     uint8_t base[kBounced], inset[kBounced];
@@ -235,8 +252,7 @@ class Band {
     const auto inset_at = ReadsInset(run.mode) ? Bounce(inset, inset_, x, y, count) : inset;
     const Run block = {run.mode, run.bits, 0, kBlock};
     Out *out = PlaceAt(x, y).out;
-    if (x + kBlock <= Room<kStream>(y))
-      return WriteApart<false>(block, {base_at, inset_at, out, plane_}, 1);
+    if (x + kBlock <= Room(y)) return WriteApart<false>(block, {base_at, inset_at, out, plane_}, 1);
     alignas(64) Out buffer[kBlock * kOut];
     WriteApart<false>(block, {base_at, inset_at, buffer, kBlock}, 1);
     if (!kPlanar) __builtin_memcpy(out, buffer, count * kOut * sizeof(Out));

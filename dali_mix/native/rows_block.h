@@ -47,11 +47,11 @@ class Blocks {
     ptrdiff_t row, plane;  // to the next row; planar: to the next channel; in elements
   };
 
-  // `rows` rows of `count` blocks. Where one image shows, it is `inset`. `bits`: those of each
-  // block.
+  // `rows` rows of `count` blocks, of which the last begins `back` pixels before the end of the one
+  // before it. Where one image shows, it is `inset`. `bits`: those of each block.
   template <Block kBlock, bool kStream>
   MIX_HD static void Write(Cursor<G> base, Cursor<G> inset, Target out, const Lanes &lanes,
-                           uint64_t bits, int rows, int count) {
+                           uint64_t bits, int rows, int count, int back) {
     // Interleaved: the compiler could not know that the stores leave the coefficients alone.
     Weights<kBlock> weights[kShares ? 1 : G::kPatterns];
     if constexpr (!kShares)
@@ -66,9 +66,10 @@ class Blocks {
           WritePlanar<kBlock, kStream>(a, b, at, out.plane, lanes, bits);
         else
           WriteInterleaved<kBlock, kStream>(a, b, at, weights, bits);
-        a.Skip(kPixels);
-        b.Skip(kPixels);
-        at += kPixels * (kPlanar ? 1 : kOut);
+        const ptrdiff_t step = kPixels - (block == count - 2 ? back : 0);
+        a.Skip(step);
+        b.Skip(step);
+        at += step * (kPlanar ? 1 : kOut);
       }
       base.SkipRow();
       inset.SkipRow();
