@@ -38,23 +38,24 @@ lint: export DALI_MIX_WERROR := 1
 lint: $(STAMP)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/clang-format --dry-run -Werror $(NATIVE) $(wildcard tests/*/*.cc tests/*/*.h)
+	$(BIN)/clang-format --dry-run -Werror $(NATIVE) $(wildcard tests/*/*.cc tests/*/*.h \
+	    tests/*/*.cuh tools/*/*.cc tools/*/*.h bench/*/*.cu)
 	$(BIN)/mypy
 
 demo: $(STAMP)
 	$(BIN)/python pipelines/demo.py
 
 soak: $(STAMP)
-	$(BIN)/python tests/soak.py
+	$(BIN)/python tools/soak.py
 
 sanitize: $(STAMP)
-	$(BIN)/python tests/sanitize.py
+	$(BIN)/python tools/sanitize.py
 
 fake-gpu: $(STAMP)
-	$(BIN)/python tests/fake_gpu.py
+	$(BIN)/python tools/fake_gpu.py
 
 test-matrix: $(STAMP)
-	$(BIN)/python tests/matrix.py
+	$(BIN)/python tools/matrix.py
 
 clean:
 	rm -rf build dist demo *.egg-info .venv/.installed-* dali_mix/libdali_mix.so dali_mix/_built.json

@@ -8,7 +8,7 @@ Environment variables, all optional:
   DALI_MIX_WERROR      1: a warning of a compiler is an error. For our own builds; a compiler of
                        next year, which warns of more, must not break an installation.
   DALI_MIX_DALI        a DALI release in place of DALI_RELEASE below, to try it; what the tests of
-                       that plugin say: tests/matrix.py.
+                       that plugin say: tools/matrix.py.
   CUDA_HOME, CXX       where nvcc is looked for first; the C++20 compiler (default g++).
 """
 

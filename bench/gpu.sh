@@ -115,7 +115,7 @@ tests() {
 run_test() {
   step 60 kernel "$kernel" check
   tests 200 gpu_tests 4 gpu
-  tests 420 all_tests "$(nproc)" 'not gpu' --deselect tests/test_build.py
+  tests 420 all_tests "$(nproc)" 'not gpu' --deselect tests/native/test_build.py
 }
 
 run_sanitize() {

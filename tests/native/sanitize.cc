@@ -3,7 +3,7 @@
 //
 //   sanitize BATCHES SEED [read|race|align]    the last plants a fault: see random_batch.h
 //
-// Built and run by tests/sanitize.py.
+// Built and run by tools/sanitize.py.
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>

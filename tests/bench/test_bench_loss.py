@@ -1,14 +1,11 @@
 """bench.loss: what a run writes."""
 
 import json
-import sys
-from pathlib import Path
 
 import pytest
 
 pytest.importorskip("torch")
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bench.loss import __main__ as loss
 from dali_mix.measure.losses import CONTESTANTS

@@ -111,7 +111,7 @@ def check_operators(folder: Path) -> bool:
     build_plugin(folder)
     # libstdc++ too: AddressSanitizer looks for it at the start, and Python alone does not load it.
     libraries = " ".join(filter(None, map(runtime, ("libasan.so", "libstdc++.so"))))
-    tests = sorted(path for name in TESTS for path in folder.glob(f"tests/test_{name}*.py"))
+    tests = sorted(path for name in TESTS for path in folder.glob(f"tests/*/test_{name}*.py"))
     environment = checkout.environment_in(
         folder,
         LD_PRELOAD=libraries,

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from nvidia import dali
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 LIBRARY = "dali_mix/libdali_mix.so"
 
 # It answers who it is, leaves objects empty, and for the plugin takes that of the checkout.

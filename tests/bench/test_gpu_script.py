@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).parent.parent / "bench" / "gpu.sh"
+SCRIPT = Path(__file__).parents[2] / "bench" / "gpu.sh"
 
 # Works as the tool for a program that begins with "#!", as `nvcc` below makes them.
 SANITIZER = """case "$*" in

@@ -148,7 +148,7 @@ void LetKernelsReach(bool allocations) {
 
 }  // namespace fake_gpu
 
-// For tests/test_previous.py: how often memory of a device was allocated.
+// For tests/graph/test_previous.py: how often memory of a device was allocated.
 extern "C" __attribute__((visibility("default"))) int fake_gpu_allocations(int device) {
   const std::lock_guard<std::mutex> lock(fake_gpu::TheMemory().mutex);
   return fake_gpu::TheMemory().counts[device];

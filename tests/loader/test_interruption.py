@@ -1,6 +1,6 @@
 """pipelines/resume.py, killed at random moments or with damaged files: it goes on bit for bit.
 
-KILLS=30 pytest tests/test_interruption.py    # as many as before a release; else 3
+KILLS=30 pytest tests/loader/test_interruption.py    # as many as before a release; else 3
 """
 
 import itertools

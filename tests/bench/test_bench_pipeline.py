@@ -12,8 +12,7 @@ from scipy import stats
 pytest.importorskip("PIL")
 torch = pytest.importorskip("torch")
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+ROOT = Path(__file__).resolve().parents[2]
 
 from bench.pipeline import __main__ as pipeline  # noqa: E402
 from bench.pipeline import ffcv_loaders, step, torch_loaders  # noqa: E402

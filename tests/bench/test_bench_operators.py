@@ -2,14 +2,12 @@
 
 import json
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bench.operators import __main__ as operators  # noqa: E402
 from bench.operators import device, graphs, library_peers, rows, torch_peers  # noqa: E402

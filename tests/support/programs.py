@@ -12,7 +12,7 @@ from pathlib import Path
 
 from PIL import Image
 
-FOLDER = Path(__file__).parent.parent / "pipelines"
+FOLDER = Path(__file__).parents[2] / "pipelines"
 ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1"}
 
 

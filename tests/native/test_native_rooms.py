@@ -9,7 +9,7 @@ import pytest
 
 import setup
 
-NATIVE = Path(__file__).parent.parent / "dali_mix/native"
+NATIVE = Path(__file__).parents[2] / "dali_mix/native"
 # Each room, and those whose files it may include. What is not here knows DALI.
 ROOMS = {
     "core": {"core"},

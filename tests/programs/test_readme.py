@@ -12,7 +12,7 @@ from dali_mix import reference
 from dali_mix.commands import cli
 from dali_mix.methods import METHODS
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 CARDS = (ROOT / "METHODS.md").read_text()
 
@@ -104,7 +104,7 @@ def test_every_picture_can_be_made(photos, command):
 
 def test_every_program_is_in_the_table_and_none_else():
     listed = re.findall(r"^\| `(\w+\.py)` \|", README, re.MULTILINE)
-    there = [path.name for path in (Path(__file__).parent.parent / "pipelines").glob("*.py")]
+    there = [path.name for path in (Path(__file__).parents[2] / "pipelines").glob("*.py")]
     assert sorted(listed) == sorted(there)
 
 

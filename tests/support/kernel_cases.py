@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from kernel_structures import Box, Layers, Mask, Sample, Source, WalkCall
 
-HERE = Path(__file__).resolve().parent / "native"
+HERE = Path(__file__).resolve().parents[1] / "native"
 NATIVE = HERE.parent.parent / "dali_mix/native"
 IN_TYPES = (np.uint8, np.float32, np.float16)  # in the order of the enums in loops/dispatch.h
 OUT_TYPES = (np.float32, np.float16, np.uint8, np.int8)

@@ -43,7 +43,7 @@ def test_a_wrong_command_is_one_sentence_and_status_2():
 
 
 def test_the_oldest_pillow_that_is_taken_has_a_font_of_any_size():
-    project = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text())
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
     (pillow,) = (
         line
         for line in project["project"]["optional-dependencies"]["cli"]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 NATIVE = ROOT / "dali_mix/native"
 DALI_13, DALI_12 = "nvidia-dali-cuda130==", "nvidia-dali-cuda120=="
 

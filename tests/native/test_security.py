@@ -17,7 +17,7 @@ from programs import run_here
 
 from dali_mix.commands import cli
 
-HOUSE = Path(__file__).parent.parent
+HOUSE = Path(__file__).parents[2]
 SOURCES = sorted(
     path
     for folder in ("dali_mix", "pipelines", "bench")

@@ -1,8 +1,6 @@
 """bench.training: what a run records, that it is deterministic, and what it refuses."""
 
 import json
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +8,6 @@ import pytest
 pytest.importorskip("PIL")
 torch = pytest.importorskip("torch")
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bench.training import __main__ as training  # noqa: E402
 from bench.training import data, learning, tables  # noqa: E402

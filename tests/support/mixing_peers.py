@@ -1,18 +1,14 @@
-"""What other libraries make of a batch, and what they drew for it: for tests/test_migrate.py."""
+"""What other libraries make of a batch, and what they drew for it: for test_migrate.py."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 import torch
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bench.peers import peer
 

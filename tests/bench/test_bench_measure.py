@@ -23,7 +23,7 @@ from dali_mix.measure.pipelines import Settings, Task, dali_loader
 from dali_mix.measure.segments import Loader, compare_loaders, segment
 from dali_mix.plan import Plan
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")

@@ -1,15 +1,13 @@
 """bench/README.md and its charts are what bench.report makes of bench/results, no more."""
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
 
 pytest.importorskip("matplotlib")
 
-BENCH = Path(__file__).resolve().parent.parent / "bench"
-sys.path.insert(0, str(BENCH.parent))
+BENCH = Path(__file__).resolve().parents[2] / "bench"
 
 from bench.kernel import __main__ as kernel  # noqa: E402
 from bench.operators.rows import UNMIXED  # noqa: E402

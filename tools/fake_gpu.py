@@ -1,10 +1,10 @@
 """The tests for a GPU where there is none: in the place of the CUDA driver stands a fake.
 
     make fake-gpu                                                      # in some minutes
-    .venv/bin/python tests/fake_gpu.py tests/test_apply.py -k crop     # for pytest
+    .venv/bin/python tools/fake_gpu.py tests/graph/test_apply.py -k crop     # for pytest
 
 The plugin is built with nvcc in a copy of the checkout. DALI and its operators run as on a GPU; the
-fake, tests/fake_gpu/, runs the plugin's kernels on the CPU. Host code that touches device memory
+fake, tools/fake_gpu/, runs the plugin's kernels on the CPU. Host code that touches device memory
 crashes. A copy outside of an allocation, memory of the host in a kernel, what was freed already:
 each is a fault, which the fake writes down. It does at once what it is asked, so a synchronization
 that is missing goes unnoticed.
@@ -33,7 +33,7 @@ from matrix import read_report
 
 import setup
 
-FAKE = checkout.ROOT / "tests/fake_gpu"
+FAKE = checkout.ROOT / "tools/fake_gpu"
 CUDA = 13  # that of the runtime whose functions the fake has
 ARCHITECTURE = "90"  # of code that is compiled and never run
 DYNAMIC = (  # test_NAME.py, with tests of dynamic mode on the CPU
@@ -43,19 +43,19 @@ DYNAMIC = (  # test_NAME.py, with tests of dynamic mode on the CPU
 # What the fake cannot do, and the tests that need it, as pytest's --deselect takes them.
 LEFT_OUT = {
     "they compare with kernels of DALI": (
-        "tests/test_like_cmn.py",
-        "tests/test_partners.py::test_the_second_stream_gives_pixels_and_labels[resizemix-gpu]",
+        "tests/graph/test_like_cmn.py",
+        "tests/graph/test_partners.py::test_the_second_stream_gives_pixels_and_labels[resizemix-gpu]",
     ),
     "they need a PyTorch with CUDA": (
-        "tests/test_bench_operators.py::test_every_contestant_mixes_as_it_says_on_a_gpu",
-        "tests/test_bench_operators.py::test_kernels_and_copies_of_a_gpu_are_seen",
-        "tests/test_bench_operators.py::test_a_batch_is_mixed_without_waiting_for_the_gpu",
-        "tests/test_loader.py::test_batches_are_on_the_gpu_and_stay",
-        "tests/test_loader_state.py::test_on_the_gpu_the_same_batches_follow",
-        "tests/test_multi_target.py::test_pin_memory_pins_every_part",
-        "tests/test_pipelines_loader.py::test_distributed_trains_on_a_gpu",
-        "tests/test_substitute.py::test_on_the_gpu",
-        "tests/test_targets.py::test_pin_memory_pins_every_part",
+        "tests/bench/test_bench_operators.py::test_every_contestant_mixes_as_it_says_on_a_gpu",
+        "tests/bench/test_bench_operators.py::test_kernels_and_copies_of_a_gpu_are_seen",
+        "tests/bench/test_bench_operators.py::test_a_batch_is_mixed_without_waiting_for_the_gpu",
+        "tests/loader/test_loader.py::test_batches_are_on_the_gpu_and_stay",
+        "tests/loader/test_loader_state.py::test_on_the_gpu_the_same_batches_follow",
+        "tests/training/test_multi_target.py::test_pin_memory_pins_every_part",
+        "tests/programs/test_pipelines_loader.py::test_distributed_trains_on_a_gpu",
+        "tests/loader/test_substitute.py::test_on_the_gpu",
+        "tests/training/test_targets.py::test_pin_memory_pins_every_part",
     ),
 }
 
@@ -121,7 +121,7 @@ def check(folder: Path, toolkit: setup.cuda.Toolkit, arguments: list[str]) -> bo
     variables = environment(copy, build_fake(folder, toolkit), log)
     passed = run_tests(folder, variables, "-m", "gpu", *arguments)
     if not arguments:
-        dynamic = (f"tests/test_{name}.py" for name in DYNAMIC)
+        dynamic = [path for name in DYNAMIC for path in copy.glob(f"tests/*/test_{name}.py")]
         passed = run_tests(folder, variables, "-m", "not gpu", *dynamic) and passed
     if log.is_file():
         faults = re.sub("0x[0-9a-f]+", "0x...", log.read_text()).splitlines()

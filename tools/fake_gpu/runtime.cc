@@ -101,7 +101,7 @@ int fake_gpu::DeviceOf(cudaStream_t stream) {
 #pragma GCC diagnostic ignored "-Wunused-parameter"
 extern "C" {
 
-// For tests/test_waits.py.
+// For tests/native/test_waits.py.
 __attribute__((visibility("default"))) int fake_gpu_waits() { return waits; }
 
 cudaError_t cudaGetDeviceCount(int *count) {

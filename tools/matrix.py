@@ -1,7 +1,7 @@
 """The tests in several DALI releases, a plugin built for each: which ones does dali_mix work in?
 
-    make test-matrix                                        # RELEASES and the pinned one, all tests
-    .venv/bin/python tests/matrix.py 2.3.0 -- tests/test_apply.py -k crop     # one, and some tests
+    make test-matrix                                      # RELEASES and the pinned one, all tests
+    .venv/bin/python tools/matrix.py 2.3.0 -- tests/graph -k crop         # one, and some tests
 
 Each release gets an environment of its own in a temporary folder: that DALI with what it requires
 and, behind it, all else from the environment that runs this, so that torch is not installed again.
