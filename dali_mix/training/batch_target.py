@@ -1,12 +1,11 @@
 """What the targets of a mixed batch have in common, whether K = 2 labels mix in a sample or more.
 
-The loss and the metrics are written against this alone, and here is the one door through which
-labels of every kind come. Imports torch, never DALI.
+The loss and the metrics are written against this alone. as_labels is the one door for labels.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
@@ -28,6 +27,11 @@ class BatchTarget(tuple):
 
     __slots__ = ()
     _fields: ClassVar[tuple[str, ...]]
+    _checked: ClassVar[Callable[..., tuple[Tensor, ...]]]
+    """The parts as the class promises them; a ValueError or TypeError if they do not fit."""
+
+    def __init_subclass__(cls) -> None:
+        torch.serialization.add_safe_globals([cls])  # for torch.load(…, weights_only=True)
 
     @property
     def labels(self) -> tuple[Tensor, ...]:
@@ -44,12 +48,11 @@ class BatchTarget(tuple):
 
         For a loss of one's own: target.blend([my_loss(logits, y) for y in target.labels]).mean()
         """
-        raise NotImplementedError
-
-    @classmethod
-    def _checked(cls, *parts: Any) -> tuple[Tensor, ...]:
-        """The parts as the class promises them; a ValueError or TypeError if they do not fit."""
-        raise NotImplementedError
+        first, *others = (share.to(parts[0].dtype) for share in self.shares)
+        total = parts[0] * along_batch(first, parts[0])
+        for part, share in zip(parts[1:], others, strict=True):
+            total = torch.addcmul(total, part, along_batch(share, part))
+        return total
 
     @classmethod
     def _make(cls, iterable: Iterable[Any]) -> Self:
@@ -141,16 +144,12 @@ class BatchTarget(tuple):
         for name, value in (("smoothing", smoothing), ("threshold", threshold or 0)):
             if not 0 <= value < 1:
                 raise ValueError(f"{name} must lie in [0, 1), got {value}.")
-        off = smoothing / num_classes
         labels = self.labels
-        if _are_vectors(labels, num_classes):
-            rows = self.blend([y.float() for y in labels]) * (1 - smoothing) + off
-        else:
-            ids = torch.stack(labels, 1)
-            shares = torch.stack([along_batch(share, labels[0]) for share in self.shares], 1)
-            shape = (ids.shape[0], num_classes, *ids.shape[2:])
-            rows = torch.full(shape, off, dtype=torch.float32, device=shares.device)
-            rows = rows.scatter_add(1, ids, shares.expand(ids.shape) * (1 - smoothing))
+        if not _are_vectors(labels, num_classes):
+            shape = (labels[0].shape[0], num_classes, *labels[0].shape[1:])
+            zeros = torch.zeros(shape, dtype=torch.float32, device=labels[0].device)
+            labels = tuple(zeros.scatter(1, y.unsqueeze(1), 1.0) for y in labels)
+        rows = self.blend([y.float() for y in labels]) * (1 - smoothing) + smoothing / num_classes
         return rows if threshold is None else rows.gt(threshold).float()
 
 
@@ -167,8 +166,7 @@ def as_labels(y: Tensor) -> Tensor:
     check_part("labels", y)
     if not is_integer(y):
         return y
-    column = y.dim() == 2 and y.shape[1] == 1
-    return (y.squeeze(1) if column else y).long()
+    return (y.squeeze(1) if y.dim() == 2 and y.shape[1] == 1 else y).long()
 
 
 def holds_class_ids(y: Tensor) -> bool:
@@ -183,12 +181,10 @@ def known_range(values: Tensor) -> tuple[float, float] | None:
     transforms, FakeTensorMode and on the device "meta" there are no values. A check of values is
     skipped there.
     """
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or type(values) is not Tensor:
         return None
-    if type(values) is not Tensor or values.device.type != "cpu" or not values.numel():
-        return None
-    traced = torch._C._len_torch_dispatch_stack() > 0
-    if traced or torch._C._functorch.peek_interpreter_stack() is not None:
+    traced = torch._C._len_torch_dispatch_stack() or torch._C._functorch.peek_interpreter_stack()
+    if traced or values.device.type != "cpu" or not values.numel():
         return None
     low, high = values.aminmax()
     return low.item(), high.item()
@@ -201,16 +197,29 @@ def check_range(values: Tensor, low: float, high: float, sentence: str) -> None:
         raise ValueError(sentence.format(f"from {found[0]} to {found[1]}"))
 
 
-def check_part(name: str, part: Any, like: Tensor | None = None, kind: str = "a tensor") -> None:
-    """A TypeError for what is no tensor, a ValueError for one on another device than `like`."""
+def check_part(
+    name: str, part: Any, like: Tensor | None = None, shapes: Any = (), what: str = "a tensor"
+) -> None:
+    """A TypeError for what is no tensor, a ValueError for another device or none of the shapes."""
     if not isinstance(part, Tensor):
         given = type(part).__name__
-        raise TypeError(f"{name} must be {kind}, got {given}. Use torch.as_tensor({name}).")
+        raise TypeError(f"{name} must be a tensor, got {given}. Use torch.as_tensor({name}).")
     if like is not None and part.device != like.device:
+        devices = f"{like.device}, got {part.device}"
         raise ValueError(
-            f"{name} must be on the device of the labels, {like.device}, got {part.device}. "
-            f"Use {name}.to(…)."
+            f"{name} must be on the device of the labels, {devices}. Use {name}.to(…)."
         )
+    if shapes and part.shape not in shapes:
+        raise ValueError(f"{name} must have shape {shapes[0]}, {what}, got {tuple(part.shape)}.")
+
+
+def checked_shares(name: str, shares: Any, like: Tensor, shapes: Any, what: str) -> Tensor:
+    """Weights as float32 in [0, 1], detached; what misses the bounds by a rounding is clamped."""
+    check_part(name, shares, like, shapes, what)
+    shares = shares.detach().float()
+    sentence = f"{name} must lie in [0, 1], got values {{}}. It weighs labels."
+    check_range(shares, -ROUNDING, 1 + ROUNDING, sentence)
+    return shares.clamp(0, 1)
 
 
 def along_batch(values: Tensor, like: Tensor) -> Tensor:
@@ -239,13 +248,11 @@ def _are_vectors(labels: tuple[Tensor, ...], num_classes: int) -> bool:
             shape = f"(N, {num_classes}, …), got {tuple(y.shape)}"
             raise ValueError(f"float and bool labels must have shape {shape}.")
         return True
+    last, sentence = num_classes - 1, "Ids to ignore have no dense form: use MixLoss."
+    sentence = f"class ids must lie in [0, {num_classes}), got ids {{}}. {sentence}"
     multi_hot = columns and y.dim() == 2
-    sentence = (
-        f"integer labels (N, {num_classes}) are taken for multi-hot, which must be 0 or 1, got "
-        "values {}. Use y.unsqueeze(1) for rows of class ids."
-        if multi_hot
-        else f"class ids must lie in [0, {num_classes}), got ids {{}}. Ids to ignore have no dense "
-        "form: use MixLoss."
-    )
-    check_range(torch.stack(labels), 0, 1 if multi_hot else num_classes - 1, sentence)
+    if multi_hot:
+        last, sentence = 1, "got values {}. Use y.unsqueeze(1) for rows of class ids."
+        sentence = f"integers (N, {num_classes}) are multi-hot labels, 0 or 1, {sentence}"
+    check_range(torch.stack(labels), 0, last, sentence)
     return multi_hot

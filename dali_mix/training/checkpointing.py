@@ -1,9 +1,8 @@
 """Hooks that activation checkpointing brings along when it runs a part of the model again.
 
-That happens in the backward pass, when the block that set the hooks has ended and perhaps another
-one has begun. So, from the import of this module on, a function that is to run again is wrapped
-when torch.utils.checkpoint takes it. It brings the hooks of its own block along, if it has any;
-while it runs, in whichever thread, those of other blocks rest.
+That happens in the backward pass, when the block that set the hooks has ended and another one may
+have begun. So, once this module is imported, a function that torch.utils.checkpoint takes brings
+the hooks of its own block along; while it runs, in whichever thread, those of other blocks rest.
 """
 
 from __future__ import annotations
@@ -28,17 +27,16 @@ def hooked(*hooks: Hook, inherit: bool = True) -> Iterator[None]:
     """The hooks are on their layers inside, and again where layers in it are computed again."""
     block = object()
 
-    def if_active(hook: Callable[..., Any]) -> Callable[..., Any]:
-        def resting(*given: Any) -> Any:
-            here = torch.compiler.is_compiling() or _ACTIVE.get()[0] in (block, None)
-            return hook(*given) if here else None
+    def is_active() -> bool:
+        return torch.compiler.is_compiling() or _ACTIVE.get()[0] in (block, None)
 
-        return resting
+    def resting(hook: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda *given: hook(*given) if is_active() else None
 
     if inherit:
         hooks = (*_ACTIVE.get()[1], *hooks)
     before = _ACTIVE.set((block, hooks))
-    handles = [register(if_active(hook)) for register, hook in hooks]
+    handles = [register(resting(hook)) for register, hook in hooks]
     try:
         yield
     finally:

@@ -1,7 +1,4 @@
-"""Hidden-layer mixing: the context in which one layer of a model is mixed.
-
-Imports torch, never DALI. Its target is in manifold_target.py; the plan is drawn in the pipeline.
-"""
+"""Hidden-layer mixing: the context in which one layer is mixed. Its target: manifold_target.py."""
 
 from __future__ import annotations
 
@@ -57,22 +54,19 @@ def manifold_mixup(
     computed in float32 at least and returned in the dtype and memory format of h, under autocast,
     too. Gradients flow to both samples. The hook is gone after the block, whatever happens inside.
 
-    Eval mode: nothing is mixed. A target of another kind passes through, so that validation may
-    share the code, and the context gives None; a ManifoldTarget is an error, as a mixed loss of an
-    unmixed batch would be wrong (validate on target.y1).
+    Eval mode: nothing is mixed and the context gives None. A ManifoldTarget is an error there, as a
+    mixed loss of an unmixed batch would be wrong; others pass, so that validation shares the code.
     One forward pass belongs into the block: a layer that runs again is an error, and so is one that
     does not run at all. What torch.utils.checkpoint computes again in the backward pass is mixed
     again, inside the block and after it. With checkpointing of another make call backward() inside.
-    DistributedDataParallel: each rank draws a layer of its own where the random states differ; the
-    ranks need not agree.
+    DistributedDataParallel: ranks whose random states differ draw layers of their own.
     torch.compile: compile layer by layer, `model.layer1 = torch.compile(model.layer1)`; the output
-    of such a layer, and the input of a model compiled as a whole, are mixed between the graphs,
-    without recompiling. A layer inside a compiled module is an error, as its graph would ignore the
-    hook, or be compiled anew for each batch; so is `module.compile()` around it. The context itself
-    cannot be compiled.
+    of such a layer, and the input of a model compiled as a whole, are mixed between the graphs. A
+    layer inside a compiled module is an error: its graph would ignore the hook, or be compiled anew
+    for each batch. The context itself cannot be compiled.
 
-    ValueError, TypeError: arguments that do not fit, and outputs, during the forward pass, that are
-    not one floating point tensor with the batch of the target in front.
+    ValueError, TypeError: arguments that do not fit, and outputs that are not one floating point
+    tensor with the batch in front.
     """
     choices = _checked_layers(model, layers)
     if include_input:
@@ -139,21 +133,16 @@ class _Hook:
     def on_input(
         self, module: nn.Module, arguments: tuple[Any, ...], keywords: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        floats = [
-            value
-            for value in (*arguments, *keywords.values())
-            if isinstance(value, Tensor) and value.is_floating_point()
-        ]
+        tensors = [v for v in (*arguments, *keywords.values()) if isinstance(v, Tensor)]
+        floats = [tensor for tensor in tensors if tensor.is_floating_point()]
         if len(floats) != 1:
             raise TypeError(
                 "include_input needs a model that takes one floating point tensor, but it got "
                 f"{len(floats)}; name layers alone, for class or token ids their embedding."
             )
         mixed = self.mix(floats[0])
-        return (
-            tuple(mixed if value is floats[0] else value for value in arguments),
-            {key: mixed if value is floats[0] else value for key, value in keywords.items()},
-        )
+        exchanged = [mixed if value is floats[0] else value for value in arguments]
+        return tuple(exchanged), {k: mixed if v is floats[0] else v for k, v in keywords.items()}
 
     def mix(self, own: Tensor) -> Tensor:
         # In a backward pass, activation checkpointing runs the layer again: the same once more.
@@ -163,30 +152,25 @@ class _Hook:
                 "time; take one block for each forward pass, and layers that run once in it."
             )
         self.ran = True
-        self._check(own)
+        self._check(own, self.target.batch_size)
         lam, partner = self.target.lam, self.target.partner
         wide = own.to(torch.promote_types(own.dtype, torch.float32))
         share = along_batch(1 - lam.to(wide.dtype), wide)
         # The own activations first: torch.lerp takes its memory format from there.
         return torch.lerp(wide, wide.index_select(0, partner), share).to(own.dtype)
 
-    def _check(self, own: Tensor) -> None:
-        n = self.target.batch_size
+    def _check(self, own: Tensor, n: int) -> None:
         if not own.is_floating_point():
-            raise TypeError(
-                f"{self.what} must be floating point to be mixed, got {own.dtype}; for class or "
-                "token ids name their embedding."
-            )
+            what = f"{self.what} must be floating point to be mixed, got {own.dtype}"
+            raise TypeError(f"{what}; for class or token ids name their embedding.")
         if own.dim() == 0 or own.shape[0] != n:
             raise ValueError(
                 f"{self.what} must have the batch of the target, {n}, as its first dimension, got "
                 f"{tuple(own.shape)}; name a layer of shape ({n}, …)."
             )
         if own.device != self.target.lam.device:
-            raise ValueError(
-                f"target must be on the device of {self.what}, {own.device}, got "
-                f"{self.target.lam.device}; use target.to(…)."
-            )
+            devices = f"{own.device}, got {self.target.lam.device}; use target.to(…)."
+            raise ValueError(f"target must be on the device of {self.what}, {devices}")
 
 
 def _checked_layers(
@@ -203,10 +187,8 @@ def _checked_layers(
         if any(module is other for _, other in found):
             raise ValueError(f"layers must differ, got {name!r} twice; name it once.")
         if getattr(module.forward, "__func__", None) is nn.Module.forward:
-            raise ValueError(
-                f"{_describe(name, module)}, a {type(module).__name__}, never runs itself; "
-                "name its members."
-            )
+            what = f"{_describe(name, module)}, a {type(module).__name__},"
+            raise ValueError(f"{what} never runs itself; name its members.")
         _check_compiled(modules, name, module)
         found.append((name, module))
     return found
@@ -217,19 +199,13 @@ def _find(modules: dict[str, nn.Module], layer: nn.Module | str) -> tuple[str, n
         for name, module in modules.items():
             if module is layer:
                 return name, module
-        raise ValueError(
-            f"layers must be modules of the model, got a {type(layer).__name__} that is none; take "
-            "it from the model that is called."
-        )
+        kind = type(layer).__name__
+        raise ValueError(f"layers must be modules of the model, got a {kind} that is none.")
     if not isinstance(layer, str):
-        raise TypeError(
-            f"layers must hold modules or their names, got {layer!r}; take names from "
-            "model.named_modules()."
-        )
-    for same in (str, _own_name):
-        for name in modules:
-            if layer and same(name) == same(layer):
-                return name, modules[name]
+        raise TypeError(f"layers must hold modules or their names, got {layer!r}; name modules.")
+    found = [layer] * (layer in modules) + [n for n in modules if _own(n) == _own(layer)]
+    if layer and found:
+        return found[0], modules[found[0]]
     close = difflib.get_close_matches(layer, [*filter(None, modules)], 1) or [*modules][1:2]
     raise ValueError(
         f"layers must name modules of the model, got {layer!r}; take names from "
@@ -237,9 +213,8 @@ def _find(modules: dict[str, nn.Module], layer: nn.Module | str) -> tuple[str, n
     )
 
 
-def _own_name(name: str) -> str:
-    """The name without what wrappers put into it."""
-    return ".".join(part for part in name.split(".") if part not in _WRAPPERS)
+def _own(name: str) -> list[str]:
+    return [part for part in name.split(".") if part not in _WRAPPERS]
 
 
 def _check_compiled(modules: dict[str, nn.Module], name: str, module: nn.Module) -> None:

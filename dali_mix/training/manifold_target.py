@@ -1,13 +1,10 @@
-"""ManifoldTarget: a MixTarget with the partners, for mixing inside the model. See manifold.py.
-
-Imports torch, never DALI.
-"""
+"""ManifoldTarget: a MixTarget with the partners, for mixing inside the model. See manifold.py."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, NoReturn
+from collections import namedtuple
+from typing import Any, NoReturn
 
-import torch
 from torch import Tensor
 
 from dali_mix.training.batch_target import as_labels, check_part, check_range, is_integer
@@ -16,21 +13,14 @@ from dali_mix.training.mix_target import MixTarget, PairTarget
 __all__ = ["ManifoldTarget"]
 
 
-class _Quadruple(NamedTuple):
-    y1: Tensor
-    y2: Tensor
-    lam: Tensor
-    partner: Tensor
-
-
-class ManifoldTarget(PairTarget, _Quadruple):  # type: ignore[misc]
+class ManifoldTarget(PairTarget, namedtuple("_Four", "y1 y2 lam partner")):  # type: ignore[misc]
     """The target of a batch of N samples whose hidden activations are to be mixed.
 
     y1, y2, lam: as in MixTarget
     partner:     (N,) or (N, 1) integers in [0, N); becomes (N,) int64
 
-    `MixLoss` and the metrics take it as it is; `target.mix` is its MixTarget. The DALI
-    pipeline emits the four parts beside pixels that are not mixed:
+    `MixLoss` and the metrics take it as it is; `target.mix` is its MixTarget. It cannot be split.
+    The DALI pipeline emits the four parts beside pixels that are not mixed:
 
         plan = dmix.plan(images, methods=dali_mix.MixUp(alpha=2.0, fold=False))
         x = fn.crop_mirror_normalize(images, …)
@@ -48,20 +38,20 @@ class ManifoldTarget(PairTarget, _Quadruple):  # type: ignore[misc]
     it misses partners, and filled up, samples mix with their copies.
 
     A ValueError or TypeError names what does not fit; the ranges of lam and partner are checked on
-    the CPU only. Where no part is a tensor all are kept as they are, so that frameworks can map
-    over the parts.
+    the CPU only.
     """
 
     __slots__ = ()
+    partner: Tensor
 
     def __new__(
         cls, y1: Any, y2: Any = None, lam: Any = None, partner: Any = None
     ) -> ManifoldTarget:
         return cls._rebuilt(y1, y2, lam, partner)
 
-    @classmethod
-    def _checked(cls, *parts: Any) -> tuple[Tensor, ...]:
-        y1, y2, lam = super()._checked(*parts[:3])
+    @staticmethod
+    def _checked(*parts: Any) -> tuple[Tensor, ...]:
+        y1, y2, lam = PairTarget._checked(*parts[:3])
         return y1, y2, lam, _checked_partner(parts[3], y1)
 
     def __repr__(self) -> str:
@@ -82,23 +72,12 @@ class ManifoldTarget(PairTarget, _Quadruple):  # type: ignore[misc]
     narrow = split  # type: ignore[assignment]
 
 
-torch.serialization.add_safe_globals([ManifoldTarget])
-
-
 def _checked_partner(partner: Tensor, y1: Tensor) -> Tensor:
     n = y1.shape[0]
-    check_part("partner", partner, y1)
+    check_part("partner", partner, y1, ((n,), (n, 1)), "one index per sample")
     if not is_integer(partner):
         raise TypeError(f"partner must hold integers, got {partner.dtype}; pass plan.partner.")
-    if partner.shape not in ((n,), (n, 1)):
-        raise ValueError(
-            f"partner must have shape ({n},), one index per sample, got {tuple(partner.shape)}; "
-            "pass the plan.partner of this batch."
-        )
     partner = as_labels(partner.detach())
-    sentence = (
-        f"partner must lie in [0, {n}), got indices {{}}; if the end of the batch was cut off, "
-        "drop the last batch instead."
-    )
-    check_range(partner, 0, n - 1, sentence)
+    sentence = "if the end of the batch was cut off, drop the last batch instead."
+    check_range(partner, 0, n - 1, f"partner must lie in [0, {n}), got indices {{}}; {sentence}")
     return partner

@@ -1,7 +1,7 @@
 """Accuracy on mixed batches, so that it means something during training.
 
-Imports torch, neither DALI nor torchmetrics, of whose metrics the classes here have the methods:
-update, compute, reset, and a call that updates and returns the value of that batch alone.
+The classes have the methods of torchmetrics, which is not needed: update, compute, reset, and a
+call that updates and returns the value of that batch alone.
 """
 
 from __future__ import annotations
@@ -59,15 +59,9 @@ class MixAccuracy(nn.Module):
         self.counts = self.counts.to(device)
         return self
 
-    def update(
-        self,
-        logits: Tensor,
-        target: Any,
-        y2: Tensor | None = None,
-        lam: Tensor | float | None = None,
-    ) -> None:
-        """Count one batch."""
-        self.forward(logits, target, y2, lam)
+    def update(self, *args: Any, **kwargs: Any) -> None:
+        """Count one batch: (logits, target) or (logits, y1, y2, lam)."""
+        self.forward(*args, **kwargs)
 
     @torch.no_grad()
     def compute(self) -> Tensor:
@@ -82,13 +76,7 @@ class MixAccuracy(nn.Module):
         self.counts.zero_()
 
     @torch.no_grad()
-    def forward(
-        self,
-        logits: Tensor,
-        target: Any,
-        y2: Tensor | None = None,
-        lam: Tensor | float | None = None,
-    ) -> Tensor:
+    def forward(self, logits: Tensor, target: Any, y2: Any = None, lam: Any = None) -> Tensor:
         """Count one batch and return its own accuracy, of this rank."""
         counts = self._count(logits, _as_target(target, y2, lam))
         self.counts += counts
@@ -107,14 +95,12 @@ class MixAccuracy(nn.Module):
         for weight, y in zip(self._weights(target), target.labels, strict=True):
             weight = weight * (y != self.ignore_index)
             hit = (top == y.unsqueeze(1)).any(1)
-            counts += torch.stack(
-                ((weight * hit).sum(dtype=counts.dtype), weight.sum(dtype=counts.dtype))
-            )
+            counts += torch.stack([w.sum(dtype=counts.dtype) for w in (weight * hit, weight)])
         return counts
 
     def _check(self, logits: Tensor, y1: Tensor) -> None:
-        fits = y1.dtype == torch.int64 and logits.dim() == y1.dim() + 1
-        if not fits or logits[:, 0].shape != y1.shape:
+        ids = y1.dtype == torch.int64 and logits.dim() > 1
+        if not ids or (len(logits), *logits.shape[2:]) != y1.shape:
             raise ValueError(
                 "labels must be class ids with the shape of the logits without dimension 1, got "
                 f"logits {tuple(logits.shape)} and y1 {tuple(y1.shape)} {y1.dtype}."
@@ -144,11 +130,9 @@ class DominantAccuracy(MixAccuracy):
         return [(heaviest == k).to(shares.dtype) for k in range(len(target.labels))]
 
 
-def _as_target(target: Any, y2: Tensor | None, lam: Tensor | float | None) -> BatchTarget:
+def _as_target(target: Any, y2: Any, lam: Any) -> BatchTarget:
     if isinstance(target, BatchTarget):
         return target
-    if y2 is not None and lam is not None:
-        return MixTarget(target, y2, lam)
-    if y2 is not None or lam is not None:
+    if (y2 is None) != (lam is None):
         raise TypeError("update(logits, y1, y2, lam) needs both y2 and lam. Or pass one MixTarget.")
-    return MixTarget(target, target, 1.0)
+    return MixTarget(target, target, 1.0) if lam is None else MixTarget(target, y2, lam)

@@ -1,36 +1,25 @@
-"""MixTarget: the two labels of every sample and the weight between them. No loss lives here.
-
-Imports torch, never DALI.
-"""
+"""MixTarget: the two labels of every sample and the weight between them. No loss lives here."""
 
 from __future__ import annotations
 
+from collections import namedtuple
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from dali_mix.training.batch_target import (
-    ROUNDING,
     BatchTarget,
     along_batch,
     as_labels,
     check_part,
-    check_range,
+    checked_shares,
     describe,
     holds_class_ids,
 )
 
 __all__ = ["MixTarget"]
-
-_LARGEST_EXACT_FLOAT32 = 2**24
-
-
-class _Triple(NamedTuple):
-    y1: Tensor
-    y2: Tensor
-    lam: Tensor
 
 
 class PairTarget(BatchTarget):
@@ -41,8 +30,8 @@ class PairTarget(BatchTarget):
     y2: Tensor
     lam: Tensor
 
-    @classmethod
-    def _checked(cls, *parts: Any) -> tuple[Tensor, ...]:
+    @staticmethod
+    def _checked(*parts: Any) -> tuple[Tensor, ...]:
         y1, y2, lam = parts
         check_part("y1", y1)
         check_part("y2", y2)
@@ -52,10 +41,7 @@ class PairTarget(BatchTarget):
                 f"{describe(y1)} and {describe(y2)}. Take y2 from y1, as y1[partner]."
             )
         if y1.dim() == 0:
-            raise ValueError(
-                "y1 must have a batch dimension, got shape (). Use y1.unsqueeze(0) for a single "
-                "sample."
-            )
+            raise ValueError("y1 must have a batch dimension, got shape (). Use y1.unsqueeze(0).")
         if holds_class_ids(y1):
             y1, y2 = as_labels(y1), as_labels(y2)
         return y1, y2, _checked_lam(lam, y1)
@@ -73,7 +59,7 @@ class PairTarget(BatchTarget):
         return torch.lerp(partners, own, along_batch(self.lam, own).to(own.dtype))
 
 
-class MixTarget(PairTarget, _Triple):  # type: ignore[misc]
+class MixTarget(PairTarget, namedtuple("_Triple", "y1 y2 lam")):  # type: ignore[misc]
     """The target of a mixed batch of N samples.
 
     y1:  (N,), (N, 1) or (N, d1, ...) own labels. Integers of shape (N,) or (N, 1) become (N,) int64
@@ -85,9 +71,7 @@ class MixTarget(PairTarget, _Triple):  # type: ignore[misc]
 
     A ValueError or TypeError names what does not fit. The range of lam is checked on the CPU only:
     a GPU would have to be waited for. Where no part is a tensor all are kept as they are, so that
-    frameworks can map over the triple.
-
-    torch.load(…, weights_only=True) reads it once the class has been imported.
+    frameworks can map over the triple. torch.load(…, weights_only=True) needs the class imported.
     """
 
     __slots__ = ()
@@ -105,13 +89,8 @@ class MixTarget(PairTarget, _Triple):  # type: ignore[misc]
                 f"stacked() needs class ids of shape (N,), got y1 {describe(self.y1)}. "
                 "Pass the MixTarget itself."
             )
-        if (
-            self.y1.numel()
-            and max(self.y1.abs().max(), self.y2.abs().max()) > _LARGEST_EXACT_FLOAT32
-        ):
-            raise ValueError(
-                "stacked() needs class ids up to 2**24, float32 cannot tell larger ones apart."
-            )
+        if torch.cat((self.y1, self.y2)).abs().gt(2**24).any():
+            raise ValueError("stacked() needs class ids up to 2**24, as float32 holds no others.")
         return torch.stack((self.y1.float(), self.y2.float(), self.lam), 1)
 
     @classmethod
@@ -122,19 +101,12 @@ class MixTarget(PairTarget, _Triple):  # type: ignore[misc]
         return cls(stacked[:, 0].long(), stacked[:, 1].long(), stacked[:, 2])
 
 
-torch.serialization.add_safe_globals([MixTarget])
-
-
 def _checked_lam(lam: Tensor | float, y1: Tensor) -> Tensor:
     n = y1.shape[0]
     if isinstance(lam, (int, float)):
         lam = torch.full((n,), lam, dtype=torch.float32, device=y1.device)
-    check_part("lam", lam, y1, "a tensor or a number")
-    if lam.shape not in ((n,), (n, 1), ()):
-        raise ValueError(
-            f"lam must have shape ({n},), one weight per sample, got {tuple(lam.shape)}."
-        )
-    lam = lam.detach().float().reshape(-1).expand(n)
-    sentence = "lam must lie in [0, 1], got values {}. It is the weight of y1."
-    check_range(lam, -ROUNDING, 1 + ROUNDING, sentence)
-    return lam.clamp(0, 1)
+    if not isinstance(lam, Tensor):
+        given = type(lam).__name__
+        raise TypeError(f"lam must be a tensor or a number, got {given}. Use torch.as_tensor(lam).")
+    lam = checked_shares("lam", lam, y1, ((n,), (n, 1), ()), "one weight per sample")
+    return lam.reshape(-1).expand(n)

@@ -71,7 +71,10 @@ def test_dense_of_multi_hot_labels_is_that_of_floats(make, dtype):
     [
         (HOT[:, 1:], rf"bool labels must have shape \(N, {C}, …\), got \({N}, {C - 1}\)"),
         (HOT[:, 0], rf"bool labels must have shape \(N, {C}, …\), got \({N},\)"),
-        (HOT.long() * 3, rf"integer labels \(N, {C}\) are taken for multi-hot.* from 0 to 3\. Use"),
+        (
+            HOT.long() * 3,
+            rf"integers \(N, {C}\) are multi-hot labels, 0 or 1, got values from 0 to 3\. Use",
+        ),
         (IDS - 1, r"class ids must lie in .* got ids from -1 to"),
     ],
 )
