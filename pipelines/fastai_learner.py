@@ -52,10 +52,10 @@ def main():
         network(classes),
         loss_func=MixLoss(nn.CrossEntropyLoss(label_smoothing=0.1)),
         metrics=accuracy,
-        cbs=SaveModelCallback(monitor="accuracy"),
     )
     learner.remove_cb(CastToTensor)  # it would make a plain tuple of a MixTarget
-    learner.fit_one_cycle(EPOCHS, LEARNING_RATE)
+    best = SaveModelCallback(monitor="accuracy")  # its weights are loaded again at the end
+    learner.fit_one_cycle(EPOCHS, LEARNING_RATE, cbs=best)
     loss, share = learner.validate()
     print(f"validation loss {loss:.4f}, accuracy {share:.4f}")
 
