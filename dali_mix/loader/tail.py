@@ -36,11 +36,37 @@ class KeptPartners:
         partners = np.tile(own, (self.images - 1, 1))
         kept = self.share.kept(epoch, batch)
         rng = np.random.default_rng([self.seed, iteration])
-        for k, partner in enumerate(partners):
-            # Further ones that followed from the place, too, would all be the same.
-            fixed = k > 0 and self.pattern in ("reverse", "roll")
-            partner[:kept] = _draw("derange" if fixed else self.pattern, kept, rng)
+        if self.images > 2 and kept > 1:
+            partners[:, :kept] = _draw_several(self.pattern, self.images - 1, kept, rng)
+        else:
+            partners[:, :kept] = _draw(self.pattern, kept, rng)
         return partners[0] if self.images == 2 else partners.T.copy()
+
+
+def _draw_several(pattern: str, wanted: int, count: int, rng: np.random.Generator) -> np.ndarray:
+    """(wanted, count): for each of at least two samples that many partners. They differ from each
+    other and, but by "shuffle", from the sample, as far as there are so many; then they come again.
+    """
+    own, ranks = np.arange(count), np.arange(wanted)[:, None]
+    if pattern in ("derange", "shuffle"):  # those that follow one another in a cyclic order
+        order = rng.permutation(count)
+        if pattern == "shuffle":
+            return order[(rng.permutation(count) + ranks) % count]
+        return order[(np.argsort(order) + 1 + ranks % (count - 1)) % count]
+    # The first partner follows from the place, if it is another image.
+    first = _draw(pattern, count, rng)
+    if pattern == "roll":
+        further = [(own - step) % count for step in range(2, count)]
+    elif count % 2 == 0:  # turns and mirrorings that leave no image at its place, nor at the first
+        further = [(own + step) % count for step in range(2, count, 2)]
+        further += [(end - own) % count for end in range(1, count - 1, 2)]
+    else:  # the middle image has no first partner
+        further = []
+        columns = [rng.permutation(np.setdiff1d(own, [i, first[i]])) for i in own]
+        columns = [np.r_[first[i], c] if first[i] != i else c for i, c in enumerate(columns)]
+        return np.stack([np.resize(column, wanted) for column in columns], 1)
+    rows = [first, *rng.permutation(np.reshape(further, (-1, count)))]
+    return np.stack([rows[k % len(rows)] for k in range(wanted)])
 
 
 def _draw(pattern: str, count: int, rng: np.random.Generator) -> np.ndarray:

@@ -161,6 +161,34 @@ def test_partners_of_a_kept_tail_are_uniform_derangements():
     assert drawn[:5] == [tuple(source(k)) for k in range(5)]
 
 
+@pytest.mark.parametrize("pattern", ["derange", "shuffle", "reverse", "roll"])
+@pytest.mark.parametrize("count", [2, 3, 4, 5, 6, 9])
+@pytest.mark.parametrize("images", [3, 4, 8])
+def test_partners_of_several_images_are_different_in_a_kept_tail(pattern, count, images):
+    """As the plan operator's: as many different ones as there are, each as likely as another."""
+    share = Share(images=count, batch_size=count)
+    source = KeptPartners(seed=3, pattern=pattern, images=images, share=share)
+    own, runs = np.arange(count), 400
+    drawn = np.stack([source(k) for k in range(runs)])
+    assert drawn.shape == (runs, count, images - 1)
+    shuffled = pattern == "shuffle"
+    there = count if shuffled else count - 1
+    for i in range(count):
+        seen = [len(set(partners.tolist())) for partners in drawn[:, i]]
+        assert set(seen) == {min(images - 1, there)}
+        assert shuffled or (drawn[:, i] != i).all()
+    first = {"reverse": own[::-1], "roll": np.roll(own, 1)}.get(pattern)
+    for i in range(count):
+        certain = first is not None and first[i] != i
+        if certain:
+            assert (drawn[:, i, 0] == first[i]).all()
+        rest = {*own.tolist()} - (set() if shuffled else {i}) - ({first[i]} if certain else set())
+        for k in range(1 if certain else 0, min(images - 1, there)):
+            seen, times = np.unique(drawn[:, i, k], return_counts=True)
+            assert set(seen.tolist()) == rest
+            assert abs(times - runs / len(rest)).max() < 5 * (runs / len(rest)) ** 0.5
+
+
 @pytest.mark.parametrize("last_batch", ["partial", "fill"])
 def test_unmixed_training_keeps_the_tail(ten, last_batch):
     loader = numbered.loader(ten, last_batch=last_batch, methods=None)
