@@ -145,11 +145,15 @@ class BatchTarget(tuple):
             if not 0 <= value < 1:
                 raise ValueError(f"{name} must lie in [0, 1), got {value}.")
         labels = self.labels
-        if not _are_vectors(labels, num_classes):
-            shape = (labels[0].shape[0], num_classes, *labels[0].shape[1:])
-            zeros = torch.zeros(shape, dtype=torch.float32, device=labels[0].device)
-            labels = tuple(zeros.scatter(1, y.unsqueeze(1), 1.0) for y in labels)
-        rows = self.blend([y.float() for y in labels]) * (1 - smoothing) + smoothing / num_classes
+        off = smoothing / num_classes
+        if _are_vectors(labels, num_classes):
+            rows = self.blend([y.float() for y in labels]) * (1 - smoothing) + off
+        else:
+            ids = torch.stack(labels, 1)
+            shares = torch.stack([along_batch(share, labels[0]) for share in self.shares], 1)
+            shape = (ids.shape[0], num_classes, *ids.shape[2:])
+            rows = torch.full(shape, off, dtype=torch.float32, device=ids.device)
+            rows = rows.scatter_add(1, ids, shares.expand(ids.shape) * (1 - smoothing))
         return rows if threshold is None else rows.gt(threshold).float()
 
 
@@ -209,7 +213,7 @@ def check_part(
         raise ValueError(
             f"{name} must be on the device of the labels, {devices}. Use {name}.to(…)."
         )
-    if shapes and part.shape not in shapes:
+    if shapes and tuple(part.shape) not in shapes:
         raise ValueError(f"{name} must have shape {shapes[0]}, {what}, got {tuple(part.shape)}.")
 
 
