@@ -124,7 +124,7 @@ def folder_pipeline(
     training: bool,
     keeps_tail: bool,
     shard: Shard,
-    shuffle_seed: int,
+    seed: int,
     *,
     batch_size: int,
     device: str | None,
@@ -154,7 +154,7 @@ def folder_pipeline(
     recipe = _checked_recipe(training, recipe)
     if training:
         # DALI adds the number of the epoch to it, and takes 32 bits.
-        recipe.setdefault("shuffle_seed", spread_seed(shuffle_seed) % 2**30)
+        recipe.setdefault("shuffle_seed", spread_seed(seed) % 2**30)
     recipe |= {"shard_id": int(shard.shard_id), "num_shards": int(shard.num_shards)}
     root, stand_ins = os.fspath(root), None
     classes = recipe.pop("classes", None)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import random_batches
 from helpers import CPU_PATHS
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -88,9 +89,13 @@ def test_hostile_plans(data):
         batch.assert_defined()
 
 
-def guarded(path, first, last):
+def guarded(path, *arguments):
     return subprocess.run(
-        [sys.executable, Path(__file__).with_name("guarded.py"), str(first), str(last)],
+        [
+            sys.executable,
+            Path(random_batches.__file__).with_name("guarded.py"),
+            *map(str, arguments),
+        ],
         env=dict(os.environ, DALI_MIX_CPU=path, PYTHONPATH=":".join(sys.path)),
         capture_output=True,
         text=True,
@@ -102,6 +107,13 @@ def guarded(path, first, last):
 @pytest.mark.parametrize("path", CPU_PATHS)
 def test_nothing_is_read_beyond_an_image(path):
     done = guarded(path, 0, min(COUNT, 5000))
+    assert done.returncode == 0 and done.stdout == "done\n", done.stderr[-2000:]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs mprotect")
+@pytest.mark.parametrize("path", ["avx2", "avx512"])  # the baseline knows no blocks
+def test_every_width_is_written_whole_and_nothing_beyond_it_is_read(path):
+    done = guarded(path, "widths")
     assert done.returncode == 0 and done.stdout == "done\n", done.stderr[-2000:]
 
 

@@ -1,5 +1,5 @@
-"""Random batches in memory between pages that must not be touched: a process that reads one byte
-too many dies. Run by test_fuzz.py; prints "done"."""
+"""Batches in memory between pages that must not be touched: a process that reads one byte too many
+dies. Random ones, or images of every width. Run by test_fuzz.py; prints "done"."""
 
 import ctypes
 import dataclasses
@@ -7,6 +7,8 @@ import mmap
 import sys
 
 import numpy as np
+from helpers import PerSample
+from layered import NO_BOX, Batch, plan_for
 from random_batches import Seeded, random_batch
 
 PAGE = mmap.PAGESIZE
@@ -43,7 +45,38 @@ def check(seed):
         keep.clear()
 
 
+def check_widths(first, step=8, last=512, height=3):
+    """Images of the widths first, first + step, …, last: blended and cut, mirrored and not, each
+    beside a forbidden page on one side; as planes and interleaved, in all sizes of values."""
+    rng = np.random.default_rng(first)
+    images, partners, blends, boxes, windows = [], [], [], [], []
+    for width in range(first, last + 1, step):
+        x0, x1 = sorted(rng.integers(0, width + 1, 2))
+        box = (1, x0, height, x1)
+        for k, (blend, cut) in enumerate([(0.625, NO_BOX), (1.0, box), (0.25, box), (1.0, NO_BOX)]):
+            partners.append(len(images) ^ 1)  # its neighbour: 0 and 1, 2 and 3
+            blends.append(blend)
+            boxes.append(cut)
+            windows.append({"mirror": (k // 2 + width // step) % 2})
+            pixels = rng.integers(0, 256, (height, width, 3), np.uint8)
+            images.append(guarded(pixels, at_end=k % 2 == 1))
+    plan = plan_for(
+        len(images), partner=PerSample(partners), blend=PerSample(blends), box=PerSample(boxes)
+    )
+    normalization = {"mean": [101.5, 120.25, 90.0], "std": [2.0, 1.7, 2.25]}
+    batch = Batch(images, plan, windows=windows, normalization=normalization)
+    for dtype in (np.float32, np.float16, np.uint8):
+        for layout in ("CHW", "HWC"):
+            batch.but(dtype=dtype, output_layout=layout).assert_defined(no_copy=True)
+    keep.clear()
+
+
 if __name__ == "__main__":
+    if sys.argv[1] == "widths":
+        for first in range(1, 9):
+            check_widths(first)
+        print("done")
+        sys.exit()
     first, last = map(int, sys.argv[1:])
     if first == last:  # to show that the guard works
         page = guarded(np.zeros(1, np.uint8), True)
