@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "dali/pipeline/operator/op_schema.h"
+#include "dali/pipeline/operator/op_spec.h"
 #include "draw/method.h"
 
 namespace {
