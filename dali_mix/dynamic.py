@@ -4,7 +4,12 @@
 
     x, y1, y2, lam = dmix.cutmix(images, labels, mean=mean, std=std, rng=rng)
 
-They take and return DALI batches.
+They take and return DALI batches. A reader fills the last batch of an epoch with images of the next
+one, or with copies under pad_last_batch=True; these must be cut off before they are mixed:
+
+    for number, (files, labels) in enumerate(reader.next_epoch(batch_size=32)):
+        kept = reader.get_metadata()["epoch_size"] - 32 * number
+        files, labels = (ndd.batch(list(part.tensors)[:kept]) for part in (files, labels))
 """
 
 from __future__ import annotations

@@ -8,6 +8,10 @@ The mixing functions take the place of `fn.crop_mirror_normalize` and share its 
 compositions of two operators, `fn.dali_mix.plan`, which draws, and `fn.dali_mix.apply`, which
 touches the pixels; `help()` of these is the manual. The same functions for DALI's dynamic mode are
 in `dali_mix.dynamic`.
+
+`dali_mix.MixLoader` runs such a pipeline. DALI's own PyTorch iterators do so too, with a name for
+each output and LastBatchPolicy.DROP: else samples of the last batch are mixed with its copies.
+DALIClassificationIterator takes two outputs only, so labels must be soft ones there.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
     make soak    # 100,000 batches, in some minutes
 
-Two streams run in turn: images of a folder, and batches that vary in size, from a Python source.
+Two streams run in turn: images of a folder, and parts of batches, which vary in size, in branches.
 Each is made twice: by a loader that is never interrupted, and by one that every so often saves its
 state and is replaced by a new one. Every batch of the two must be the same to the bit. Then many
 loaders are opened, read, left in the middle and closed.
@@ -27,7 +27,7 @@ sys.path.append(str(Path(__file__).resolve().parents[1] / "tests/support"))
 import numbered
 import numpy as np
 import torch
-from nvidia.dali import fn
+from nvidia.dali import fn, pipeline_def, types
 from scipy.stats import theilslopes
 from tqdm import tqdm
 
@@ -60,22 +60,33 @@ class Figures:
 
 
 def varying():
-    """A loader of 1 to MOST images in a batch."""
+    """A loader whose operators see from none to MOST images at once, those of a branch."""
     rng = np.random.default_rng(3)
     images = rng.integers(0, 256, (64, 11, 13, 3), np.uint8)
     labels = np.arange(64, dtype=np.int32)
-    sizes = rng.integers(1, MOST + 1, 101)
 
     def source(iteration):
-        first, count = iteration % (len(labels) - MOST), sizes[iteration % len(sizes)]
-        return images[first : first + count], labels[first : first + count]
+        first = iteration % (len(labels) - MOST)
+        return images[first : first + MOST], labels[first : first + MOST]
 
-    def mixed(images, labels):
-        methods = [dali_mix.MixUp(0.4), dali_mix.CutMix(1.0)]
-        return dmix.mix(images, labels, methods, mirror=fn.random.coin_flip())
+    def mixed(images, labels, method):
+        return dmix.mix(images, labels, method, mirror=fn.random.coin_flip())
 
+    @pipeline_def(
+        batch_size=MOST,
+        num_threads=1,
+        device_id=None,
+        seed=1,
+        enable_conditionals=True,
+        enable_checkpointing=True,
+    )
     def pipeline():
-        return numbered.feeding(source, 2, MOST, mixed, enable_checkpointing=True)
+        images, labels = fn.external_source(source=source, num_outputs=2, batch=True)
+        if fn.random.coin_flip(dtype=types.BOOL):
+            x, y1, y2, lam = mixed(images, labels, dali_mix.MixUp(0.4))
+        else:
+            x, y1, y2, lam = mixed(images, labels, dali_mix.CutMix(1.0))
+        return x, y1, y2, lam
 
     return dali_mix.MixLoader(pipeline, size=MOST * 53)
 
