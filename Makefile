@@ -1,6 +1,6 @@
 # One command for each thing to do in a checkout; every one sets up .venv by itself.
 #
-#   make test    build, install, run the tests          make demo    train on a small real data set
+#   make test    build, install, run the tests          make demo    train on wrong labels, and mix
 #   make lint    formats, style, types                  make soak    a long run: does anything grow?
 #   make clean   remove what was built
 #
