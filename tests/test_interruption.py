@@ -14,11 +14,11 @@ import numbered
 import numpy as np
 import pytest
 import torch
-from programs import ONE_THREAD, command, run_here
+from programs import ONE_THREAD, changed, command, run_file
 
 KILLS = int(os.environ.get("KILLS", "3"))
 EVERY = 3
-SMALL = ["--size", 16, "--batch-size", 4, "--threads", 1, "--every", EVERY]
+LOADER = {"batch_size": 4, "size": 16, "seed": 0, "num_threads": 1}
 PER_EPOCH = 6
 
 
@@ -27,29 +27,53 @@ def photos(tmp_path_factory):
     return numbered.write_noise(tmp_path_factory.mktemp("photos"), PER_EPOCH * 4 + 2)
 
 
+LOGGED = """
+def digest(parts):
+    return sha256(b"".join(part.detach().numpy().tobytes() for part in parts)).hexdigest()[:8]
+
+def step(parts, x, target, plain=step):
+    loss, loader = plain(parts, x, target), parts["loader"]
+    weights[:] = parts["model"].parameters()
+    with open({log!r}, "a") as log:
+        print(loader.epoch, loader.batch, digest((x, *target)), f"{{loss:.9g}}", file=log)
+    return loss
+
+weights = []
+main()
+print("done, weights", digest(weights))
+"""
+"""At the end of the program: a line for each step, with a digest of its batch, and the weights."""
+
+
 class Run:
     """One training run, in as many processes as it takes."""
 
     def __init__(self, photos, folder, epochs):
-        self.state, self.log = folder / "run.pt", folder / "run.log"
-        files = ["--state", self.state, "--log", self.log]
-        self.arguments = [photos, *SMALL, *files, "--epochs", epochs]
+        self.folder, self.state, self.log = folder, folder / "run.pt", folder / "run.log"
+        self.constants = {"FOLDER": photos, "STATE": self.state, "EVERY": EVERY}
+        self.constants |= {"EPOCHS": epochs, "LOADER": LOADER}
+
+    def program(self, **more):
+        path = changed(self.folder, "resume", **(self.constants | more))
+        source, main, _ = path.read_text().partition('if __name__ == "__main__":')
+        assert main
+        path.write_text(source + LOGGED.format(log=str(self.log)))
+        return path
 
     def steps(self):
         """A line for each step, the repeated ones as well."""
         return self.log.read_text().splitlines() if self.log.exists() else []
 
-    def go(self, *more):
+    def go(self, **more):
         """What it says at the start, at the end, and to stderr."""
-        status, out, err = run_here("resume", *self.arguments, *more)
-        assert status == 0, err
+        out, err = run_file(self.program(**more))
         return out.splitlines()[0], out.splitlines()[-1], err
 
     def kill(self, rng):
         """Start it and kill it at a random moment; what it has printed."""
         already, wanted = len(self.steps()), int(rng.integers(0, 3 * EVERY))
         process = subprocess.Popen(
-            command("resume", *self.arguments),
+            command(self.program()),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -68,7 +92,7 @@ class Run:
 
 def position(said):
     """Steps that were taken before, by the line that a run starts with."""
-    found = re.match(r"going on in epoch (\d+) after (\d+) of (\d+) batches", said)
+    found = re.match(r"begins in epoch (\d+) after (\d+) of (\d+) batches", said)
     if found is None:
         return 0
     epoch, batch, per_epoch = map(int, found.groups())
@@ -127,11 +151,11 @@ def lose_a_block(content, rng):
 def saved(photos, tmp_path_factory):
     """The last save of a run of two epochs, the one before it, and the weights after three."""
     run = Run(photos, tmp_path_factory.mktemp("saved"), 2)
-    run.go("--every", 5)
+    run.go(EVERY=5)
     last, before = run.state.read_bytes(), run.state.with_name("run.pt.before").read_bytes()
-    _, weights, _ = run.go("--epochs", 3)
+    _, weights, _ = run.go(EPOCHS=3)
     run.state.write_bytes(last)
-    first, again, _ = run.go("--epochs", 3)
+    first, again, _ = run.go(EPOCHS=3)
     assert position(first) == 2 * PER_EPOCH and again == weights
     return last, before, weights
 
@@ -150,7 +174,7 @@ def test_a_damaged_save_is_found_out_and_the_one_before_is_used(
         (tmp_path / name).write_bytes(damage(last, rng))
         first, end, err = run.go()
         assert err == f"{tmp_path / name} is half-written or damaged, and left out\n"
-        assert position(first) == (12 if name == "run.pt.partial" else 10)
+        assert position(first) == (12 if name == "run.pt.partial" else 11)
         assert end == weights
 
 
@@ -166,9 +190,10 @@ def test_damaged_saves_are_never_replaced_by_a_new_start(photos, tmp_path, saved
     run = Run(photos, tmp_path, 3)
     for place in ("run.pt", "run.pt.before"):
         (tmp_path / place).write_bytes(b"")
-    status, out, err = run_here("resume", *run.arguments)
-    assert (status, out) == (2, "")
-    assert err.endswith(f"no save of {run.state} is whole; remove all to start anew\n")
+    with pytest.raises(
+        ValueError, match=r"no save of .*run\.pt is whole; remove all to start anew"
+    ):
+        run.go()
     assert run.steps() == []
 
 
@@ -183,17 +208,16 @@ def test_a_first_save_that_was_not_finished_is_no_obstacle(photos, tmp_path):
 @pytest.mark.parametrize(
     ("more", "sentence"),
     [
-        (["--batch-size", 5], "saved with batch_size 4, but this loader has 5"),
-        (["--seed", 1], "saved with seed "),
-        (["--size", 17], "saved with fn.resize(size=[16.0, 16.0]), but this loader has fn.resize("),
+        ({"batch_size": 5}, "saved with batch_size 4, but this loader has 5"),
+        ({"seed": 1}, "saved with seed "),
+        ({"size": 17}, "saved with fn.resize(size=[16.0, 16.0]), but this loader has fn.resize("),
     ],
 )
 def test_another_run_does_not_go_on_from_it(photos, tmp_path, saved, more, sentence):
     run = Run(photos, tmp_path, 3)
     run.state.write_bytes(saved[0])
-    status, out, err = run_here("resume", *run.arguments, *more)
-    assert (status, out) == (2, "") and err.startswith("resume.py: the state was ")
-    assert sentence in err and err.count("\n") == 1
+    with pytest.raises(ValueError, match="the state was " + re.escape(sentence)):
+        run.go(LOADER=LOADER | more)
     assert run.steps() == [] and run.state.read_bytes() == saved[0]
 
 
@@ -202,7 +226,8 @@ def test_it_goes_on_after_the_last_epoch_that_was_asked_for(photos, tmp_path):
     run.go()
     state = torch.load(run.state, weights_only=True)["loader"]
     assert (state["epoch"], state["batch"]) == (1, 0)
-    first, _, _ = run.go("--epochs", 2)
-    assert first == "going on in epoch 1 after 0 of 6 batches"
-    epochs = [int(line.split()[0]) for line in run.steps()]
-    assert [(key, len(list(group))) for key, group in itertools.groupby(epochs)] == [(0, 6), (1, 6)]
+    first, _, _ = run.go(EPOCHS=2)
+    assert first == "begins in epoch 1 after 0 of 6 batches"
+    places = [tuple(map(int, line.split()[:2])) for line in run.steps()]
+    # Where the loader stands after each step.
+    assert places == [*itertools.product(range(2), range(6)), (2, 0)][1:]

@@ -3,7 +3,6 @@
 import io
 import os
 import re
-import runpy
 import subprocess
 import sys
 import tarfile
@@ -12,9 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from nvidia.dali import fn, pipeline_def
-from programs import FOLDER, SMALL, jpeg, run_here
+from programs import changed, jpeg, namespace, run_here
 
 pytest.importorskip("torch")
+
+from dali_mix import Shard
 
 
 @pytest.fixture
@@ -44,57 +45,56 @@ def write_index(path: Path) -> None:
     path.with_suffix(".idx").write_text(text)
 
 
-def labels_of(out: str) -> set[int]:
-    return {int(number) for number in re.search(r"labels \[(.*)\]", out)[1].split(", ")}
+SMALL = {"SIZE": 16, "CLASSES": 200, "EPOCHS": 1}
 
 
-@pytest.mark.parametrize("index", [None, "beside", "elsewhere"])
-def test_webdataset_reads_a_folder_of_tars(shards, capfd, index):
-    arguments = [shards[0].parent]
+def few(batch_size):
+    return {**SMALL, "BATCH": {"batch_size": batch_size, "num_threads": 1}}
+
+
+def index_of(paths):
+    return [str(path.with_suffix(".idx")) for path in paths]
+
+
+def labels_of(program, part):
+    """Labels of one epoch of a share of the samples."""
+    pipeline = program["training_pipeline"](part, device_id=None, seed=1, **program["BATCH"])
+    with program["MixLoader"](pipeline) as loader:
+        return [label for _, target in loader for label in target.y1.tolist()]
+
+
+@pytest.mark.parametrize("index", [False, True])
+def test_webdataset_trains_on_tars(shards, tmp_path, capfd, index):
     if index:
         for path in shards:
             write_index(path)
-    if index == "elsewhere":
-        (shards[0].parent / "index").mkdir()
-        for path in shards:
-            path.with_suffix(".idx").rename(path.parent / "index" / path.with_suffix(".idx").name)
-        arguments += ["--index", shards[0].parent / "index"]
-    arguments += ["--batch-size", 5, "--batches", 4, *SMALL]
-    status, out, err = run_here("webdataset", *arguments)
-    assert status == 0, err
-    assert out.startswith("2 tars, 4 batches an epoch\nx (5, 3, 16, 16) torch.float32 on cpu")
-    assert labels_of(out) <= {*range(95, 115)}
-    assert ("Index file not provided" in capfd.readouterr().err) == (index is None)
+    tars = {"TARS": [*map(str, shards)], "INDEX": index_of(shards) if index else None}
+    out, _ = run_here(tmp_path, "webdataset", **tars, **few(5))
+    assert re.fullmatch(
+        r"2 tars, 4 batches an epoch\nepoch 0: loss of the last batch \d\.\d{4}\n", out
+    )
+    assert ("Index file not provided" in capfd.readouterr().err) == (not index)
 
 
-def test_webdataset_shards_are_parts_of_the_samples(shards):
-    labels = []
-    for shard in range(2):
-        # One batch of the whole shard: all its labels but those the line leaves out.
-        arguments = [*shards, "--shard-id", shard, "--num-shards", 2, "--batch-size", 10]
-        arguments += ["--batches", 1, "--buffer", 1, *SMALL]
-        status, out, err = run_here("webdataset", *arguments)
-        assert status == 0, err
-        assert out.startswith("2 tars, 1 batches an epoch\n")
-        labels.append(labels_of(out))
-    assert labels[0] <= {*range(95, 105)} and labels[1] <= {*range(105, 115)}
+def test_webdataset_shards_are_parts_of_the_samples(shards, tmp_path):
+    program = namespace(tmp_path, "webdataset", TARS=[*map(str, shards)], **few(10))
+    first, second = (labels_of(program, Shard(k, 2, 0)) for k in range(2))
+    assert sorted(first) == [*range(95, 105)] and sorted(second) == [*range(105, 115)]
 
 
-def test_webdataset_refuses_a_class_that_is_no_number(shards):
+def test_webdataset_refuses_a_class_that_is_no_number(shards, tmp_path):
     with tarfile.open(shards[0], "w") as tar:
         for ending, content in (("jpg", jpeg()), ("cls", b"cat")):
             entry = tarfile.TarInfo(f"1.{ending}")
             entry.size = len(content)
             tar.addfile(entry, io.BytesIO(content))
-    arguments = [shards[0], "--batch-size", 1, "--batches", 1, *SMALL]
-    status, _, err = run_here("webdataset", *arguments)
-    assert status == 2
-    assert err.endswith("webdataset.py: cls files must hold 1 to 9 digits and nothing else.\n")
+    with pytest.raises(ValueError, match="cls files must hold 1 to 9 digits and nothing else"):
+        run_here(tmp_path, "webdataset", TARS=[str(shards[0])], **few(1))
 
 
-def test_webdataset_number_is_the_decimal_number():
+def test_webdataset_number_is_the_decimal_number(tmp_path):
     texts = [b"0", b"7", b"10", b"000", b"21841", b"999999999", b"1000000000", b"7\n", b"-1", b"a"]
-    number = runpy.run_path(str(FOLDER / "webdataset.py"))["number"]
+    number = namespace(tmp_path, "webdataset")["number"]
 
     @pipeline_def(batch_size=len(texts), num_threads=1, device_id=None)
     def numbers():
@@ -138,7 +138,7 @@ server.serve_forever()
 """
 
 
-def test_webdataset_reads_s3_with_its_index(shards):
+def test_webdataset_reads_s3_with_its_index(shards, tmp_path):
     """From a server of our own on this machine that speaks enough of S3."""
     for path in shards:
         write_index(path)
@@ -158,10 +158,10 @@ def test_webdataset_reads_s3_with_its_index(shards):
         }
         proxies = ("http_proxy", "https_proxy", "all_proxy")
         kept = {name: value for name, value in os.environ.items() if name.lower() not in proxies}
-        tars = ["s3://bucket/a.tar", "s3://bucket/b.tar", "--index", "s3://bucket"]
-        few = ["--batch-size", "5", "--batches", "4", "--buffer", "4"]
+        tars = ["s3://bucket/a.tar", "s3://bucket/b.tar"]
+        places = {"TARS": tars, "INDEX": [tar[:-3] + "idx" for tar in tars], "BUFFER": 4}
         done = subprocess.run(
-            [sys.executable, FOLDER / "webdataset.py", *tars, *few, *SMALL],
+            [sys.executable, changed(tmp_path, "webdataset", **places, **few(5))],
             capture_output=True,
             text=True,
             env={**kept, **settings},
@@ -171,4 +171,4 @@ def test_webdataset_reads_s3_with_its_index(shards):
         server.communicate()
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("2 tars, 4 batches an epoch")
-    assert labels_of(done.stdout) <= {*range(95, 115)}
+    assert "loss of the last batch" in done.stdout
