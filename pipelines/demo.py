@@ -18,11 +18,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from matplotlib.figure import Figure
-<<<<<<< HEAD
-from PIL import Image, ImageOps
-=======
 from PIL import Image
->>>>>>> w/programs
 from sklearn.datasets import load_digits
 from torch import nn
 from tqdm import tqdm
@@ -35,10 +31,7 @@ WRONG = 0.4  # share of the training labels; 0 to see what mixing does to clean 
 METHODS = {"none": None, "mixup": MixUp(8.0, fold=False), "cutmix": CutMix()}
 SEEDS = 5
 EPOCHS = 30
-<<<<<<< HEAD
-=======
 SIZE = 16  # height and width in pixels
->>>>>>> w/programs
 TRAIN = 1257  # images; the other 540 are for the test
 EVERY = 3  # epochs between two points of the curves
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -55,33 +48,19 @@ def write_digits():
     for rank, index in enumerate(order):
         folder = DATA / ("train" if rank < TRAIN else "test") / str(labels[index] % 10)
         folder.mkdir(parents=True, exist_ok=True)
-<<<<<<< HEAD
-        digit = Image.fromarray(np.uint8(digits.images[index] * (255 / 16))).resize((24, 24))
-        name = f"{index:04}-{digits.target[index]}.jpg"
-        ImageOps.expand(digit, border=4).save(folder / name, quality=95)
-
-
-def loader(part, **options):
-    grey = {"size": 32, "mean": 127.5, "std": 127.5, "num_threads": 1}
-=======
         digit = Image.fromarray(np.uint8(digits.images[index] * (255 / 16))).resize((SIZE, SIZE))
         digit.save(folder / f"{index:04}-{digits.target[index]}.jpg", quality=95)
 
 
 def loader(part, **options):
     grey = {"size": SIZE, "mean": 127.5, "std": 127.5, "num_threads": 1}
->>>>>>> w/programs
     return MixLoader.from_imagefolder(DATA / part, **grey, **options)
 
 
 def everything(part):
     """All images of a part, their labels, and the digits that they are."""
     files = sorted(path.relative_to(DATA / part) for path in (DATA / part).glob("*/*.jpg"))
-<<<<<<< HEAD
-    batches = loader(part, batch_size=128, training=False, resize=32, files=map(str, files))
-=======
     batches = loader(part, batch_size=128, training=False, resize=SIZE, files=map(str, files))
->>>>>>> w/programs
     images, labels = map(torch.cat, zip(*batches, strict=True))
     return images, labels, torch.tensor([int(file.stem[-1]) for file in files], device=DEVICE)
 
@@ -136,11 +115,7 @@ def draw_sheets():
     """What the network saw, drawn by `dali-mix preview`."""
     for name, options in (("mixup", ["alpha=8", "fold=False"]), ("cutmix", [])):
         given = [word for option in options for word in ("--option", option)]
-<<<<<<< HEAD
-        command = [sys.executable, "-m", "dali_mix", "preview", DATA / "train", "--size", "32"]
-=======
         command = [sys.executable, "-m", "dali_mix", "preview", DATA / "train", "--size", str(SIZE)]
->>>>>>> w/programs
         subprocess.run(
             [*command, "--method", name, *given, "-o", OUTPUT / f"{name}.png"],
             check=True,

@@ -47,8 +47,8 @@ def plan(
     The output that the plan is for: `size`, or `crop`, or `crop_h` and `crop_w`, in pixels as
     (H, W); by default the size of the images.
 
-    A batch of one is left unmixed, unless partner is "others". An unmixed sample has lam 1 and is its own
-    partner.
+    A batch of one is left unmixed, unless partner is "others". An unmixed sample has lam 1 and is
+    its own partner.
 
     ValueError: an argument out of its range, when the pipeline is built or run.
     """
