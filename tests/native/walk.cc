@@ -1,5 +1,6 @@
 // Runs the CUDA kernel's own functions on the host, thread by thread, and the CPU loops beside
-// them. Built and called by tests/support/kernel_cases.py through ctypes, which knows the structures.
+// them. Built and called by tests/support/kernel_cases.py through ctypes, which knows the
+// structures.
 #include <csetjmp>
 #include <csignal>
 #include <cstdint>

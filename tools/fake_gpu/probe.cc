@@ -1,5 +1,5 @@
-// A program for tests/native/test_fake_gpu.py: what it is told to do with a GPU, through a CUDA runtime
-// that can do nothing until the fake overwrites it.
+// A program for tests/native/test_fake_gpu.py: what it is told to do with a GPU, through a CUDA
+// runtime that can do nothing until the fake overwrites it.
 #include <cuda_runtime_api.h>
 
 #include <cstdio>
