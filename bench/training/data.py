@@ -51,7 +51,7 @@ def unpacked(path: Path, folder: Path, only: tuple[int, ...] = ()) -> Data:
 
 def _write(path: Path, root: Path, only: tuple[int, ...]) -> None:
     """As PNG files, which lose nothing."""
-    with np.load(path) as archive:
+    with np.load(path, allow_pickle=False) as archive:
         for part in ("train", "test"):
             pairs = zip(archive[f"x_{part}"], archive[f"y_{part}"].tolist(), strict=True)
             for index, (pixels, label) in enumerate(pairs):

@@ -21,7 +21,7 @@ def test_a_reader_that_goes_away_is_no_error():
 
 BROKEN = """
 import sys
-from dali_mix import cli, doctor
+from dali_mix.commands import cli, doctor
 def run(args):
     raise BrokenPipeError(32, "Broken pipe")
 doctor.run = run

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
+import dali_mix
 from dali_mix.commands import cli, doctor
 from dali_mix.plugin import loading as _plugin
 
 BUILT = _plugin.Built("0.1.0", "2.4.0", 13, 13, ("sm_80", "sm_90", "compute_90"), "g++ 12")
-NATIVE = Path(doctor.__file__).parent / "native"
+NATIVE = Path(dali_mix.__file__).parent / "native"
 H200 = doctor.Gpu("NVIDIA H200", 90)
 
 
@@ -110,7 +111,7 @@ def test_the_vector_path_is_the_best_that_is_there_and_allowed(flags, limit, tex
 
 
 def test_the_flags_of_a_vector_path_are_those_that_the_plugin_asks_for():
-    asked = re.findall(r'cpu_supports\("(\w+)"\)', (NATIVE / "rows.cc").read_text())
+    asked = re.findall(r'cpu_supports\("(\w+)"\)', (NATIVE / "loops/dispatch.cc").read_text())
     assert set(asked) == set().union(*doctor._VECTOR_PATHS.values())
 
 

@@ -204,16 +204,16 @@ def test_numbers_of_numpy_are_plain_data(tmp_path):
 @pytest.mark.parametrize("version", ["0.1.7", "0.1.0rc1"])
 def test_another_patch_release_is_a_warning(monkeypatch, version):
     make = reading()
-    monkeypatch.setattr(dali_mix, "__version__", "0.1.0")
+    monkeypatch.setattr(_checkpoint, "__version__", "0.1.0")
     loader = make()
     next(iter(loader))
     state = loader.state_dict()
-    monkeypatch.setattr(dali_mix, "__version__", version)
+    monkeypatch.setattr(_checkpoint, "__version__", version)
     resumed = make()
     with pytest.warns(UserWarning, match=f"saved by dali_mix 0.1.0, and is loaded by {version}"):
         resumed.load_state_dict(state)
     numbered.assert_same(list(resumed), list(make())[1:])
-    monkeypatch.setattr(dali_mix, "__version__", "0.2.0")
+    monkeypatch.setattr(_checkpoint, "__version__", "0.2.0")
     with pytest.raises(ValueError, match=r"saved with dali_mix '0.1.0', but this loader has '0.2"):
         make().load_state_dict(state)
     monkeypatch.setattr(_checkpoint, "FORMAT", 2)
