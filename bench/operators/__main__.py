@@ -19,7 +19,7 @@ briefly (GOMP_SPINCOUNT, 1000 unless set), which is the best for those who mix i
 Results are checked before they are timed; what cannot run has a row that says why. "net" takes the
 feed off: the speed of the operator relative to DALI unmixed without it.
 
---methods takes all methods of dali_mix in the place of peers. --sweep takes lines of batch sizes
+--methods takes all methods of dali_mix in place of peers. --sweep takes lines of batch sizes
 and of image sizes, in all types and layouts, with 7 rounds.
 """
 

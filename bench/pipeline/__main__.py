@@ -3,7 +3,7 @@
     DALI unmixed            decode, random resized crop, crop_mirror_normalize; the baseline
     DALI stock, then cmn    mixup of stock DALI operators, before the normalisation
     cmn, then DALI stock    the same after it
-    dali_mix mixup, cutmix  the mix in the place of crop_mirror_normalize
+    dali_mix mixup, cutmix  the mix in place of crop_mirror_normalize
     DataLoader ...          PyTorch and PIL, unmixed and with timm's mixing; torch_loaders.py
     FFCV ...                ffcv_loaders.py
 

@@ -2,7 +2,7 @@
 
     random tensors       a batch that lies on the device: the ceiling
     DALI unmixed         decoded by DALI, crop_mirror_normalize
-    dali_mix mixup       decoded by DALI, mixed in the place of crop_mirror_normalize
+    dali_mix mixup       decoded by DALI, mixed in place of crop_mirror_normalize
     DataLoader + Mixup   PIL in the workers, timm's Mixup, mode "elem", where the model is
 
 One model for all, bfloat16 autocast, channels_last, SGD with momentum. Batches made in advance are

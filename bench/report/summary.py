@@ -88,7 +88,7 @@ def pipeline_sentence(run: dict[str, Any]) -> str:
     compared = run["comparisons"]
     found = {row["against"]: row for row in compared if row["contestant"] == MIXUP}
     cost = cost_of_mixing(compared, run["unmixed_of"])[MIXUP]
-    won = [f"{interval(found[n]['speed'])} those of {n}" for n in AGAINST if n in found]
+    won = [f"{interval(found[n]['speed'])} times those of {n}" for n in AGAINST if n in found]
     lost = [
         f"{n} ({interval(row['cpu'])} times)" for n, row in found.items() if row["cpu"]["low"] > 1
     ]

@@ -119,7 +119,7 @@ def _applied(
 
 
 def _fitted(mode: Mode, images: Any, plan: Plan, others: Any, output: Any, classes: bool) -> Any:
-    """The whole partners, as they are seen but for the mirror, in the sizes of their boxes."""
+    """The whole partners, as they are seen without the mirror, in the sizes of their boxes."""
     ops, cast = mode.ops, mode.cast
     seen = [batch for batch in (images, others) if batch is not None]
     if classes:

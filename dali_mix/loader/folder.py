@@ -50,7 +50,7 @@ class FolderPipeline:
     classes: list[str]
     """Their names, in the order of the labels."""
     stand_ins: StandIns | None = None
-    """Put good files in the place of bad ones."""
+    """Put good files in place of bad ones."""
 
     @property
     def mixes_copies(self) -> bool:

@@ -1,8 +1,8 @@
-"""Good files in the place of bad ones, so that a run goes on: `on_bad_file="substitute"`.
+"""Good files in place of bad ones, so that a run goes on: `on_bad_file="substitute"`.
 
 A pipeline of DALI that meets a file it cannot decode is dead. It still says where it stood, so the
 files of the batch that failed are known by their places in the list of files, and each is tried by
-itself. The pipeline is then made anew with a list that has another file in the place of each bad
+itself. The pipeline is then made anew with a list that has another file in place of each bad
 one, and put to where the old one stood. Order and draws depend on places alone, so all else stays
 the same, bit for bit; no batch is lost, and none is added.
 
@@ -44,7 +44,7 @@ class Substituted(NamedTuple):
 
 
 class StandIns:
-    """The files of one pipeline, with good ones in the place of those found bad.
+    """The files of one pipeline, with good ones in place of those found bad.
 
     shard, of num_shards: the part of the list that the reader keeps to, where it keeps to one
     """

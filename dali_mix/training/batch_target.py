@@ -112,7 +112,7 @@ class BatchTarget(tuple):
         return self._of(map(moved, self._fields, self))
 
     def pin_memory(self) -> Self:
-        """The target in page-locked memory, whence copies to a GPU run in the background."""
+        """The target in page-locked memory: copies from there to a GPU run in the background."""
         return self._of(part.pin_memory() for part in self)
 
     def split(self, size: int | Sequence[int]) -> tuple[Self, ...]:

@@ -35,9 +35,10 @@ _FUNCTIONS: dict[type[nn.Module], Loss] = {
     nn.SoftMarginLoss: functional.soft_margin_loss,
     nn.HingeEmbeddingLoss: functional.hinge_embedding_loss,
 }
-"""torch's losses of a prediction and a label. "mean" is the mean of what "none" gives, but for
-cross-entropy and NLL on class ids, which cross_entropy.py computes. (Of the options that only the
-function has this is not so: mse_loss divides by the sum of its weight.)"""
+"""torch's losses of a prediction and a label. Here "mean" is the mean of what "none" gives.
+
+Cross-entropy and NLL on class ids are an exception, and cross_entropy.py computes them. Options
+that only the function has are another one: mse_loss divides by the sum of its weight."""
 
 
 def _options(module: type[nn.Module], function: Loss) -> tuple[str, ...]:

@@ -217,7 +217,7 @@ def test_a_wrong_batch_fails_its_check(wrong):
 
 @pytest.fixture
 def checkout(tmp_path, monkeypatch):
-    """A folder in the place of the checkout; asked anew."""
+    """A folder in place of the checkout; asked anew."""
     monkeypatch.setattr(record, "ROOT", tmp_path)
     monkeypatch.delenv("DALI_MIX_COMMIT", raising=False)
     record._checkout.cache_clear()

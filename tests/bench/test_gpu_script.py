@@ -1,4 +1,4 @@
-"""bench/gpu.sh, with scripts in the place of what a machine with a GPU has: what a stage leaves
+"""bench/gpu.sh, with scripts in place of what a machine with a GPU has: what a stage leaves
 behind, and what it does when something fails, hangs or is not there."""
 
 import json

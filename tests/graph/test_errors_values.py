@@ -1,4 +1,4 @@
-"""What is said of values that are not what they are to be: arrays in the place of batches, lists in
+"""What is said of values that are not what they are to be: arrays in place of batches, lists in
 the place of tensors."""
 
 import re

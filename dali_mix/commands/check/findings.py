@@ -38,7 +38,7 @@ UNUSUAL = {
     "hidden": "remove it, because DALI's own listing and torchvision take it for a class",
     UNREAD: "put it in a class folder if it is to be read",
 }
-"""Usable, but for those that are unread: kind, and what to know."""
+"""Usable, except UNREAD: kind, and what to know."""
 
 
 class Finding(NamedTuple):
