@@ -44,7 +44,10 @@ Isa AllowedIsa() {
   if (name && !std::strcmp(name, "avx2")) {
     return Isa::kAvx2;
   }
-  return Isa::kAvx512;
+  if (name && !std::strcmp(name, "avx512")) {
+    return Isa::kAvx512;
+  }
+  return Isa::kFastest;
 }
 
 }  // namespace
@@ -62,6 +65,9 @@ RowsFn SelectRows(Isa isa, RowsKey key) {
 #if defined(__x86_64__)
     case Isa::kAvx512:
       return RowsAvx512(key);
+    case Isa::kFastest:
+      return key.out == OutType::kUint8 || key.out == OutType::kInt8 ? RowsAvx512(key)
+                                                                     : RowsAvx2(key);
     case Isa::kAvx2:
       return RowsAvx2(key);
 #endif
