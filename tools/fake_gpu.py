@@ -1,4 +1,4 @@
-"""The tests for a GPU where there is none: in place of the CUDA driver stands a fake.
+"""The tests for a GPU where there is none: a fake takes the place of the CUDA driver.
 
     make fake-gpu                                                      # in some minutes
     .venv/bin/python tools/fake_gpu.py tests/graph/test_apply.py -k crop     # for pytest
@@ -61,7 +61,7 @@ LEFT_OUT = {
 
 
 def build_fake(folder: Path, toolkit: setup.cuda.Toolkit, optimization: str = "-O2") -> Path:
-    """Compiles the library that is preloaded in place of the driver's."""
+    """Compiles the library that is preloaded instead of the library of the driver."""
     flags = f"-std=c++20 {optimization} -fPIC -fvisibility=hidden -ffp-contract=off".split()
     flags += ["-Wall", "-Wextra", "-Werror", f"-I{checkout.ROOT / 'dali_mix/native'}"]
     flags += [flag for headers in toolkit.includes for flag in ("-isystem", str(headers))]

@@ -71,4 +71,4 @@ class Item(NamedTuple):
     encoded: bool = True
     """Whether there is anything to decode."""
     counts: bool = True
-    """Whether it is one of the images: not so a class folder."""
+    """Whether it is one of the images. A class folder is none."""
