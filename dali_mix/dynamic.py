@@ -5,7 +5,7 @@
     x, y1, y2, lam = dmix.cutmix(images, labels, mean=mean, std=std, rng=rng)
 
 They take and return DALI batches. A reader fills the last batch of an epoch with images of the next
-one, or with copies under pad_last_batch=True; these must be cut off before they are mixed:
+epoch, or with copies if pad_last_batch=True. Cut these off before mixing:
 
     for number, (files, labels) in enumerate(reader.next_epoch(batch_size=32)):
         kept = reader.get_metadata()["epoch_size"] - 32 * number

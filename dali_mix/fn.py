@@ -4,14 +4,13 @@
 
     x, y1, y2, lam = dmix.mixup(images, labels, alpha=0.4, mean=mean, std=std, dtype=types.FLOAT16)
 
-The mixing functions take the place of `fn.crop_mirror_normalize` and share its arguments. They are
-compositions of two operators, `fn.dali_mix.plan`, which draws, and `fn.dali_mix.apply`, which
-touches the pixels; `help()` of these is the manual. The same functions for DALI's dynamic mode are
-in `dali_mix.dynamic`.
+The mixing functions replace `fn.crop_mirror_normalize` and share its arguments. They use two
+operators: `fn.dali_mix.plan` draws, and `fn.dali_mix.apply` computes the pixels. `help()` of these
+two is the manual. `dali_mix.dynamic` has the same functions for DALI's dynamic mode.
 
-`dali_mix.MixLoader` runs such a pipeline. DALI's own PyTorch iterators do so too, with a name for
-each output and LastBatchPolicy.DROP: else samples of the last batch are mixed with its copies.
-DALIClassificationIterator takes two outputs only, so labels must be soft ones there.
+`dali_mix.MixLoader` runs such a pipeline. DALI's own PyTorch iterators can run it too. They need a
+name for each output, and LastBatchPolicy.DROP: otherwise the copies that fill the last batch are
+mixed into its samples. DALIClassificationIterator takes two outputs only: give it soft labels.
 """
 
 from __future__ import annotations
@@ -62,7 +61,7 @@ class _PipelineMode(Mode):
         pipeline = Pipeline.current()
         on_gpu = images is not None and images.device == "gpu"
         if on_gpu and pipeline is not None and not pipeline.exec_dynamic:
-            # That executor gives a CPU operator no look at GPU data, not even at the shapes.
+            # In this executor a CPU operator cannot read GPU data, not even its shapes.
             if not size_known:
                 raise ValueError(
                     "the plan sees the size of GPU images only with the dynamic executor, got "

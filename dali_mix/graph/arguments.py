@@ -1,5 +1,5 @@
-"""The arguments that graph functions share: name, type, default, what help says of each, and how it
-is checked. `dali_mix.graph.door` does so, once, with what users pass."""
+"""The arguments that graph functions share: name, type, default, help text and check. The checks
+run once, in `dali_mix.graph.door`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ WINDOW = (*SIZE, "crop_pos_x", "crop_pos_y")
 
 
 class Argument(NamedTuple):
-    """What goes with the type of an argument."""
+    """What an annotation says of an argument besides its type."""
 
     check: checks.Check
     default: Any = None
@@ -22,7 +22,7 @@ class Argument(NamedTuple):
 
 
 Tensor: TypeAlias = Any
-"""A batch of DALI's: a graph node in a pipeline, a batch in dynamic mode."""
+"""A DALI batch: a graph node in a pipeline, a batch in dynamic mode."""
 Batch: TypeAlias = Annotated[Tensor, Argument(checks.batch)]
 Batches: TypeAlias = Annotated[Tensor, Argument(checks.batches)]
 BatchAndLabels: TypeAlias = Annotated[Tensor, Argument(checks.batch_and_labels)]
@@ -34,25 +34,29 @@ Numbers: TypeAlias = Annotated[Any, Argument(checks.no_words)]
 
 
 class View(TypedDict, total=False):
-    """What is seen of an image, as `crop_mirror_normalize` says it."""
+    """Arguments that crop and mirror an image, as `crop_mirror_normalize` takes them."""
 
     mirror: Annotated[
         int | Tensor,
-        Argument(checks.no_words, 0, "nonzero flips horizontally, number or DALI tensor"),
+        Argument(checks.no_words, 0, "nonzero flips horizontally; a number or a DALI tensor"),
     ]
     crop: Annotated[
         Sequence[float] | Tensor | None,
         Argument(checks.no_words, None, "output size in pixels, (H, W); default: the whole image"),
     ]
-    crop_h: Annotated[float | Tensor | None, Argument(checks.no_words, None, "height, with crop_w")]
-    crop_w: Annotated[float | Tensor | None, Argument(checks.no_words, None, "width, with crop_h")]
+    crop_h: Annotated[
+        float | Tensor | None, Argument(checks.no_words, None, "output height; needs crop_w")
+    ]
+    crop_w: Annotated[
+        float | Tensor | None, Argument(checks.no_words, None, "output width; needs crop_h")
+    ]
     crop_pos_x: Annotated[
         float | Tensor,
-        Argument(checks.no_words, 0.5, "place of the window from left to right, in [0, 1]"),
+        Argument(checks.no_words, 0.5, "place of the window in [0, 1]: 0 is left, 1 is right"),
     ]
     crop_pos_y: Annotated[
         float | Tensor,
-        Argument(checks.no_words, 0.5, "place of the window from top to bottom, in [0, 1]"),
+        Argument(checks.no_words, 0.5, "place of the window in [0, 1]: 0 is top, 1 is bottom"),
     ]
 
 
@@ -60,18 +64,24 @@ class Output(View, total=False):
     """Arguments of the output, with the names, meanings and defaults of `crop_mirror_normalize`."""
 
     mean: Annotated[
-        float | Sequence[float], Argument(checks.constant, 0.0, "per channel, or one for all")
+        float | Sequence[float], Argument(checks.constant, 0.0, "one per channel, or one for all")
     ]
     std: Annotated[
-        float | Sequence[float], Argument(checks.constant, 1.0, "per channel, or one for all")
+        float | Sequence[float], Argument(checks.constant, 1.0, "one per channel, or one for all")
     ]
-    scale: Annotated[float, Argument(checks.constant, 1.0, "factor of the normalised value")]
-    shift: Annotated[float, Argument(checks.constant, 0.0, "added after the scale")]
+    scale: Annotated[float, Argument(checks.constant, 1.0, "multiplies the normalised value")]
+    shift: Annotated[float, Argument(checks.constant, 0.0, "is added after the scale")]
     dtype: Annotated[
-        Any, Argument(checks.dtype, None, "types.FLOAT (default), FLOAT16, UINT8, INT8")
+        Any, Argument(checks.dtype, None, "types.FLOAT (default), FLOAT16, UINT8 or INT8")
     ]
     output_layout: Annotated[
-        str, Argument(checks.as_it_is, "CHW", '"CHW" or "HWC", of each frame; or "CFHW", "CDHW"')
+        str,
+        Argument(
+            checks.as_it_is,
+            "CHW",
+            '"CHW" or "HWC"; of sequences, the layout of each frame. "CFHW" and "CDHW" put the '
+            "channels before the frames",
+        ),
     ]
     pad_output: Annotated[
         bool, Argument(checks.flag, False, "add channels of zeros up to a power of two")
@@ -86,8 +96,9 @@ class Draw(TypedDict, total=False):
         Argument(
             checks.as_it_is,
             "sample",
-            '"sample", "pair" or "batch": what shares a draw of weight and box. "pair" draws a '
-            "random matching whose members share everything drawn, and leaves an odd one unmixed",
+            '"sample", "pair" or "batch": which samples share one draw of weight and box. "pair" '
+            "pairs the samples at random; the two of a pair share every draw. An odd one stays "
+            "unmixed",
         ),
     ]
     prob: Annotated[
@@ -95,26 +106,36 @@ class Draw(TypedDict, total=False):
         Argument(
             checks.for_each_sample,
             1.0,
-            "probability in [0, 1] that a sample is mixed, number, DALI tensor or "
+            "probability in [0, 1] that a sample is mixed; a number, a DALI tensor or a "
             "`dali_mix.Scheduled`",
         ),
     ]
     prob_per: Annotated[
-        str, Argument(checks.as_it_is, "sample", '"sample" or "batch": what `prob` decides on')
+        str,
+        Argument(
+            checks.as_it_is,
+            "sample",
+            '"sample": `prob` decides for each sample; "batch": once for the whole batch',
+        ),
     ]
     choose_per: Annotated[
-        str, Argument(checks.as_it_is, "sample", '"sample" or "batch": what takes one method')
+        str,
+        Argument(
+            checks.as_it_is,
+            "sample",
+            '"sample": a method is chosen for each sample; "batch": one for the whole batch',
+        ),
     ]
     partner: Annotated[
         str | Tensor,
         Argument(
             checks.pairing,
             "derange",
-            '"derange" (a uniform permutation without fixed points), "shuffle" (with), "reverse", '
-            '"roll" (the image before); "same_class", "other_class" (any such image by `labels`, '
-            'class ids; unmixed where there is none); "others" (the image across, in the other '
-            "batch that apply is given); or given: an int DALI tensor of batch indices, of K-1 "
-            "with K images",
+            '"derange" (a uniform permutation without fixed points), "shuffle" (any permutation), '
+            '"reverse", "roll" (the image before); "same_class", "other_class" (any image of such '
+            "a class; `labels` are class ids; a sample that finds none stays unmixed); "
+            '"others" (image i of the second batch that apply is given); or a DALI tensor of '
+            "batch indices, K-1 for each sample if it mixes K images",
         ),
     ]
     lam: Annotated[
@@ -122,7 +143,8 @@ class Draw(TypedDict, total=False):
         Argument(
             checks.for_each_sample,
             None,
-            "given, not drawn: in [0, 1], mixup's weight, or what a box or mask is to leave",
+            "in [0, 1], used instead of a draw: the weight of mixup, or the share that a box or "
+            "mask leaves to the own image",
         ),
     ]
     box: Annotated[
@@ -130,15 +152,15 @@ class Draw(TypedDict, total=False):
         Argument(
             checks.one_box,
             None,
-            "given, not drawn: (y0, x0, y1, x1) for all samples or an int DALI tensor, for cutmix; "
-            "clipped to the image. Not with `lam`",
+            "the box of cutmix, used instead of a draw: (y0, x0, y1, x1) for all samples, or an "
+            "int DALI tensor. It is clipped to the image. Not with `lam`",
         ),
     ]
     seed: Annotated[
         int | None,
-        Argument(checks.seed, None, "of the operator; default: drawn from the pipeline's"),
+        Argument(checks.seed, None, "seed of the draw; default: from the seed of the pipeline"),
     ]
-    rng: Annotated[Any, Argument(checks.as_it_is, None, "a DALI RNG; default: that of the thread")]
+    rng: Annotated[Any, Argument(checks.as_it_is, None, "a DALI RNG; default: the thread's RNG")]
 
 
 class DrawAndOutput(Draw, Output, total=False):
@@ -149,8 +171,9 @@ class DrawAndOutput(Draw, Output, total=False):
         Argument(
             checks.second,
             None,
-            "(images2, labels2), a second stream to take the partners from, alike in kind and "
-            "size; with another reader, what the papers do. Image i is mixed with the one across",
+            "(images2, labels2): a second stream that gives the partners, of the same kind and "
+            "size. Image i is mixed with its image i. With a reader of its own it gives the law "
+            "of the papers: two independent images",
         ),
     ]
 
@@ -169,5 +192,6 @@ def given(**arguments: Any) -> dict[str, Any]:
 
 
 def named(names: Sequence[str], values: Sequence[Any]) -> dict[str, Any]:
-    """Not with zip(strict=True): a graph with conditionals has a zip of its own, without it."""
+    """Does not use `zip`: in a pipeline with conditionals DALI replaces it, and its zip has no
+    `strict`."""
     return {name: values[k] for k, name in enumerate(names)}

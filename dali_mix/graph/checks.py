@@ -1,5 +1,5 @@
-"""What the value of an argument must be: each check returns what the function is to get, or refuses
-in a sentence."""
+"""The checks of arguments. Each returns the value that the function gets, or raises an error of one
+sentence."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class Call(NamedTuple):
     """What a check may look at besides the value."""
 
     name: str
-    """Of the function that is called."""
+    """Name of the function that was called."""
     mode: Mode
     given: Mapping[str, Any]
-    """All that was passed, by name."""
+    """All arguments that were passed, by name."""
 
 
 Check: TypeAlias = Callable[[Call, str, Any], Any]
@@ -34,7 +34,7 @@ def as_it_is(call: Call, name: str, value: Any) -> Any:
 
 
 def no_words(call: Call, name: str, value: Any) -> Any:
-    """DALI says of words that they are no numbers, but not which argument they are."""
+    """Refuses strings. DALI does too, but its error does not name the argument."""
     parts = value if isinstance(value, (list, tuple)) else [value]
     if any(isinstance(part, str) for part in parts):
         raise TypeError(f"{name} must be numbers or a DALI tensor, got {value!r}.")
@@ -49,7 +49,7 @@ def constant(call: Call, name: str, value: Any) -> Any:
 
 
 def for_each_sample(call: Call, name: str, value: Any) -> Any:
-    """A number, or a tensor of DALI's with one for each sample."""
+    """A number, or a DALI tensor with one number for each sample."""
     if isinstance(value, (list, tuple)) or holds_many(value):
         raise TypeError(
             f"{name} must be a DALI tensor with one value for each sample, got {shown(value)}: "
@@ -97,7 +97,7 @@ def batch(call: Call, name: str, value: Any) -> Any:
 
 
 def batches(call: Call, name: str, value: Any) -> Any:
-    """One, or a tuple of several."""
+    """One batch, or a tuple of several."""
     if not isinstance(value, (list, tuple)):
         return batch(call, name, value)
     if not value:
@@ -113,7 +113,7 @@ def batch_and_labels(call: Call, name: str, value: Any) -> Any:
 
 
 def second(call: Call, name: str, value: Any) -> Any:
-    """(images2, labels2), built as the images and their labels are."""
+    """(images2, labels2). labels2 must have the structure of the labels."""
     labels, partner = call.given.get("labels"), call.given.get("partner")
     form = f"{name} must be (images2, labels2)"
     if not isinstance(value, (tuple, list)) or len(value) != 2:
@@ -164,7 +164,7 @@ def whole(low: int) -> Check:
     return check
 
 
-# Of arguments that need each other.
+# Checks that the graph functions call themselves.
 
 
 def is_tensor(value: Any) -> bool:
@@ -207,7 +207,7 @@ def as_weights(weights: Sequence[Any] | None, count: int) -> Sequence[Any]:
 
 
 def images_of(methods: Sequence[Method]) -> int:
-    """How many images one sample mixes, at most."""
+    """The largest number of images that one sample mixes."""
     return max(method.images for method in methods)
 
 

@@ -1,5 +1,5 @@
-"""The door of the graph functions: what users call is made here of a function that is given the
-mode. Its signature and its help name all arguments, and what is passed is checked here, once."""
+"""The door of the graph functions. `bound` makes the functions that users call: they name every
+argument in their signature and help, and check what is passed, once."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ _OURS: Mapping[str, str] = {
     **dict.fromkeys(set(DRAW) - _RANDOM, "It is an argument of plan, mix, mixup and cutmix."),
     "methods": "It is an argument of mix, which draws among several methods.",
     "weights": "It is an argument of mix, which draws among several methods.",
-    "second": 'For it plan takes partner="others", and apply others=images2.',
-    "others": "For it mix, mixup and cutmix take second=(images2, labels2).",
+    "second": 'Pass partner="others" to plan, and others=images2 to apply.',
+    "others": "Pass second=(images2, labels2) to mix, mixup or cutmix.",
     "size": "The output has the size of the images, or that of crop=(H, W).",
     "mask": "It is an argument of plan; give the plan to apply.",
     "count": "It is an argument of apply_mask.",
 }
-"""What is said of arguments of other functions than the one that is called."""
+"""What an error says if an argument belongs to another function than the one called."""
 
 
 def bound(function: Callable[Concatenate[Mode, P], R], mode: Mode) -> Callable[P, R]:
-    """What users call: `function`, for one mode."""
+    """`function` for one mode, as users call it: without the mode, and with checked arguments."""
     listed, returns = _parameters(function, hidden=_RANDOM - {mode.random})
     del listed[0]  # the mode
     arguments = {p.name: _argument(p.annotation) for p in listed}
@@ -59,7 +59,7 @@ def bound(function: Callable[Concatenate[Mode, P], R], mode: Mode) -> Callable[P
 
 
 def spelled_out(function: Function) -> Function:
-    """Let signature and help of a function for pipelines name all that its `**` takes."""
+    """Make the signature and help of a pipeline function name every argument of its `**`."""
     listed, returns = _parameters(function, hidden={"rng"})
     signature = inspect.Signature([_plain(p) for p in listed], return_annotation=returns)
     _describe(function, signature, {p.name: _argument(p.annotation) for p in listed})
@@ -74,7 +74,7 @@ def _checked(
     values: Sequence[Any],
     named: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """What was passed, by name; None where there is a default is as if it were left out."""
+    """The checked arguments, by name. None stands for the default, if there is one."""
     options = [name for name, argument in arguments.items() if argument and argument.text]
     check_call(caller, signature, values, named, _OURS, options)
     given = {name: values[k] for k, name in enumerate(signature.parameters) if k < len(values)}
@@ -84,7 +84,7 @@ def _checked(
     given.update(named)
     call = checks.Call(caller, mode, given)
     right = {}
-    # Batches last: what is said of the other arguments holds whatever is mixed.
+    # Batches come last: errors in the other arguments do not depend on them.
     for name in sorted(given, key=lambda name: _is_batch(arguments[name])):
         argument, value = arguments[name], given[name]
         if value is None and signature.parameters[name].default is not inspect.Parameter.empty:
@@ -118,14 +118,15 @@ def _line(name: str, text: str) -> str:
 
 
 class _Unpack:
-    """`Unpack[Group]` at run time: the group. That of typing is not in Python 3.10."""
+    """`Unpack[Group]` at run time is the group. Python 3.10 has no typing.Unpack."""
 
     def __class_getitem__(cls, group: Any) -> Any:
         return group
 
 
 def _parameters(function: Any, hidden: set[str]) -> tuple[list[inspect.Parameter], Any]:
-    """Those of a function, of its `**` one by one; and what it returns. Annotations are types."""
+    """The parameters of a function, with each of its `**`, and its return type. Annotations are
+    evaluated."""
     signature = inspect.signature(function, eval_str=True, locals={"Unpack": _Unpack})
     listed: list[inspect.Parameter] = []
     for parameter in signature.parameters.values():
@@ -141,7 +142,7 @@ def _parameters(function: Any, hidden: set[str]) -> tuple[list[inspect.Parameter
 
 
 def _argument(annotation: Any) -> Argument | None:
-    """What goes with the type, if anything does."""
+    """The `Argument` in an annotation, if there is one."""
     extras = getattr(annotation, "__metadata__", None)
     return extras[0] if extras else None
 

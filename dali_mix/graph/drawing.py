@@ -33,24 +33,25 @@ def plan(
     mask: Any = None,
     **draw: Unpack[Draw],
 ) -> Plan:
-    """Draw how a batch of N images is mixed: the draw alone, no pixels.
+    """Draw how a batch of N images is mixed, without computing pixels.
 
-    images:  batch of images, CPU or GPU; only their number and sizes are read, so GPU images
-             cost no synchronisation. None: the batch size of the pipeline, for a given `size`
-    labels:  batch with as many samples; with exec_dynamic=False CPU labels count GPU images
+    images:  batch of images, CPU or GPU. Only their number and sizes are read, so GPU images
+             cost no synchronisation. None: pass `size`; N is the batch size of the pipeline
+    labels:  batch of N labels: the classes of partner="same_class" and "other_class". With
+             exec_dynamic=False, labels on the CPU tell the number of GPU images
     methods: one method or several, `dali_mix.MixUp(...)`, `dali_mix.CutMix(...)` …
-    weights: relative weight of each method, numbers or DALI tensors; default: alike
-    mask:    given, not drawn, in place of a method: CPU batch of (h, w) uint8, own weight in
-             1/255, for the pixels of the output or for cells of it
-    returns: `Plan`, on the CPU; offset, fit, frames and mask are None where no method has them
+    weights: relative weight of each method, numbers or DALI tensors; default: all equal
+    mask:    masks that are used instead of a method: CPU batch of (h, w) uint8, the own weight
+             in 1/255 at each pixel of the output, or in each of h x w cells of it
+    returns: `Plan`, on the CPU; offset, fit, frames and mask are None if no method draws them
 
-    The output that the plan is for: `size`, or `crop`, or `crop_h` and `crop_w`, in pixels as
-    (H, W); by default the size of the images.
+    The plan is for outputs of `size`, of `crop`, or of `crop_h` and `crop_w`, in pixels as
+    (H, W); by default, of the size of the images.
 
     A batch of one is left unmixed, unless partner is "others". An unmixed sample has lam 1 and is
     its own partner.
 
-    ValueError: an argument out of its range, when the pipeline is built or run.
+    ValueError, when the pipeline is built or run: an argument is out of its range.
     """
     listed = as_methods(methods)
     output = given(crop=crop, crop_h=crop_h, crop_w=crop_w)
@@ -64,7 +65,7 @@ def plan(
         raise ValueError("mask takes the place of methods and weights: give one of them.")
     if draw.get("lam") is not None or draw.get("box") is not None:
         raise ValueError("mask cannot be combined with lam or box: the mask decides lam.")
-    # Partners are drawn, shares are counted.
+    # Only the partners are drawn. The mask decides lam.
     partners = drawn(mode, images, labels, listed, None, output, {**draw, "lam": 0.5})
     plan = partners._replace(blend=None, mask=mask)
     outputs = mode.ops.dali_mix.resized(mask, partner=plan.partner, box=plan.box, size=plan.size)
@@ -80,11 +81,11 @@ def drawn(
     output: Mapping[str, Any],
     draw: Mapping[str, Any],
 ) -> Plan:
-    """`output`: the size that the plan is for, if it is not that of the images."""
+    """`output`: the size that the plan is for; empty: the size of the images."""
     first = labels[0] if isinstance(labels, tuple) else labels
     inputs = mode.counted_by(images, first, bool(output))
     arguments = {**output, **_draw_arguments(mode, first, draw)}
-    # On the CPU, also when it looks at the shapes of GPU images.
+    # The operator runs on the CPU, even if it reads the shapes of GPU images.
     columns = mode.ops.dali_mix.plan(
         *inputs,
         device="cpu",
@@ -98,7 +99,7 @@ def drawn(
 
 
 def _draw_arguments(mode: Mode, labels: Any, draw: Mapping[str, Any]) -> dict[str, Any]:
-    """As the plan operator takes them."""
+    """The arguments of the draw as the plan operator takes them."""
     arguments = dict(draw)
     if isinstance(draw.get("partner"), str):
         pairing = as_pairing(arguments.pop("partner"))

@@ -1,4 +1,4 @@
-"""The labels of the plan: paired, stacked or blended."""
+"""Labels, paired, stacked or blended by a plan."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from dali_mix.plan import Plan
 def pair_labels(
     mode: Mode, labels: Batch, plan: Drawn, *, second: Batch = None, images: Several = 2
 ) -> tuple[Any, ...]:
-    """Own labels, and those of the partners.
+    """Return the own labels and those of the partners.
 
-    labels:  batch of any kind; second: that of the other batch, where the plan points into it
+    labels:  batch of any kind
+    second:  labels of the second batch, if the plan takes partners from one
     images:  K, how many images one sample mixes
     returns: (y1, y2), or K batches, each of the shape and type of `labels`, on its device
 
-    A ValueError, when the pipeline runs, if the plan mixes another number of images.
+    ValueError, when the pipeline runs: the plan mixes another number of images.
     """
     partners = (
         mode.gather(labels, second, plan.partner, which, images) for which in range(images - 1)
@@ -29,11 +30,12 @@ def pair_labels(
 def blend_labels(
     mode: Mode, labels: Batch, plan: Drawn, *, second: Batch = None, images: Several = 2
 ) -> Any:
-    """lam * y1 + (1 - lam) * y2, for label vectors and numbers; or the sum over K labels.
+    """Blend label vectors or numbers: lam * y1 + (1 - lam) * y2, or the weighted sum of K labels.
 
-    labels:  batch of float vectors or numbers, (C,) or (), on the CPU; plan, second and images:
-             as in `pair_labels`
-    returns: float32 batch of their shape
+    labels:  batch of float vectors or numbers, (C,) or (), on the CPU
+    returns: float32 batch of the same shape
+
+    plan, second and images are as in `pair_labels`.
     """
     ys = pair_labels(mode, labels, plan, second=second, images=images)
     if images == 2:
@@ -45,11 +47,12 @@ def blend_labels(
 def targets(
     mode: Mode, labels: Any, second: Any, plan: Plan, images: Any, count: int
 ) -> tuple[Any, ...]:
-    """What `mix` puts out besides the images, on their device.
+    """What `mix` returns after the images, on their device.
 
-    labels:  a batch, or a tuple of several; second: of the same structure, or None
+    labels:  a batch, or a tuple of several
+    second:  labels of the second batch, of the same structure, or None
     count:   how many images one sample mixes
-    returns: (y1, y2, lam), or (ys, weights) of more than two images
+    returns: (y1, y2, lam), or (ys, weights) if a sample mixes more than two images
     """
     several = isinstance(labels, tuple)
     parts = labels if several else (labels,)

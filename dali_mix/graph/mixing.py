@@ -1,4 +1,4 @@
-"""The mixing functions: plan, apply, and labels that go with them."""
+"""The mixing functions. Each draws a plan, applies it to the images, and pairs the labels."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ def mix(
     weights: Sequence[Any] | None = None,
     **arguments: Unpack[DrawAndOutput],
 ) -> tuple[Any, ...]:
-    """Plan, apply, and pair the labels.
+    """Draw a plan, mix the images by it, and pair the labels.
 
     images:  batch of (H, W, C) or (C, H, W) uint8, float32 or float16 images, CPU or GPU
     labels:  batch of class ids (any integer type, shape () or (1,)) or of float vectors, CPU or
              GPU; a tuple of such batches; or None
-    methods: one method or several, from which each sample (or batch) takes one by `weights`
-    weights: relative weight of each method, numbers or DALI tensors; default: alike
+    methods: one method or several. If several, each sample (or batch) takes one of them
+    weights: how likely each method is, relative numbers or DALI tensors; default: all equal
     returns: (x, y1, y2, lam): mixed images, own labels, partners' labels, and float32 weights
-             of the own labels, all on the device of the images; labels keep their shape and
-             type, a tuple stays a tuple. Without labels: (x, plan)
+             of the own labels, all on the device of the images. Labels keep their shape and
+             type, and a tuple stays a tuple. Without labels: (x, plan)
 
-    With methods of K > 2 images: (x, ys, weights), for each sample (K, …) labels, own first,
-    and (K,) weights.
+    If a method mixes K > 2 images, mix returns (x, ys, weights): for each sample (K, …) labels,
+    the own first, and (K,) weights.
 
-    partner="previous" takes the partners from the batch before, so that a batch of one mixes
-    too; that batch is kept, and is part of checkpoints. In pipelines only.
+    partner="previous" takes the partners from the batch before, so that a batch of one is mixed
+    too. It works in pipelines only. The batch before is kept, also in checkpoints.
     """
     return _mixed(mode, images, labels, as_methods(methods), weights, arguments)
 
@@ -78,8 +78,8 @@ def cutmix(
     """CutMix (Yun et al. 2019): the partner shows in a box; lam is the share of own pixels.
 
     images, labels: as in `mix`
-    alpha:   finite number >= 0 (0: off) or DALI tensor; the share that the box is to leave is
-             drawn from Beta(alpha, alpha), and counted again after clipping
+    alpha:   finite number >= 0 (0: off) or DALI tensor. The share of own pixels is drawn from
+             Beta(alpha, alpha); lam is counted after the box is clipped
     fold:    replace a draw t by max(t, 1 - t)
     returns: (x, y1, y2, lam) as `mix`
     """
@@ -106,13 +106,13 @@ def _mixed(
 def _partners(
     mode: Mode, images: Any, labels: Any, arguments: Mapping[str, Any]
 ) -> tuple[Any, Any, dict[str, Any]]:
-    """Where partners come from another batch, its images and its labels; and the arguments of the
-    draw, which say so."""
+    """The images and the labels of the batch that gives the partners, and the arguments of the
+    draw. The first two are None if the partners come from `images`."""
     draw = only(arguments, DRAW)
     second, partner = arguments.get("second"), arguments.get("partner")
     if second is not None:
         images2, labels2 = second
-    elif isinstance(partner, str) and partner == "previous":  # a tensor compares to nothing
+    elif isinstance(partner, str) and partner == "previous":  # a tensor cannot be compared
         images2, labels2 = mode.previous(images), None
         if isinstance(labels, tuple):
             labels2 = tuple(mode.previous(part) for part in labels)

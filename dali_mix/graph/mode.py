@@ -1,4 +1,4 @@
-"""What differs between DALI's pipeline mode and its dynamic mode, and what follows from it."""
+"""The differences between DALI's pipeline mode and its dynamic mode."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ class Mode(ABC):
     """Implemented by `dali_mix.fn` and `dali_mix.dynamic`."""
 
     ops: Any
-    """`nvidia.dali.fn`, or dynamic mode: where DALI's operators are found, ours among them."""
+    """The module of DALI's operators and of ours: `nvidia.dali.fn`, or that of dynamic mode."""
     dtypes: ClassVar[dict[str, Any]]
-    """FLOAT and INT32 as these operators take them."""
+    """FLOAT and INT32, as the operators take them."""
     dtype_kinds: ClassVar[tuple[type, ...]]
-    """Of which a dtype is one."""
+    """The Python types of a dtype."""
     batches: ClassVar[tuple[type, ...]]
-    """Of which a batch is one."""
+    """The Python types of a batch."""
     feed: ClassVar[str]
-    """How to make one of what is none: half a sentence."""
+    """How a user makes a batch of an array. It ends the error that refuses an array."""
     random: str
     """Name of the argument of the random state: "seed" or "rng"."""
     nearest: Any
-    """`interp_type` of fn.resize that invents no values."""
+    """The `interp_type` of fn.resize that copies the nearest pixel and makes no new values."""
 
     @abstractmethod
     def counted_by(self, images: Any, labels: Any, size_known: bool) -> tuple[Any, ...]:
-        """What the plan operator looks at to know the batch: images, or something of the same
-        count, or nothing."""
+        """The input that tells the plan operator the batch size, and the images' sizes unless
+        `size_known`: the images, a batch of as many samples, or none."""
 
     @abstractmethod
     def constant(self, value: float) -> Any:
-        """A float for each sample."""
+        """The same float for each sample."""
 
     @abstractmethod
     def place_like(self, values: Any, images: Any) -> Any:
@@ -50,7 +50,8 @@ class Mode(ABC):
         """The batch before this one."""
 
     def vector(self, values: Sequence[Any]) -> Any:
-        """One float vector for each sample, of numbers and tensors with a value for each sample."""
+        """One float vector for each sample. `values` are its elements: numbers, or tensors with a
+        number for each sample."""
         if all(isinstance(value, numbers.Real) for value in values):
             return [float(value) for value in values]
         return self.ops.stack(
@@ -67,10 +68,11 @@ class Mode(ABC):
         return self.ops.cast(value, dtype=self.dtypes[dtype])
 
     def gather(self, batch: Any, others: Any, partner: Any, which: int, images: int = 0) -> Any:
-        """For each sample what belongs to its partner, in the batch or in the one behind it."""
+        """For each sample, the entry of its partner number `which`. Indices from N on are in
+        `others`. `images`: how many images the plan must mix, 0: any number."""
         batches = (batch,) if others is None else (batch, others)
         return self.ops.dali_mix.gather(*batches, partner=partner, which=which, images=images)
 
     def element(self, vectors: Any, k: int) -> Any:
-        """Of each sample's vector the k-th value."""
+        """The k-th value of each sample's vector."""
         return self.ops.squeeze(self.ops.slice(vectors, k, 1, axes=[0]), axes=[0])

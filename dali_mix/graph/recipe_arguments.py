@@ -1,4 +1,4 @@
-"""Arguments of the recipes: checked, with one sentence for each that is wrong."""
+"""Checks of the recipes' arguments. A wrong one raises an error of one sentence."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def checked_size(size: Any) -> tuple[int, int]:
 def check_range(
     name: str, ends: Any, most: float, *, zero: bool = False, equal: bool = False
 ) -> None:
-    """`zero`: it may begin at 0; `equal`: both ends may be the same."""
+    """`zero`: the range may begin at 0. `equal`: its ends may be equal."""
     try:
         low, high = ends
         begins = low >= 0 if zero else low > 0
@@ -47,7 +47,7 @@ def check_probability(name: str, value: Any) -> None:
 
 
 def decoder_device(device: str | None) -> str:
-    """What DALI's decoders call it: "cpu", or "mixed" for images that end on the GPU."""
+    """The `device` of DALI's decoders: "cpu", or "mixed" for images on the GPU."""
     if device is None:
         pipeline = Pipeline.current()
         device = "cpu" if pipeline is None or pipeline.device_id is None else "gpu"

@@ -1,7 +1,8 @@
 """Scheduled: a number of the draw that changes while a pipeline runs. Loads no DALI when imported.
 
-A pipeline gets the value of a batch from a Python source that knows when it changed. The counters
-that place a batch are DALI's own: how often the pipeline was reset, and the batches since.
+A Python source gives the pipeline the value for each batch, and knows when the value changed. Two
+counters of DALI give the place of a batch: how often the pipeline was reset, and how many batches
+came since.
 """
 
 from __future__ import annotations
@@ -20,25 +21,25 @@ from dali_mix.plugin import dali_private
 __all__ = ["Scheduled"]
 
 Place = tuple[int, int]
-"""Of a batch in the life of its pipeline: resets, batches since the last one."""
+"""Place of a batch in the life of its pipeline: resets, batches since the last reset."""
 History = list[tuple[Place, float]]
-"""The values, each with the place of its first batch."""
+"""Values, each with the place of the first batch that has it."""
 
 
 @dataclass(frozen=True)
 class Scheduled:
-    """A number for alpha, prob, lam or a weight of a method, which `MixLoader.set` changes.
+    """A number for alpha, prob, lam or the weight of a method that `MixLoader.set` can change.
 
-    name:  what `set` knows it by
-    value: the first one, in [0, most]
-    most:  the largest that `set` takes; 1 for a probability
+    name:  its name in the call of `set`
+    value: the first value, in [0, most]
+    most:  the largest value that `set` takes; 1 for a probability
 
         alpha, prob = dali_mix.Scheduled("alpha", 0.4), dali_mix.Scheduled("prob", 0.0, most=1)
         x, y1, y2, lam = dmix.mixup(images, labels, alpha=alpha, prob=prob)      # in the graph
         loader.set(alpha=0.2, prob=1.0)
 
-    In pipelines only, whose batches must all be full, as those of readers are; in dynamic mode
-    every call takes a number of its own.
+    It works in pipelines only. All batches must be full, as readers make them. In dynamic mode,
+    pass a new number to each call.
     """
 
     name: str
@@ -53,7 +54,7 @@ class Scheduled:
         object.__setattr__(self, "value", self.checked(self.value))
 
     def checked(self, value: Any) -> float:
-        """`value` as a float; a ValueError or TypeError if it cannot be one of this schedule."""
+        """`value` as a float. A ValueError or TypeError if this schedule cannot take it."""
         if not isinstance(value, numbers.Real):
             raise TypeError(f"{self.name} must be one number, got {value!r}.")
         if not (0 <= float(value) <= self.most and math.isfinite(value)):
@@ -62,8 +63,8 @@ class Scheduled:
         return float(value)
 
     def node(self) -> Any:
-        """The value as a DALI tensor, a float32 for each sample; to be put out, it shows which
-        batch was drawn with which value."""
+        """The value as a DALI tensor, a float32 for each sample. A pipeline may return it, to show
+        the value that each batch was drawn with."""
         from nvidia.dali import fn, types
         from nvidia.dali.pipeline import Pipeline
 
@@ -87,13 +88,13 @@ class Scheduled:
 
 @dataclass
 class _Source:
-    """What feeds `Scheduled.node`."""
+    """The external source of `Scheduled.node`."""
 
     schedule: Scheduled
     batch_size: int
     history: History = field(init=False)
     undrawn: Place = (0, 0)
-    """Of the first batch that has not been asked for."""
+    """Place of the first batch that DALI has not asked for."""
 
     def __post_init__(self) -> None:
         self.history = [((0, 0), self.schedule.value)]
@@ -107,11 +108,11 @@ class _Source:
 
 
 _sources: WeakKeyDictionary[Any, dict[str, _Source]] = WeakKeyDictionary()
-"""Of each pipeline, by name."""
+"""The sources of each pipeline, by name."""
 
 
 def change(pipelines: Sequence[Any], values: Mapping[str, Any]) -> None:
-    """New values from the first batch on that none of the pipelines has drawn."""
+    """Change values, from the first batch on that no pipeline has drawn yet."""
     known = _by_name(pipelines)
     for name in values:
         if name not in known:
@@ -129,7 +130,7 @@ def change(pipelines: Sequence[Any], values: Mapping[str, Any]) -> None:
 
 
 def state(pipelines: Sequence[Any]) -> dict[str, list[list[float]]]:
-    """For each name [resets, batches, value], from what counts for the next batch on."""
+    """For each name a list of [resets, batches, value]: the values from the next batch on."""
     handed_out = max(map(_handed_out, pipelines))
     return {
         name: [[*place, value] for place, value in _since(found[0].history, handed_out)]
@@ -138,7 +139,7 @@ def state(pipelines: Sequence[Any]) -> dict[str, list[list[float]]]:
 
 
 def load(pipelines: Sequence[Any], saved: Mapping[str, list[list[Any]]]) -> None:
-    """Give pipelines that have not run the histories that `state` has returned."""
+    """Restore what `state` returned, in pipelines that have not run."""
     check(pipelines, saved)
     for name, found in _by_name(pipelines).items():
         for source in found:
@@ -146,9 +147,9 @@ def load(pipelines: Sequence[Any], saved: Mapping[str, list[list[Any]]]) -> None
 
 
 def carry(old: Any, new: Any, *, back: bool = False) -> None:
-    """Give a pipeline made anew what the old one had.
+    """Give a rebuilt pipeline the values of the old one.
 
-    back: it goes on at an earlier place, with the newest values
+    back: the new one goes on at an earlier place, and has the newest values from its start
     """
     for name, source in _sources.get(new, {}).items():
         history = list(_sources[old][name].history)
@@ -156,7 +157,7 @@ def carry(old: Any, new: Any, *, back: bool = False) -> None:
 
 
 def check(pipelines: Sequence[Any], saved: Mapping[str, list[list[Any]]]) -> None:
-    """A ValueError if the pipelines have other Scheduled numbers than those that were saved."""
+    """A ValueError if the pipelines have other Scheduled numbers than the saved state."""
     known = _by_name(pipelines)
     if sorted(saved) != sorted(known):
         raise ValueError(
@@ -183,6 +184,6 @@ def _handed_out(pipeline: Any) -> Place:
 
 
 def _since(history: History, place: Place) -> History:
-    """What counts from `place` on."""
+    """The part of the history that counts from `place` on."""
     past = sum(start <= place for start, _ in history)
     return history[max(past - 1, 0) :]

@@ -21,19 +21,20 @@ def apply_boxes(
     """Mix bounding boxes as `apply` mixes the images they belong to.
 
     boxes:   batch of (M, 4) float32 on the CPU, (left, top, right, bottom) in [0, 1], relative
-             to what `apply` sees of the image, after its crop and its mirror: as DALI's box
-             operators with `ltrb=True` leave them. M may differ, and be 0
+             to the image after its crop and mirror. DALI's box operators with `ltrb=True` make
+             such boxes. M may differ between samples, and may be 0
     labels:  batch of (M,) integers on the CPU
-    plan:    of the images; not one for some frames of sequences
+    plan:    the plan of the images; its `frames` must be None
     others:  (boxes, labels) of the images that `apply` takes as `others`
-    views:   batch of (height, width) int32: the size, in pixels, of what is seen of each image,
-             where an offset lets sizes differ; with `others` theirs behind it, 4 values
+    views:   batch of (height, width) int32: the size of each image in pixels, after its crop.
+             Needed only if the plan has an offset and sizes differ. With `others`: 4 values,
+             the size of its image last
     returns: (boxes, labels, weights): own boxes first, then those of the partners. A box
-             shrinks to what shows of it, and is left out where nothing does. weights, (R,)
-             float32: the mean weight of the box's image over its area before; lam for the own
-             boxes of mixup, the visible share where images are cut
+             shrinks to its visible part, and is left out if nothing of it shows. weights, (R,)
+             float32: the mean weight of the box's image over the area of the whole box. It is
+             lam for the own boxes of mixup, and the visible share where images are cut
 
-    Where the plan says `fit`, the box is taken to show the whole of the partner, resized.
+    If the plan has `fit`, its box is assumed to show the whole partner, resized.
     """
     return _travel(mode, boxes, labels, plan, others, views)
 
@@ -50,8 +51,8 @@ def apply_points(
     """Mix points, such as keypoints, as `apply` mixes the images they belong to.
 
     points:  batch of (M, 2) float32 on the CPU, (x, y) in [0, 1], relative as in `apply_boxes`
-    returns: (points, labels, weights): those that show, own ones first; weights, (R,) float32:
-             that of the point's image at its pixel
+    returns: (points, labels, weights) of the points that show, own ones first. weights, (R,)
+             float32: the weight of the point's image at its pixel
 
     labels, plan, others and views are as in `apply_boxes`.
     """

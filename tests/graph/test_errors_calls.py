@@ -59,13 +59,13 @@ def test_arguments_of_other_libraries_are_told_what_to_do_here(place, function, 
 
 OURS = [
     (dmix.plan, "mean", "It is an argument of apply, and of mix, mixup and cutmix."),
-    (dmix.plan, "second", 'For it plan takes partner="others", and apply others=images2.'),
+    (dmix.plan, "second", 'Pass partner="others" to plan, and others=images2 to apply.'),
     (dmix.apply, "prob", "It is an argument of plan, mix, mixup and cutmix."),
-    (dmix.apply, "second", 'For it plan takes partner="others", and apply others=images2.'),
+    (dmix.apply, "second", 'Pass partner="others" to plan, and others=images2 to apply.'),
     (dmix.mix, "alpha", "It is a field of a method: dali_mix.MixUp(alpha=…)."),
     (dmix.cutmix, "place", "It is a field of a method: dali_mix.CutMix(place=…)."),
     (dmix.mixup, "methods", "It is an argument of mix, which draws among several methods."),
-    (dmix.mixup, "others", "For it mix, mixup and cutmix take second=(images2, labels2)."),
+    (dmix.mixup, "others", "Pass second=(images2, labels2) to mix, mixup or cutmix."),
     (dmix.mix, "size", "The output has the size of the images, or that of crop=(H, W)."),
     (dmix.mix, "seeds", "Did you mean seed?"),
 ]
