@@ -1,7 +1,7 @@
 """Mixup and cutmix as native NVIDIA DALI operators.
 
-The public names; each lives in a module of its own and is imported at first use, so that
-`import dali_mix` loads neither DALI nor torch. The graph functions are in `dali_mix.fn`.
+Public names are imported from their modules at first use, so `import dali_mix` loads neither DALI
+nor torch. The graph functions are in `dali_mix.fn`.
 """
 
 import importlib

@@ -1,10 +1,10 @@
-"""Arguments of other libraries' mixing, as keyword arguments of `dali_mix.fn.mix`. Loads no DALI.
+"""Turns arguments of other libraries into keyword arguments of `dali_mix.fn.mix`. Loads no DALI.
 
     x, y1, y2, lam = dmix.mix(images, labels, std=255, **migrate.from_timm(mixup_alpha=0.8))
 
-The law is the peer's: what is drawn, for whom, and who is mixed with whom. lam is counted from the
-pixels, in all of them. A method whose alpha is 0 is off, as in the peers' programs, and is never
-drawn. Where a peer has a flaw that dali_mix has not, its function says so.
+The law is the other library's: what is drawn, for which samples, and which images are mixed. lam is
+always counted from the pixels. A method whose alpha is 0 is off and never drawn, as there. If the
+other library has a flaw that dali_mix has not, the function says so.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ def from_timm(
     num_classes: int = 1000,
     multi_label: bool = False,
 ) -> dict[str, Any]:
-    """Of `timm.data.Mixup` and `FastCollateMixup`, with their defaults (timm 1.0.31).
+    """Arguments of `timm.data.Mixup` and `FastCollateMixup`, with their defaults (timm 1.0.31).
 
-    label_smoothing, num_classes and multi_label are about the targets, not the images, and change
-    nothing here. timm's soft target is `target.dense(num_classes, smoothing=label_smoothing)`; the
-    loss of it is that of `MixLoss(CrossEntropyLoss(label_smoothing=label_smoothing))`, which needs
-    no soft target. Labels of several classes are float vectors.
+    label_smoothing, num_classes and multi_label concern the targets, and change nothing here.
+    timm's soft target is `target.dense(num_classes, smoothing=label_smoothing)`.
+    `MixLoss(CrossEntropyLoss(label_smoothing=label_smoothing))` gives the same loss without a soft
+    target. For multi_label, pass labels that are float vectors.
 
     Odd batches are allowed: the image in the middle is its own partner. With cutmix_minmax the
-    largest side is drawn too, which timm leaves out.
+    largest side is drawn too; timm never draws it.
 
     ValueError: mode="half" and correct_lam=False, which have no equivalent; both alphas 0.
     """
@@ -66,7 +66,7 @@ def from_timm(
         found.append((_cutmix(cutmix_alpha, cutmix_minmax), switch_prob if found else 1.0))
     if not found:
         raise ValueError("mixup_alpha or cutmix_alpha must be above 0, or cutmix_minmax be given.")
-    # Of a pair, dali_mix draws choice and probability together where `per` says so.
+    # With per="pair", the two samples of a pair share the choice and the probability too.
     each = "batch" if mode == "batch" else "sample"
     shares = {"per": _TIMM_SHARES[mode], "choose_per": each, "prob_per": each}
     return _arguments(found, prob=prob, partner="reverse", **shares)
@@ -78,15 +78,15 @@ def from_torchvision(
     cutmix_alpha: float | None = None,
     p: Sequence[float] | None = None,
 ) -> dict[str, Any]:
-    """Of `torchvision.transforms.v2.MixUp` or `CutMix`, or `RandomChoice` of the two.
+    """Arguments of `torchvision.transforms.v2.MixUp` or `CutMix`, or `RandomChoice` of the two.
 
-    mixup_alpha:  alpha of MixUp, whose default is 1.0; None or 0: it is not used
+    mixup_alpha:  alpha of MixUp (torchvision's default is 1.0); None or 0: MixUp is not used
     cutmix_alpha: alpha of CutMix, likewise
-    p:            that of `RandomChoice([MixUp, CutMix], p)`, a value for each alpha that is not
-                  None; None: alike
+    p:            p of `RandomChoice([MixUp, CutMix], p)`: a value for each alpha that is not
+                  None; default: all equal
 
-    Boxes have odd sides too, where torchvision rounds them down to even ones. Its num_classes is
-    that of `target.dense(num_classes)`, and not needed by `MixLoss`.
+    Boxes may have odd sides; torchvision rounds sides down to even ones. Pass its num_classes to
+    `target.dense(num_classes)`; `MixLoss` does not need it.
     """
     found: list[tuple[Method, float]] = []
     if mixup_alpha is not None:
@@ -113,16 +113,16 @@ def from_torchvision(
 def from_fastai(
     *, mixup_alpha: float | None = None, cutmix_alpha: float | None = None
 ) -> dict[str, Any]:
-    """Of fastai's callback `MixUp` (v1: `MixUpCallback`), or of `CutMix`.
+    """Arguments of fastai's callback `MixUp` (v1: `MixUpCallback`), or of `CutMix`.
 
-    mixup_alpha:  alpha of MixUp, whose default is 0.4; None or 0: it is not used
-    cutmix_alpha: alpha of CutMix, whose default is 1.0, likewise
+    mixup_alpha:  alpha of MixUp (fastai's default is 0.4); None or 0: MixUp is not used
+    cutmix_alpha: alpha of CutMix (fastai's default is 1.0), likewise
 
-    Boxes have odd sides too, where fastai rounds to even ones. Partners are drawn as fastai draws
-    them, with some images their own; partner="derange" in their place leaves none unmixed.
+    Boxes may have odd sides; fastai rounds sides to even ones. Partners are drawn as in fastai, so
+    some images are their own partner. Set partner="derange" in the result to mix all images.
 
-    ValueError: both or neither. A learner with both mixes every image twice, which has no
-    equivalent; `dali_mix.fn.mix` takes both methods, and draws one for each image.
+    ValueError: both or neither are given. A learner with both mixes every image twice, which has
+    no equivalent; `dali_mix.fn.mix` takes both methods, and draws one for each image.
     """
     mixup = None if mixup_alpha is None else MixUp(mixup_alpha)
     cutmix = None if cutmix_alpha is None else CutMix(cutmix_alpha)
@@ -141,15 +141,17 @@ def from_mmpretrain(
     augments: Mapping[str, Any] | Sequence[Mapping[str, Any]],
     probs: float | Sequence[float] | None = None,
 ) -> dict[str, Any]:
-    """Of mmpretrain's `batch_augments`, which are `RandomBatchAugment(augments, probs)`.
+    """Arguments of mmpretrain's `batch_augments`: `RandomBatchAugment(augments, probs)`.
 
     augments: one or several configs, dict(type="Mixup", alpha=…) or dict(type="CutMix", alpha=…,
               cutmix_minmax=…). One with alpha 0 is never drawn: the others share its probability
-    probs:    probability of each; what they leave of 1 stays unmixed. None: alike
+    probs:    probability of each augment. If their sum is below 1, the other batches stay unmixed.
+              Default: all equal, and no batch unmixed
 
-    Boxes have odd sides too, where mmpretrain rounds them down to even ones.
+    Boxes may have odd sides; mmpretrain rounds sides down to even ones.
 
-    ValueError: ResizeMix, whose law is its own, correct_lam=False, and types that are not mixing.
+    ValueError: ResizeMix, which has another law there, correct_lam=False, or a type that does not
+    mix.
     """
     listed = [augments] if isinstance(augments, Mapping) else list(augments)
     if not listed:
@@ -196,7 +198,7 @@ def _of_mmpretrain(augment: Mapping[str, Any]) -> Method:
 
 
 def _cutmix(alpha: float, minmax: Sequence[float] | None) -> CutMix:
-    """With minmax, sides are drawn in place of the share, and boxes are inside the image."""
+    """With minmax, the sides are drawn instead of the share, and the box lies inside the image."""
     if minmax is None:
         return CutMix(alpha)
     try:
@@ -209,7 +211,7 @@ def _cutmix(alpha: float, minmax: Sequence[float] | None) -> CutMix:
 
 
 def _adds_up(chances: Any, most: float = math.inf) -> bool:
-    """Whether they are numbers that one can draw by: not negative, and of a sum above 0."""
+    """Whether they are weights to draw by: not negative, with a sum above 0 and up to `most`."""
     try:
         drawable = all(0 <= chance < math.inf for chance in chances)
         return drawable and bool(0 < sum(chances) <= most)
@@ -233,7 +235,7 @@ def _arguments(found: Sequence[tuple[Method, float]], **draw: Any) -> dict[str, 
 
 
 def _check_corrected(correct_lam: bool, minmax: Sequence[float] | None) -> None:
-    """The peers always correct with minmax."""
+    """With minmax the other libraries always correct lam, whatever the argument says."""
     if minmax is None and not correct_lam:
         raise ValueError(
             "correct_lam=False has no equivalent: it weighs labels by a share that the clipped box "

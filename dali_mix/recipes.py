@@ -4,8 +4,8 @@
     def training():
         return recipes.imagefolder_train("imagenet/train", dtype=types.FLOAT16)
 
-An image folder holds one folder of images for each class. Whole programs are in pipelines/; what
-turns a pipeline into a loader lives elsewhere.
+An image folder holds one folder of images for each class. `dali_mix.MixLoader` iterates over such
+a pipeline. Whole programs are in pipelines/.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ __all__ = [
 ]
 
 IMAGENET_MEAN = (0.485 * 255, 0.456 * 255, 0.406 * 255)
-"""Of the red, green and blue channel, for pixels from 0 to 255."""
+"""Means of the red, green and blue channels, for pixels from 0 to 255."""
 IMAGENET_STD = (0.229 * 255, 0.224 * 255, 0.225 * 255)
 _DEFAULT_METHODS = (MixUp(alpha=0.2), CutMix(alpha=1.0))
 
@@ -85,33 +85,33 @@ def imagefolder_train(
 
     root:         folder with one folder of images for each class; grey and CMYK become RGB
     methods:      as in `dali_mix.fn.mix`; None: nothing is mixed, lam is 1 and y2 is y1
-    weights:      relative weight of each method; default: all alike
+    weights:      relative weight of each method; default: all equal
     size:         output height and width in pixels, one number for both
     files:        the images to read: path of a list that `dali-mix check --fix-list` wrote, or
-                  names relative to `root`; default: all in `root`
-    classes:      names of the class folders in the order of their labels, as `class_names` of the
-                  training set: labels are places in it. Folders without images may then be there,
-                  or be missing; a folder of images that it does not name is an error. Default:
-                  `class_names(root)`
+                  names relative to `root`; default: all images in `root`
+    classes:      names of the class folders; a class has its index in this list as label. A named
+                  folder may be empty or missing. A folder with images must be named. Default:
+                  `class_names(root)`; for validation pass the `class_names` of the training set
     shard_id:     which of `num_shards` parts of the files to read, from 0
-    shuffle_seed: of the order of the files; the same in every shard, unlike the pipeline's seed
-    area, aspect: ranges of the random crop: share of the image's area, width over height
+    shuffle_seed: seed of the order of the files. Pass the same to every shard; only the seeds of
+                  their pipelines should differ
+    area, aspect: ranges of the random crop: its share of the image's area, its width over height
     mirror:       probability of a horizontal flip
-    augment:      function in the graph from images to images, uint8 (H, W, 3) of the output size,
-                  before they are mixed, such as `random_erasing`. RandAugment and the others of
-                  nvidia.dali.auto_aug choose by `if`: @pipeline_def(enable_conditionals=True)
+    augment:      function that changes the images in the graph before they are mixed, such as
+                  `random_erasing`. It takes and returns uint8 (H, W, 3) of the output size.
+                  RandAugment and the rest of nvidia.dali.auto_aug need
+                  @pipeline_def(enable_conditionals=True)
     mean, std:    for pixels from 0 to 255
     dtype:        types.FLOAT, FLOAT16, UINT8 or INT8 (for bytes, choose mean and std to suit)
     layout:       "CHW" or "HWC"
     device:       "cpu" or "gpu"; default: the GPU of the pipeline, if it has one
-    returns:      (x, y1, y2, lam), or (x, ys, weights) of methods that mix more than two images, as
-                  `dali_mix.fn.mix`, on `device`; labels are places in `classes`, int32 of shape
-                  (1,)
+    returns:      (x, y1, y2, lam), or (x, ys, weights) if a method mixes more than two images, as
+                  `dali_mix.fn.mix`, on `device`; labels are int32 of shape (1,)
 
     The reader is named "Reader" and shuffles all files anew for every epoch. It pads each shard
-    with its last file, so that all shards have the same number of batches: iterate with
-    `dali_mix.MixLoader`. DALI's own iterators may put out a batch of copies of one file, even with
-    `LastBatchPolicy.DROP`.
+    with copies of its last file, so that all shards have the same number of batches. Iterate with
+    `dali_mix.MixLoader`, which drops the copies. DALI's own iterators may return a batch of copies
+    of one file, even with `LastBatchPolicy.DROP`.
     """
     if augment is not None and not callable(augment):
         raise TypeError(f"augment must be a function of images, got {augment!r}.")
@@ -123,8 +123,8 @@ def imagefolder_train(
     return _mixed(images, labels, methods, weights, mirror, output, draw)
 
 
-# DALI translates the graph of a pipeline with conditionals, for `augment`: of the rest of a recipe
-# that would only take long.
+# A pipeline with conditionals translates its Python code. Only `augment` may need that; for the
+# rest of a recipe it would only take long.
 @do_not_convert
 def _random_crops(
     root: str | os.PathLike[str],
@@ -139,14 +139,14 @@ def _random_crops(
     mirror: float,
     device: str | None,
 ) -> tuple[Any, Any]:
-    """Images uint8 (H, W, 3) of the size, and their labels."""
+    """Images, uint8 (H, W, 3) of `size`, and their labels."""
     height, width = checked_size(size)
     check_probability("mirror", mirror)
     check_range("area", area, 1, zero=True, equal=True)
     check_range("aspect", aspect, math.inf, equal=True)
     if not is_whole(shuffle_seed):
         raise ValueError(f"shuffle_seed must be a whole number, got {shuffle_seed!r}.")
-    # A true shuffle of all files, unlike random_shuffle, which only stirs a buffer.
+    # This shuffles all files; random_shuffle only shuffles within a buffer.
     order = {"shuffle_after_epoch": True, "shuffle_after_epoch_seed": shuffle_seed}
     encoded, labels = shard_of(root, files, classes, shard_id, num_shards, **order)
     images = fn.decoders.image_random_crop(
@@ -202,13 +202,13 @@ def imagefolder_val(
 ) -> tuple[Any, Any]:
     """Validation batches: the shorter side resized, the centre cropped, nothing random.
 
-    resize:  length of the shorter side in pixels; default: 256 for 224, and in that proportion
+    resize:  length of the shorter side in pixels; default: 256/224 of the larger side of `size`
     returns: (x, y), on `device`; y is int32 of shape (1,)
 
     The other arguments are those of `imagefolder_train`. The reader is named "Reader", keeps the
-    order of the files, and pads each shard with its last file: `dali_mix.MixLoader`, or
-    `LastBatchPolicy.PARTIAL` in DALI's iterators, cuts the copies off, so that every file counts
-    once.
+    order of the files, and pads each shard with copies of its last file. `dali_mix.MixLoader` cuts
+    the copies off, so that every file counts once. So does `LastBatchPolicy.PARTIAL` in DALI's
+    iterators.
     """
     height, width = checked_size(size)
     shorter = round(max(height, width) * 256 / 224) if resize is None else resize
@@ -242,16 +242,16 @@ def random_erasing(
 ) -> Any:
     """Paint over one rectangle of some images (Zhong et al. 2020); the ranges are timm's defaults.
 
-    images:  uint8 (H, W, 3), CPU or GPU, that are not mixed yet: a rectangle painted over a mixed
-             image hides pixels of either, which lam does not know of
+    images:  uint8 (H, W, 3), CPU or GPU, before they are mixed. A rectangle on a mixed image would
+             hide pixels that lam counts
     prob:    probability in [0, 1] that an image loses a rectangle
-    area:    range in (0, 1] of its share of the image, drawn uniformly
-    aspect:  range of its height over its width, drawn log-uniformly
+    area:    range, in (0, 1], of the rectangle's share of the image; drawn uniformly
+    aspect:  range of its height over its width; drawn log-uniformly
     fill:    red, green and blue, numbers or a DALI tensor; default: one colour for each image, from
-             normal distributions with IMAGENET_MEAN and IMAGENET_STD, cut to [0, 255]
+             normal distributions with IMAGENET_MEAN and IMAGENET_STD, clipped to [0, 255]
 
-    The place is drawn uniformly among those inside the image. A side longer than the image is cut
-    to it.
+    The place is uniform over all places inside the image. A side that is longer than the image is
+    cut to the image's.
     """
     check_probability("prob", prob)
     check_range("area", area, 1)

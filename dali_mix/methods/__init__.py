@@ -1,8 +1,8 @@
-"""The methods: validated parameters, no DALI. How they mix: the operators and the reference.
+"""The mixing methods and their parameters. Loads no DALI.
 
-Each is a description of the own weight m at every pixel, x = m*own + (1-m)*partner; lam is the mean
-of m that the plan counts, whatever was drawn. Numbers are checked here; a DALI tensor is checked by
-the operator, sample by sample.
+A method gives the own image a weight m at every pixel: x = m*own + (1-m)*partner. The plan counts
+lam as the mean of m, whatever was drawn. Numbers are checked here. DALI tensors are checked by the
+operator, sample by sample.
 """
 
 from __future__ import annotations
@@ -63,22 +63,22 @@ class MixUp(Method):
 class CutMix(Method):
     """Show the partner inside a box (Yun et al. 2019, CutMix, eq. 1 and 2).
 
-    alpha:  the share t that the box is to leave is drawn from Beta(alpha, alpha); a finite number
-            >= 0 (0: off), or a DALI tensor with one value per sample. The paper uses 1.
+    alpha:  the share t of the own image is drawn from Beta(alpha, alpha); a finite number >= 0
+            (0: off), or a DALI tensor with one value per sample. The paper uses 1.
     fold:   replace t by max(t, 1 - t); False is the paper's law.
     place:  "center" (the paper's law): the centre is uniform over the pixels, and the box is
-            clipped; "inside": the whole box is in the image, uniform over its places (timm's
-            minmax, kornia); "uniform": clipped, and every pixel is covered equally often
+            clipped; "inside": the whole box lies in the image, uniform over all such places (timm's
+            minmax, kornia); "uniform": the box is clipped, and every pixel is covered equally often
             (Composer's uniform_sampling)
-    minmax: (low, high) shares of the image's sides, from which both sides of the box are drawn by
-            themselves, whatever alpha (timm's cutmix_minmax, with place="inside")
-    aspect: (low, high) of the box's shape relative to the image's, height over width, drawn
-            uniformly in its logarithm; (1, 1): the shape of the image
-    boxes:  1 to 8; together they take the share 1 - t, each an equal part, and lam is counted from
-            their union
+    minmax: (low, high): each side of the box is drawn from this range, as a share of the image's
+            side, and alpha is not used (timm's cutmix_minmax, with place="inside")
+    aspect: (low, high): range of the box's height over its width, relative to the image's; drawn
+            log-uniformly. (1, 1): the shape of the image
+    boxes:  number of boxes, 1 to 8. Each takes an equal part of the share 1 - t; lam is counted
+            from their union
     extent: what is cut out of videos and volumes (Yun et al. 2020, VideoMix): "space", the box in
-            every frame; "time", whole frames; "space-time", a box in some frames, each of whose
-            three sides is (1 - t)^(1/3)
+            every frame; "time", whole frames; "space-time", a box in some frames, each of its
+            three sides (1 - t)^(1/3) of the whole
 
     Sides are sqrt(1 - t) of the image's, rounded down; lam is counted after clipping.
     """
@@ -116,10 +116,10 @@ class CutMix(Method):
 class ResizeMix(Method):
     """Show the whole partner, made smaller, inside a box (Qin et al. 2020, ResizeMix, eq. 3).
 
-    scope: (low, high) in [0, 1], from which the sides of the box are drawn, as a share of the
-           image's; the paper uses (0.1, 0.8)
+    scope: (low, high) in [0, 1]: both sides of the box are the same share of the image's sides,
+           drawn from this range; the paper uses (0.1, 0.8)
 
-    The box lies inside the image, uniform over its places.
+    The box lies inside the image, uniform over all such places.
     """
 
     scope: tuple[float, float] = (0.1, 0.8)
@@ -138,13 +138,13 @@ class ResizeMix(Method):
 class PatchMix(Method):
     """CutMix in whole patches, for vision transformers: no token sees two images.
 
-    alpha: of the share t that is left to the own image, as in CutMix
+    alpha: the share t of the own image is drawn from Beta(alpha, alpha), as in CutMix
     fold:  replace t by max(t, 1 - t)
     patch: side of a patch in pixels, or (height, width); must divide the output
-    shape: "box": the box of CutMix, in patches; "patches": as many single ones as come nearest to
-           1 - t of all, each choice equally likely (as TokenMix, Liu et al. 2022, without its
-           attention-based labels)
-    place: of the box, as in CutMix
+    shape: "box": the box of CutMix, in whole patches; "patches": single patches, their number the
+           nearest to 1 - t of all, each choice equally likely (as TokenMix, Liu et al. 2022,
+           without its attention-based labels)
+    place: place of the box, as in CutMix
     """
 
     _: KW_ONLY
@@ -174,10 +174,10 @@ class PatchMix(Method):
 class GridMix(Method):
     """Show the partner through a grid of holes (OpenMixup's GridMix).
 
-    alpha: of the share t that is left to the own image, from Beta(alpha, alpha)
+    alpha: the share t of the own image is drawn from Beta(alpha, alpha)
     fold:  replace t by max(t, 1 - t)
-    holes: (low, high) number of tiles along each side, drawn uniformly; the hole of a tile has
-           sqrt(1 - t) of its sides, and the grid begins anywhere within a tile
+    holes: (low, high): number of tiles along each side, drawn uniformly. A tile's hole has
+           sqrt(1 - t) of its sides. The grid begins anywhere within a tile
     """
 
     alpha: Any = 1.0
@@ -200,10 +200,10 @@ class GridMix(Method):
 class FMix(Method):
     """Show the partner in patches of any shape, where Fourier noise is low (Harris et al. 2020).
 
-    alpha: of the share t that is left to the own image, from Beta(alpha, alpha); the paper uses 1
+    alpha: the share t of the own image is drawn from Beta(alpha, alpha); the paper uses 1
     fold:  replace t by max(t, 1 - t)
-    decay: power, at least 1.5, by which the amplitudes of the noise fall with the frequency; the
-           paper uses 3
+    decay: amplitudes of the noise fall with this power of the frequency, 1.5 to 20; the paper
+           uses 3
     """
 
     alpha: Any = 1.0
@@ -227,10 +227,10 @@ class FMix(Method):
 class SmoothMix(Method):
     """Blend the partner in by a Gaussian bell around any pixel (Lee et al. 2020, SmoothMix).
 
-    sigma: (low, high) of the bell's standard deviation, as a share of each side of the image, drawn
-           uniformly for each side; OpenMixup uses (0.25, 0.5)
+    sigma: (low, high): standard deviation of the bell along each side of the image, as a share of
+           that side; drawn uniformly for each side. OpenMixup uses (0.25, 0.5)
 
-    Weights are rounded to 1/255, and lam is the mean of the rounded ones.
+    Weights are rounded to 1/255, and lam is the mean of the rounded weights.
     """
 
     sigma: tuple[float, float] = (0.25, 0.5)
@@ -247,10 +247,10 @@ class SmoothMix(Method):
 @named_fields
 @dataclass(frozen=True)
 class MultiMix(Method):
-    """Blend K images with weights from a Dirichlet distribution: mixup of more than two.
+    """Blend K images with weights from a Dirichlet distribution: mixup of more than two images.
 
-    alpha:  of Dirichlet(alpha, …, alpha); K = 2 is MixUp's law
-    fold:   give the own image the largest of the weights
+    alpha:  the weights are drawn from Dirichlet(alpha, …, alpha); with K = 2 this is MixUp's law
+    fold:   give the own image the largest weight
     images: K, 2 to 8
     """
 
@@ -276,8 +276,8 @@ class RICAP(Method):
     alpha: the place of the point along each side is drawn from Beta(alpha, alpha); the paper uses
            0.3
 
-    The own image takes any of the four corners, and shows there what it has there; the others are
-    cropped anywhere.
+    The own image takes one of the four corners, and shows its own pixels of that corner. The other
+    images are cropped anywhere.
     """
 
     alpha: Any = 0.3

@@ -1,5 +1,5 @@
-"""Refuses names that are not there, in one sentence that says what to do. It knows the names that
-other libraries use for the same. Loads no DALI."""
+"""Errors for names that do not exist. Each is one sentence that says what to do, also for names
+that other libraries use. Loads no DALI."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ GRAPH_FUNCTIONS = (
     "plan",
     "resized",
 )
-"""Of `dali_mix.fn` and `dali_mix.dynamic`."""
+"""The functions of `dali_mix.fn` and `dali_mix.dynamic`."""
 
 _LEAVE = "leave it out"
 _CROP = "windows must lie inside the image; enlarge the image before, with fn.pad or fn.crop"
@@ -88,7 +88,7 @@ ELSEWHERE: Mapping[str, str] = {
     "decay_power": "its name here is decay",
     "patch_size": "its name here is patch",
 }
-"""What to do here, for arguments of other libraries."""
+"""What to do here, for each argument of another library."""
 
 
 def check_call(
@@ -99,10 +99,10 @@ def check_call(
     ours: Mapping[str, str],
     options: Iterable[str] = (),
 ) -> None:
-    """A TypeError for names that `signature` has not, and for more values than it has places.
+    """A TypeError for names that `signature` lacks, and for too many values by position.
 
-    ours:    a sentence for each name that other functions of dali_mix take
-    options: names to list first
+    ours:    what to say of names that other functions of dali_mix take
+    options: names that the error lists first
     """
     takes = signature.parameters
     for name in named:
@@ -127,9 +127,9 @@ def check_call(
 
 
 def no_attribute(module: str, name: str, *groups: Mapping[str, str]) -> AttributeError:
-    """For a name that a module has not.
+    """The error for a name that a module lacks.
 
-    groups: names that there are, such as "MixUp", and what to write, such as "dali_mix.MixUp"
+    groups: names that exist, such as "MixUp", and what to write, such as "dali_mix.MixUp"
     """
     wanted = _letters(name)
     found = [text for known in groups for there, text in known.items() if _letters(there) == wanted]
@@ -141,7 +141,7 @@ def no_attribute(module: str, name: str, *groups: Mapping[str, str]) -> Attribut
 
 
 def graph_function_lacks(module: str, name: str) -> AttributeError:
-    """For a name that `dali_mix.fn` or `dali_mix.dynamic` has not."""
+    """The error for a name that `dali_mix.fn` or `dali_mix.dynamic` lacks."""
     functions = {there: f"{module}.{there}" for there in GRAPH_FUNCTIONS}
     elsewhere = {there: f"dali_mix.{there}" for there in sys.modules["dali_mix"].__all__}
     return no_attribute(module, name, elsewhere, functions)
@@ -152,6 +152,6 @@ def _letters(name: str) -> str:
 
 
 def shown(value: Any) -> str:
-    """On one line, not too long."""
+    """`value` on one line of at most 60 characters."""
     text = " ".join(repr(value).split())
     return text if len(text) <= 60 else f"{text[:57]}…"

@@ -22,14 +22,14 @@ class Method:
     """What all methods share."""
 
     name: ClassVar[str]
-    # Not annotated, so that they are no fields here but may be in a method.
+    # Not annotated: these are not fields here, but a method may make them fields.
     alpha = 1.0
     fold = False
     images = 2
     draws: ClassVar[tuple[str, ...]] = ()
-    """Columns of the plan that only some methods need: offset, fit, frames, mask."""
+    """Optional columns of the plan that the method draws: offset, fit, frames, mask."""
     rival: ClassVar[str] = ""
-    """The field that a whole number by position may mean, where that is taken for alpha."""
+    """The field that a user may mean by a whole number in the place of alpha: PatchMix(16)."""
 
     def __post_init__(self) -> None:
         check_alpha(self)
@@ -37,10 +37,10 @@ class Method:
         self.check()
 
     def check(self) -> None:
-        """Of the fields that this method alone has."""
+        """Check the fields that only this method has."""
 
     def options(self) -> dict[str, Any]:
-        """What the plan operator is told besides alpha and fold."""
+        """What the plan operator gets besides alpha and fold."""
         return {}
 
     @property
@@ -50,12 +50,12 @@ class Method:
         return " ".join([self.name, *words])
 
     def columns(self) -> tuple[str, ...]:
-        """Columns of the plan that this very object needs."""
+        """Optional columns of the plan that this object draws with its parameters."""
         return self.draws
 
 
 def named_fields(kind: Kind) -> Kind:
-    """Refuse in one sentence what is given by position or by name and is not meant so."""
+    """Make a method refuse unknown and ambiguous arguments in one sentence."""
     made: Any = kind.__init__
     name = kind.__name__
     fields = inspect.signature(kind)
@@ -76,7 +76,7 @@ def named_fields(kind: Kind) -> Kind:
 
 
 def _text(value: Any) -> str:
-    """Numbers as Python writes its own, whatever their type."""
+    """A value as text. Numbers of any type look like Python's."""
     if isinstance(value, (tuple, list)):
         return ",".join(map(_text, value))
     if isinstance(value, str):
@@ -114,7 +114,7 @@ def check_word(method: Method, name: str, words: tuple[str, ...]) -> None:
 
 
 def holds_many(value: Any) -> bool:
-    """Whether it is an array of NumPy or a tensor of PyTorch with more than a number in it."""
+    """Whether it is a NumPy array or a PyTorch tensor, and not a single number."""
     return hasattr(value, "tolist") and isinstance(value.tolist(), list)
 
 

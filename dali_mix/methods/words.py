@@ -1,4 +1,4 @@
-"""Methods from the words of a command line: `cutmix` and `place=inside`. Loads no DALI."""
+"""Makes methods from the words of a command line: `cutmix` and `place=inside`. Loads no DALI."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ KINDS: dict[str, type[Method]] = {kind.name: kind for kind in METHODS}
 def method_of(name: str, options: Sequence[str], size: int) -> Method:
     """The method of that name.
 
-    options: `field=value` of its fields; a ValueError says what is wrong with one
-    size:    side in pixels of its images; the patches of PatchMix divide it if they are not given
+    options: texts `field=value`; a ValueError says what is wrong with one
+    size:    side of the images in pixels; the default patch of PatchMix divides it
     """
     kind = KINDS[name]
     values: dict[str, Any] = {}
@@ -37,13 +37,13 @@ def method_of(name: str, options: Sequence[str], size: int) -> Method:
 
 
 def field_types(kind: type[Method]) -> dict[str, Any]:
-    """Of each field, in order."""
+    """The type of each field, in order."""
     hints = get_type_hints(kind)
     return {field.name: hints[field.name] for field in dataclasses.fields(kind)}
 
 
 def words_of(method: Method) -> str:
-    """Name, alpha, and what is not as by default: for titles."""
+    """The method as a title: its name, alpha, and every field that has not its default."""
     defaults = type(method)()
     parts = [
         f"{name} {_shown(getattr(method, name))}"
