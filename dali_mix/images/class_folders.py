@@ -1,10 +1,10 @@
 """A folder with one folder of images for each class: which files count, and with which label.
 
-The recipes, the loader and the commands all go by this listing, and DALI's reader is given it.
+The recipes, the loader and the commands use this listing, and give it to DALI's reader.
 
 - A class folder is every folder in the root, and every link there that leads to a folder or to
-  nothing. It must hold an image, or the labels of the classes after it would depend on it.
-- An image is a file directly in a class folder, or a link, whose name ends in that of an image.
+  nothing. It must hold an image, because the labels of the classes after it depend on it.
+- An image is a file or a link directly in a class folder, with a name such as *.jpg.
 - Names that begin with a dot are hidden: neither classes nor images.
 """
 
@@ -21,21 +21,21 @@ IMAGE_FILES = (
     *("*.jpg", "*.jpeg", "*.png", "*.bmp", "*.tif", "*.tiff"),
     *("*.pnm", "*.ppm", "*.pgm", "*.pbm", "*.jp2", "*.webp"),
 )
-"""File names that count as images, in upper or lower case. DALI's reader would also take sound."""
+"""File names that count as images, in upper or lower case. DALI's reader would take sound too."""
 _ENDINGS = tuple(pattern.removeprefix("*") for pattern in IMAGE_FILES)
 EMPTY = "holds no images"
-"""The fault of a class folder that is there and can be listed."""
+"""The fault of a class folder that can be listed and has no image."""
 _NAMED = 3
-"""Class folders that an error names."""
+"""How many class folders an error names."""
 
 
 class ImageList(NamedTuple):
-    """Images that are there, in the order of the reader."""
+    """Images of a folder, in the order of the reader."""
 
     names: list[str]
-    """Relative to the folder: class/file."""
+    """Paths relative to the folder: class/file."""
     labels: list[int]
-    """Place of the class in `class_names`, or in the classes that were given."""
+    """Index of the class in `class_names`, or in the classes that were given."""
 
 
 def is_hidden(name: str) -> bool:
@@ -60,7 +60,7 @@ def image_files(folder: str | os.PathLike[str]) -> list[str]:
 
 
 def fault_of(folder: str | os.PathLike[str]) -> str | None:
-    """Why this can be no class folder, such as EMPTY; None: it can."""
+    """Why this cannot be a class folder, such as EMPTY; None if it can."""
     try:
         return EMPTY if next(_images(folder), None) is None else None
     except OSError as error:
@@ -69,11 +69,12 @@ def fault_of(folder: str | os.PathLike[str]) -> str | None:
 
 
 def class_names(root: str | os.PathLike[str]) -> list[str]:
-    """Names of the class folders in `root`; the place in this list is the label.
+    """Names of the class folders in `root`. The index in this list is the label.
 
     They are sorted by their bytes, as DALI and torchvision sort them. Folders whose names begin
-    with a dot are no classes. A ValueError names a class folder that holds no images or cannot be
-    listed, and says what else is wrong with `root`.
+    with a dot are not classes.
+
+    ValueError: a class folder holds no images or cannot be listed, or `root` has no class folders.
     """
     path = checked_root(root)
     names = class_folders(path)
@@ -105,7 +106,7 @@ def listed(root: str | os.PathLike[str], classes: Sequence[str] | None = None) -
 
 
 def checked_root(root: str | os.PathLike[str]) -> str:
-    """`root` as text, where there are images in class folders."""
+    """`root` as text. A ValueError if it has no class folder with images."""
     path, name = Path(root), shown(root)
     if not path.is_dir():
         what = "is not a folder" if path.exists() else "does not exist"
@@ -127,7 +128,7 @@ def checked_root(root: str | os.PathLike[str]) -> str:
 
 
 def _known_folders(root: str | os.PathLike[str], classes: Sequence[str]) -> list[str]:
-    """The class folders with images; a ValueError names one that is not in `classes`."""
+    """The class folders with images. A ValueError names those that are not in `classes`."""
     known = _checked_classes(classes)
     path = checked_root(root)
     faults = {name: fault_of(os.path.join(path, name)) for name in class_folders(path)}
@@ -178,7 +179,7 @@ def _images(folder: str | os.PathLike[str]) -> Iterator[str]:
 
 
 def _is_file(entry: os.DirEntry[str]) -> bool:
-    # A link that leads nowhere counts: its image must not be missed.
+    # A link that leads nowhere counts, so that its missing image is an error.
     return not os.path.isdir(entry.path) if entry.is_symlink() else entry.is_file()
 
 

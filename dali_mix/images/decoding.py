@@ -1,4 +1,4 @@
-"""One encoded image at a time through DALI's decoder: does it decode, and if not, why?"""
+"""Decodes one image at a time with DALI, and says in words why one cannot be decoded."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ _WORDS = {
     "std::bad_alloc": "it needs more memory than there is",
     "File mapping failed": "it cannot be opened",
 }
-"""For what DALI says of a single image."""
+"""The beginning of DALI's reason, and what we say instead."""
 
 
 class Undecodable(ValueError):  # noqa: N818 - names the image's fault, not the program's
-    """Says in a few words what is wrong with an image, as in "its header is broken"."""
+    """An image cannot be decoded. The message says why, as in "its header is broken"."""
 
 
 class Single:
-    """A small graph of one encoded image, made anew after a failure: a pipeline of DALI dies of it.
+    """A pipeline for one encoded image at a time. It is rebuilt after a failure, which ends it.
 
-    graph:     from a DALI node, the encoded bytes on the CPU, to one output
-    device_id: of the GPU that the pipeline may use; None: the CPU alone
+    graph:     function from a DALI node, the encoded bytes on the CPU, to one output
+    device_id: number of the GPU that the pipeline may use; None: no GPU
     """
 
     def __init__(self, graph: Callable[[Any], Any], device_id: int | None = None) -> None:
@@ -39,7 +39,7 @@ class Single:
         self._pipeline: Pipeline | None = None
 
     def __call__(self, encoded: np.ndarray) -> Any:
-        """The output, a DALI batch of one. encoded: (bytes,) uint8. Raises Undecodable."""
+        """The output, a DALI batch of one, for (bytes,) uint8. Raises Undecodable."""
         if not len(encoded):
             raise Undecodable("it is empty")
         if self._pipeline is None:
@@ -51,8 +51,8 @@ class Single:
             raise Undecodable(_in_words(str(error))) from error
 
     def ready(self, encoded: np.ndarray) -> None:
-        """Make the graph, if it has to be made anew, and try it on an image that is right: what
-        DALI prints as it starts is of no other image."""
+        """Build the pipeline if needed, and run it on a good image. What DALI prints as it starts
+        is then not taken for a fault of the next image."""
         if self._pipeline is None:
             self(encoded)
 
@@ -67,7 +67,7 @@ class Single:
 
 
 def decoder(device_id: int | None) -> Single:
-    """Decodes to RGB as the recipes do: on that GPU, or on the CPU."""
+    """Decodes to RGB as the recipes do: on that GPU; None: on the CPU."""
     device = "cpu" if device_id is None else "mixed"
     return Single(
         lambda encoded: fn.decoders.image(encoded, device=device, output_type=types.RGB), device_id
@@ -80,7 +80,7 @@ def shape_reader() -> Single:
 
 
 def fault_of_file(path: str, decode: Single) -> str | None:
-    """What keeps this file from being decoded, in a few words; None: nothing."""
+    """Why this file cannot be decoded, in a few words; None if it can."""
     try:
         decode(np.fromfile(path, np.uint8))
     except OSError as error:
@@ -91,7 +91,7 @@ def fault_of_file(path: str, decode: Single) -> str | None:
 
 
 def cause_of(message: str) -> tuple[str, str]:
-    """The operator and the reason, of the page that DALI writes."""
+    """The operator and the reason in a long error message of DALI."""
     lines = [line.strip() for line in message.splitlines() if line.strip()]
     operator = next((line for line in lines if line.startswith("Error in ")), "").partition(",")[0]
     if "encountered:" in lines and lines.index("encountered:") + 1 < len(lines):

@@ -1,8 +1,8 @@
-"""Lists of images of a folder: all of it, or a list of good ones.
+"""Lists of the images of a folder: all of them, or those that a file names.
 
-Such a list is what `dali-mix check --fix-list` writes and what `fn.readers.file(file_list=…)`
-reads: a name, relative to the folder, and a label in each line. A name that this format cannot
-hold, with a line break in it for example, stands in double quotes, as JSON has it.
+`dali-mix check --fix-list` writes such a file, and `fn.readers.file(file_list=…)` reads it. Each
+line has a name, relative to the folder, and a label. A name that this format cannot hold, such as
+one with a line break, is a JSON string in double quotes.
 """
 
 from __future__ import annotations
@@ -17,15 +17,17 @@ from dali_mix.images.class_folders import ImageList, class_names, is_hidden, lis
 from dali_mix.images.names import shown
 
 Names: TypeAlias = str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | ImageList
-"""A list of images: the path of one, names relative to the folder, or one that was checked."""
+"""A list of images: the path of its file, names relative to the folder, or a checked list."""
 
 
 def chosen(
     files: Names | None, root: str | os.PathLike[str], classes: Sequence[str] | None = None
 ) -> ImageList:
-    """The images of a list, as it orders them; None: all. A ValueError names one that is not there.
+    """The images of a list, in its order; None: all images of `root`.
 
     classes: as in `listed`
+
+    ValueError: the list names an image that the folder does not have.
     """
     if isinstance(files, ImageList):
         return files
@@ -49,7 +51,7 @@ def chosen(
 
 
 def write_list(path: str | os.PathLike[str], images: ImageList) -> None:
-    """Write all of it, or nothing."""
+    """Write the whole list, or nothing if that fails."""
     beside = f"{os.fspath(path)}.{os.getpid()}"
     try:
         with open(beside, "wb") as file:
@@ -62,7 +64,7 @@ def write_list(path: str | os.PathLike[str], images: ImageList) -> None:
 
 
 def read_list(path: str | os.PathLike[str]) -> ImageList:
-    """Exactly what `write_list` was given; a ValueError names a line of another format."""
+    """The list that `write_list` wrote. A ValueError names a line of another format."""
     names, labels = [], []
     for number, line in _lines(path):
         name, _, label = line.rstrip().rpartition(" ")
@@ -102,7 +104,7 @@ def _names_of(
     root: str | os.PathLike[str],
     classes: Sequence[str] | None,
 ) -> list[str]:
-    """The names in a list whose labels agree with the folder, where the folder gives them."""
+    """The names in a list. Unless `classes` are given, its labels must be those of the folder."""
     images = read_list(path)
     if classes is not None:
         return images.names
@@ -118,7 +120,7 @@ def _names_of(
 
 
 def _why(name: str, root: str | os.PathLike[str]) -> str:
-    """What is wrong with a name that the folder does not have."""
+    """Why the folder does not have this name, and what to do."""
     said = shown(name)
     if os.path.isabs(name) or ".." in name.split("/"):
         return f"{said} lies outside; names are relative to the folder."
@@ -132,7 +134,7 @@ def _why(name: str, root: str | os.PathLike[str]) -> str:
 
 
 def _lines(path: str | os.PathLike[str]) -> Iterator[tuple[int, str]]:
-    """Those with something in them, and their numbers from 1."""
+    """The lines that are not empty, with their numbers from 1."""
     with open(path, "rb") as file:
         for number, line in enumerate(file, 1):
             if line.strip():

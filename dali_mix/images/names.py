@@ -1,4 +1,4 @@
-"""File names as people are shown them: on Linux they are bytes, and any but NUL and / may occur."""
+"""File names for messages. On Linux a name may hold any bytes except NUL and /."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import os
 
 
 def shown(path: str | os.PathLike[str]) -> str:
-    """On one line and printable; a name with line breaks or bytes that are no text is quoted."""
+    """The path on one line, printable. A name with line breaks or undecodable bytes is quoted."""
     text = os.fspath(path)
     return text if text.isprintable() else ascii(os.fsencode(text))[1:]
 
 
 def is_utf8(name: str) -> bool:
-    """False of a name with bytes that Python carries as lone surrogates."""
+    """False if the name has bytes that are not UTF-8; Python holds them as lone surrogates."""
     try:
         name.encode()
     except UnicodeEncodeError:

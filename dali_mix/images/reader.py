@@ -1,4 +1,4 @@
-"""DALI's reader of files, given the list of them: it lists no folder by itself."""
+"""DALI's file reader. It gets the list of files from us, and lists no folder itself."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from dali_mix.methods.method import is_whole
 
 
 def read(root: str | os.PathLike[str], images: ImageList, **options: Any) -> tuple[Any, Any]:
-    """Encoded images and labels, as `fn.readers.file` puts them out.
+    """Encoded images and labels, as `fn.readers.file` returns them.
 
-    root:    of the names in `images`
-    options: of the reader
+    root:    folder of the names in `images`
+    options: further arguments of the reader
 
-    DALI takes names as Python's text, which must be UTF-8, or in a file, which holds any bytes but
-    the ends of lines.
+    DALI takes names as text, which must be UTF-8, or in a file, where they may hold any bytes
+    except line breaks.
     """
     if not is_utf8(os.fspath(root)):
         raise ValueError(
@@ -84,15 +84,15 @@ def shard_of(
 
 
 def header_checked(encoded: Any) -> Any:
-    """Encoded images, once the headers of the whole batch have been read without fault.
+    """Read the headers of a whole batch of encoded images before they are decoded.
 
-    encoded: from a reader, on the CPU; comes back as it is
+    encoded: images from a reader, on the CPU
+    returns: the same images, to pass to a decoder
 
-    To be put before a decoder. A header that cannot be read fails the pipeline here, with an error
-    that `MixLoader` can explain. The decoders of DALI 2.4 fail as well, but let other threads go on
-    with what has been freed: batches of more than about four images a thread often end the whole
-    process, by a segmentation fault.
+    A header that cannot be read fails the pipeline here, with an error that `MixLoader` can
+    explain. The decoders of DALI 2.4 fail as well, but their other threads go on with freed memory:
+    with more than about four images per thread, the process often ends in a segmentation fault.
     """
     shape = fn.peek_image_shape(encoded, dtype=types.INT32)
-    # -1: as long as it is. The decoder waits for this number, and so for all headers.
+    # -1 keeps the length. The decoder waits for this number, and so for all headers.
     return fn.reshape(encoded, shape=dali_math.clamp(shape[:1], -1, -1))

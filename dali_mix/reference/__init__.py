@@ -1,7 +1,7 @@
 """The definition of dali_mix in NumPy: boxes, weights, pixels, shapes. Read it in five minutes.
 
-It is never optimised and draws nothing. Where a backend disagrees, it is right until a test shows
-otherwise."""
+It is not optimised, and draws nothing at random. Where a backend disagrees, the reference is right
+until a test shows otherwise."""
 
 from dali_mix.reference.pixels import (
     apply,

@@ -1,4 +1,4 @@
-"""The pixels of mixed images: what is seen of each, blended, normalised, laid out and cast."""
+"""The pixels of mixed images: cropped and mirrored, blended, normalised, laid out and cast."""
 
 from __future__ import annotations
 
@@ -18,8 +18,10 @@ def window(
     crop_pos: tuple[float, float] = (0.5, 0.5),
     mirror: bool = False,
 ) -> np.ndarray:
-    """The part of an (H, W, C) image that the output sees: cropped at round(pos * (size - crop)),
-    halves away from zero, then mirrored horizontally. `crop_pos` is (y, x) in [0, 1]."""
+    """The part of an (H, W, C) image that takes part: the crop, mirrored horizontally if `mirror`.
+
+    The crop begins at round(crop_pos * (size - crop)), halves away from zero. `crop_pos` is (y, x)
+    in [0, 1]."""
     if crop is not None:
         slack = [length - side for length, side in zip(image.shape, crop, strict=False)]
         y, x = (int(float(np.float32(p)) * s + 0.5) for p, s in zip(crop_pos, slack, strict=True))
@@ -28,8 +30,8 @@ def window(
 
 
 def place(image: np.ndarray, size: tuple[int, int], offset: tuple[int, int]) -> np.ndarray:
-    """(H, W, C): the output pixel (y, x) shows pixel (y, x) + `offset` of the image. What the image
-    does not have is zero."""
+    """(H, W, C) of `size`: output pixel (y, x) is pixel (y, x) + `offset` of the image, and zero
+    outside the image."""
     placed = np.zeros((*size, image.shape[2]), image.dtype)
     y, x = (np.arange(n) + start for n, start in zip(size, offset, strict=True))
     in_y, in_x = ((at >= 0) & (at < n) for at, n in zip((y, x), image.shape, strict=False))
@@ -38,8 +40,8 @@ def place(image: np.ndarray, size: tuple[int, int], offset: tuple[int, int]) -> 
 
 
 def mix_images(images: list[np.ndarray], weights: np.ndarray, k: np.ndarray, s: Any) -> np.ndarray:
-    """(H, W, C) float64: K images, with weights of (K, H, W), mixed and normalised. Where a weight
-    is 0, that image is not read, whatever it holds."""
+    """(H, W, C) float64: K images mixed with weights (K, H, W), and normalised. Where its weight is
+    0, an image is not read, so a NaN there has no effect."""
     total = np.zeros(images[0].shape)
     for image, weight in zip(images, weights[..., None], strict=True):
         total += np.where(weight != 0, image.astype(np.float64), 0.0) * (weight * k)
@@ -47,16 +49,16 @@ def mix_images(images: list[np.ndarray], weights: np.ndarray, k: np.ndarray, s: 
 
 
 def copy_images(images: list[np.ndarray], weights: np.ndarray, copied: int) -> np.ndarray:
-    """(H, W, C): the image that shows at each pixel. Where several are blended it is number
-    `copied`, or the own one if that has no weight."""
+    """(H, W, C): the pixel of the image that shows. Where several images are blended, image number
+    `copied` shows, or the own image if that one has no weight."""
     blended = (weights != 0).sum(0) > 1
     shown = np.where(blended, np.where(weights[copied] != 0, copied, 0), weights.argmax(0))
     return np.choose(shown[..., None], images)
 
 
 def cast(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """To `dtype`; integers saturate and round halves to even, NaN becomes the lowest value, and
-    float64 stays as it is."""
+    """Values as `dtype`. Integers saturate and round halves to even; NaN becomes the lowest
+    integer. float64 stays as it is."""
     if dtype == np.float64:
         return values
     if np.issubdtype(dtype, np.integer):
@@ -68,7 +70,7 @@ def cast(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
 
 
 def to_frames(image: np.ndarray, layout: str) -> np.ndarray:
-    """(frames, H, W, C), from an array with the axes of the layout; those it lacks get length 1."""
+    """(frames, H, W, C) of an array in `layout`. Axes that the layout lacks have length 1."""
     axes = layout.replace("D", "F")
     missing = [axis for axis in "FC" if axis not in axes]
     image = image.reshape(image.shape + (1,) * len(missing))
@@ -76,7 +78,7 @@ def to_frames(image: np.ndarray, layout: str) -> np.ndarray:
 
 
 def from_frames(frames: np.ndarray, layout: str) -> np.ndarray:
-    """Back from (frames, H, W, C)."""
+    """The array in `layout`, from (frames, H, W, C)."""
     axes = layout.replace("D", "F")
     missing = "".join(axis for axis in "FC" if axis not in axes)
     turned = frames.transpose(["FHWC".index(axis) for axis in missing + axes])
@@ -86,7 +88,11 @@ def from_frames(frames: np.ndarray, layout: str) -> np.ndarray:
 def shown_images(
     plan: Plan, i: int, seen: list[np.ndarray], fitted: list[np.ndarray]
 ) -> list[np.ndarray]:
-    """The K images of sample `i`, each (frames, H, W, C), as they lie on the output."""
+    """The K images of sample `i`, each (frames, H, W, C), placed on the output.
+
+    seen:   all images after their windows, those of `others` behind those of the batch
+    fitted: the fitted images, mirrored
+    """
     own, partners = seen[i], np.atleast_1d(plan.partner[i])
     offsets = np.zeros((len(partners), 2), int)
     if plan.offset is not None:
@@ -119,17 +125,17 @@ def apply(
 ) -> list[np.ndarray]:
     """Mix each image with its partners, normalise, lay out and cast.
 
-    images:  N arrays in `input_layout`, uint8, float16 or float32; channels alike; not written to.
-             With frames ("FHWC", ...; "D" for slices) each is mixed as an image of its own
-    others:  N more, behind the indices of `images`; seen through the same windows
-    fitted:  N more, for samples that `plan.fit`: shown in the first box, from its corner, mirrored
-             if the first partner is
-    copied:  images are maps of integers that are copied: see `copy_images`
-    windows: for each image the arguments of `window`
+    images:  N arrays in `input_layout`, uint8, float16 or float32, with equal numbers of channels;
+             not written to. Each frame ("FHWC", ...; "D" for slices) is mixed as an image
+    others:  N more images, with the indices N to 2N - 1; image i has the window of image i
+    fitted:  N more images. Where `plan.fit` is not 0, they show in the first box, from its corner,
+             mirrored if the first partner is
+    copied:  the images are class maps, which are copied: see `copy_images`
+    windows: the arguments of `window` for each image
     returns: N arrays in `output_layout` of `dtype`; `pad_output` adds channels of zeros up to a
-             power of two. "CHW" and "HWC" are those of each frame
+             power of two. For sequences, "CHW" and "HWC" are the layout of each frame
 
-    For every sample i, with the windows a of its images and w = image_weights(...):
+    For every sample i, with a[k] the window of its image k and w = image_weights(...):
         out = cast(scale * ((w[0]*a[0] + w[1]*a[1] + ...) - mean) / std + shift)
     """
     k = np.float64(np.float32(scale)) / np.asarray(std, np.float32).astype(np.float64)

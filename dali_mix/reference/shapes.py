@@ -1,6 +1,6 @@
-"""What becomes of bounding boxes and points when their images are mixed.
+"""Bounding boxes and points, when their images are mixed.
 
-Coordinates are relative, in [0, 1], to what is seen of an image, after its crop and its mirror."""
+Coordinates are in [0, 1], relative to the image after its crop and mirror."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from dali_mix.plan import Plan
 from dali_mix.reference.weights import image_weights
 
 SNAP = 1e-3
-"""Relative coordinates are rounded: an edge this close to one between pixels, in pixels, lies on
-it."""
+"""Relative coordinates are rounded numbers. An edge that lies this close, in pixels, to a border
+between pixels is moved onto it."""
 
 
 def place_of(plan: Plan, i: int, k: int, views: Sequence[Sequence[int]] | None) -> np.ndarray:
-    """(2, 2) float64: (width, height) and (x, y) of what is seen of image `k` of sample `i`, in
-    pixels of the output, on which it lies."""
+    """(2, 2) float64: (width, height) and (x, y) of image `k` of sample `i`, placed on the output,
+    in output pixels."""
     height, width = (int(n) for n in plan.size[i][-2:])
     index = [i, *np.atleast_1d(plan.partner[i])][k]
     boxes = [box for box in np.reshape(plan.box[i], (-1, 4)) if (box[:2] < box[2:]).all()]
@@ -39,8 +39,8 @@ def snap(pixels: np.ndarray) -> np.ndarray:
 def visible_box(
     box: np.ndarray, place: np.ndarray, weight: np.ndarray
 ) -> tuple[np.ndarray, float] | None:
-    """The smallest box around the pixels of `box` that show, and the mean of `weight`, (H, W), over
-    its whole area; None where nothing shows. Edges that are not cut stay as they are."""
+    """The smallest box around the visible pixels of `box`, and the mean of `weight`, (H, W), over
+    the whole area of `box`; None if nothing shows. Edges that are not cut stay as they are."""
     lengths = np.array([weight.shape[1], weight.shape[0]] * 2)
     ends = np.tile(place[0], 2) * box + np.tile(place[1], 2)
     left, top, right, bottom = snap(ends)
@@ -62,8 +62,8 @@ def visible_box(
 def visible_point(
     point: np.ndarray, place: np.ndarray, weight: np.ndarray
 ) -> tuple[np.ndarray, float] | None:
-    """The point on the output and the weight at its pixel; None where that is 0. The last edges
-    belong to the last pixels."""
+    """The point on the output, and the weight at its pixel; None if that is 0. A point on the right
+    or lower edge of the output belongs to the last pixel."""
     lengths = np.array([weight.shape[1], weight.shape[0]])
     at = place[0] * point + place[1]
     if (snap(at) < 0).any() or (snap(at) > lengths).any():
@@ -79,16 +79,16 @@ def travel(
     *,
     views: Sequence[Sequence[int]] | None = None,
 ) -> tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray]]:
-    """What shows of the boxes, or points, of all images of a sample: own ones first, then those of
-    the partners in their order.
+    """The visible parts of the boxes, or points, of all images of a sample: own ones first, then
+    those of the partners in their order.
 
-    shapes:  for each image an array (M, 4), (left, top, right, bottom), or (M, 2), (x, y); those of
-             the others, if there are any, behind those of the batch
+    shapes:  for each image an array (M, 4), (left, top, right, bottom), or (M, 2), (x, y). The
+             images of `others`, if there are any, come after those of the batch
     labels:  for each image an array (M,)
-    plan:    with `size`
-    views:   for each image the (height, width), in pixels, of what is seen of it; None: the size
-    returns: (shapes, labels, weights), for each sample of the plan arrays (R, 4 or 2) float32,
-             (R,) and (R,) float32
+    plan:    must have `size`
+    views:   for each image its (height, width) in pixels after its crop; None: `plan.size`
+    returns: (shapes, labels, weights): for each sample arrays (R, 4 or 2) float32, (R,) and (R,)
+             float32
     """
     visible = visible_box if shapes[0].shape[1] == 4 else visible_point
     outputs: tuple[list, list, list] = ([], [], [])

@@ -11,7 +11,7 @@ from dali_mix.reference.weights import count_weights
 
 
 def nearest(edges: np.ndarray, to: np.ndarray, size: np.ndarray) -> np.ndarray:
-    """Edges (or distances) at the other size, to the nearest pixel; halves away from zero."""
+    """Edges (or distances) scaled from `size` to `to` and rounded, halves away from zero."""
     scaled = np.asarray(edges, np.int64) * 2 * to + np.sign(edges) * size
     return (np.abs(scaled) // (2 * size) * np.sign(scaled)).astype(np.int32)
 
@@ -19,8 +19,9 @@ def nearest(edges: np.ndarray, to: np.ndarray, size: np.ndarray) -> np.ndarray:
 def resized(plan: Plan, size: tuple[int, int]) -> Plan:
     """The plan for outputs of `size`, (height, width) in pixels.
 
-    Boxes go to the nearest pixel, and are none where they become empty; what a box shows stays
-    inside its image; lam is counted again. Mask, frames and weights stay as they are.
+    The edges of boxes are rounded to whole pixels. A box that becomes empty is all zero. Offsets
+    are changed so that a box shows pixels inside its image. lam is counted again. Mask, frames and
+    weights stay as they are.
     """
     to, old = np.array(size, np.int32), np.asarray(plan.size)
     if (to <= 0).any():

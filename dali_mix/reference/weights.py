@@ -1,4 +1,4 @@
-"""What weighs how much: boxes, the weight of each image at each pixel, and the shares of labels."""
+"""Weights: boxes, the weight of each image at each pixel, and the weights of the labels."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ def cut_box(
 ) -> tuple[int, int, int, int]:
     """Box of CutMix (Yun et al. 2019, eq. 2) that leaves the own image the share `lam`.
 
-    Sides are sqrt(1 - lam) of the image's, rounded down; a side s covers [c - s//2, c + (s+1)//2),
-    so odd sides are exact; then the box is clipped to the image. An empty box is all zero.
+    Sides are sqrt(1 - lam) of the image's, rounded down. A side s covers [c - s//2, c + (s+1)//2),
+    so odd sides are exact. Then the box is clipped to the image. An empty box is all zero.
     """
     ratio = math.sqrt(1.0 - float(np.float32(lam)))
     ends = []
@@ -27,7 +27,7 @@ def cut_box(
 
 
 def count_lam(box: tuple[int, int, int, int], size: tuple[int, int]) -> np.float32:
-    """Share of the own image's pixels, one minus the area of the box over that of the image."""
+    """Share of own pixels: 1 - area of the box / area of the image."""
     y0, x0, y1, x1 = (int(edge) for edge in box)
     return np.float32(1.0 - (y1 - y0) * (x1 - x0) / (size[0] * size[1]))
 
@@ -38,7 +38,7 @@ def fold(t: np.ndarray) -> np.ndarray:
 
 
 def own_weight(blend: float, box: tuple[int, int, int, int], size: tuple[int, int]) -> np.ndarray:
-    """(H, W) float64, weight of the own image at each output pixel."""
+    """(H, W) float64: weight of the own image at each output pixel."""
     weight = np.full(size, float(np.float32(blend)))
     y0, x0, y1, x1 = box
     weight[y0:y1, x0:x1] = 0.0
@@ -46,12 +46,12 @@ def own_weight(blend: float, box: tuple[int, int, int, int], size: tuple[int, in
 
 
 def image_weights(plan: Plan, i: int, size: tuple[int, int], frame: int = 0) -> np.ndarray:
-    """(K, H, W) float64, weight of each image of sample `i` at each pixel; image 0 is its own.
+    """(K, H, W) float64: weight of each image of sample `i` at each pixel. Image 0 is the own one.
 
-    Behind everything lies `blend`. A mask multiplies the own weight, and the first partner has the
-    rest; its value at row y is that of row y*h // H, and so for columns. In a box one image shows:
-    of K = 2 the partner, of more the partner with the number of the box; later boxes cover earlier
-    ones, and boxes the mask.
+    Outside boxes and mask, the weights are `blend`. A mask multiplies the own weight, and the first
+    partner has the rest; row y takes row y*h // H of the mask, and columns likewise. In a box one
+    image shows: the partner if K = 2, else the partner with the number of the box. Later boxes
+    cover earlier ones, and boxes cover the mask.
     """
     partners, given = np.atleast_1d(plan.partner[i]), np.atleast_1d(plan.blend[i])
     blend = np.zeros(1 + len(partners))
@@ -59,7 +59,7 @@ def image_weights(plan: Plan, i: int, size: tuple[int, int], frame: int = 0) -> 
     if len(given) == 1:
         blend[1] = 1.0 - blend[0]
     else:
-        blend /= blend.sum()  # no more than rounded
+        blend /= blend.sum()  # the sum is 1 up to rounding
     weights = np.empty((len(blend), *size))
     weights[:] = blend[:, None, None]
     mask = None if plan.mask is None else plan.mask[i]
@@ -78,7 +78,7 @@ def image_weights(plan: Plan, i: int, size: tuple[int, int], frame: int = 0) -> 
 
 
 def count_weights(plan: Plan, i: int, size: tuple[int, ...]) -> np.ndarray:
-    """(K,) float32: the mean weight of each image of sample `i`, over an output of (H, W) or of
+    """(K,) float32: the mean weight of each image of sample `i` over an output of `size`, (H, W) or
     (frames, H, W). The first is lam."""
     frames = range(size[0] if len(size) == 3 else 1)
     height, width = size[-2:]
@@ -87,5 +87,5 @@ def count_weights(plan: Plan, i: int, size: tuple[int, ...]) -> np.ndarray:
 
 
 def pair_labels(labels: np.ndarray, plan: Plan) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(y1, y2, lam): own labels, partners' labels, and the weight of the own."""
+    """(y1, y2, lam): own labels, partners' labels, and the weight of the own labels."""
     return labels, labels[plan.partner], plan.lam
