@@ -1,1 +1,1 @@
-"""MixLoader, and all that it is made of: the one place where DALI and PyTorch meet."""
+"""MixLoader and its parts. Only this room uses both DALI and PyTorch."""

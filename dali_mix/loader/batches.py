@@ -1,4 +1,4 @@
-"""One batch: what a DALI pipeline puts out, as PyTorch users expect it."""
+"""Turns the outputs of a DALI pipeline into one PyTorch batch: (x, target)."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ Batch = tuple[Tensor, Target]
 
 
 def mixes(pipeline: Pipeline, mixed: bool | None) -> bool:
-    """Whether outputs are (x, y1, y2, lam) or (x, ys, weights) rather than (x, y); ValueError if
-    there are too many or too few, or if nobody says what they are."""
+    """Whether outputs are (x, y1, y2, lam) or (x, ys, weights) rather than (x, y).
+
+    ValueError: there are too many or too few outputs, or it cannot be told what they are."""
     count = pipeline.num_outputs
     if mixed is None:
         if count not in (2, 3, 4):
@@ -53,7 +54,7 @@ def to_batch(outputs: Sequence[Any], mixed: bool, kept: int, copy: bool) -> Batc
     """(x, target) of the first `kept` samples.
 
     outputs: DALI batches, as many as `mixes` allows
-    copy:    False hands DALI's own memory on, which then lives as long as the tensors
+    copy:    False: the tensors use DALI's memory, which then lives as long as they do
     """
     x, *labels = (_to_torch(output, copy)[:kept] for output in outputs)
     if x.dim() == 4 and outputs[0].layout() == "HWC":
@@ -76,7 +77,7 @@ def _to_target(labels: list[Tensor], mixed: bool) -> Target:
     if not mixed:
         return _one_or_all([MixTarget(y, y, 1.0).y1 for y in labels])  # ids become (N,) int64
     *labels, lam = labels
-    # What has a column for each label is weights; lam is one number.
+    # Weights have a column for each label; lam is one number for each sample.
     if len(labels) == 1 or (lam.dim() == 2 and lam.shape[1] > 1):
         return _one_or_all([_multi_target(ys, lam) for ys in labels])
     half, odd = divmod(len(labels), 2)

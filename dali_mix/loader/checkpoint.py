@@ -1,4 +1,4 @@
-"""The state of a loader as plain data: saved, compared, and what does not fit told."""
+"""The state of a loader as plain data. A state that does not fit a loader is refused."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ State = dict[str, Any]
 
 
 def identity_of(pipelines: Sequence[Pipeline], shares: Sequence[Share], last_batch: str) -> State:
-    """What a loader that loads a state must share with the one that saved it."""
+    """What must be equal in the loader that saved a state and the one that loads it."""
     first = shares[0]
     return {
         "format": FORMAT,
         "dali_mix": __version__,
         "DALI": nvidia.dali.__version__,
-        "images": int(first.images),  # numbers of numpy are no plain data
+        "images": int(first.images),  # NumPy numbers are not plain data
         "batch_size": int(first.batch_size),
         "num_shards": int(first.num_shards),
         "shard_id": [int(share.shard_id) for share in shares],
@@ -45,8 +45,8 @@ def pack(
     pipelines: Sequence[Pipeline],
     substituted: Sequence[Any],
 ) -> State:
-    """The state: strings, integers, lists and dicts. A later loader must agree with `identity`, and
-    with the operators of the pipelines."""
+    """The state: strings, integers, lists and dicts. The loader that loads it must have the same
+    `identity` and the same operators."""
     state = {
         **identity,
         "graphs": [described(pipeline) for pipeline in pipelines],
@@ -62,7 +62,7 @@ def pack(
 def unpack(
     state: Mapping[str, Any], identity: Mapping[str, Any], pipelines: Sequence[Pipeline]
 ) -> tuple[int, int, list[bytes]]:
-    """(epoch, batch, one checkpoint for each pipeline); a ValueError names what does not agree."""
+    """(epoch, batch, one checkpoint for each pipeline). A ValueError names what differs."""
     expected = {
         *identity,
         "graphs",
@@ -74,7 +74,7 @@ def unpack(
         "sha256",
     }
     known = state if isinstance(state, Mapping) else {}
-    for name, here in identity.items():  # versions first: another one may have other names
+    for name, here in identity.items():  # versions first: other versions may have other names
         saved = known.get(name, here)
         if saved != here and not (name == "dali_mix" and _patches(saved, here)):
             raise _refusal(f"{name} {saved!r}", repr(here))
@@ -104,12 +104,12 @@ def unpack(
 
 
 def _patches(saved: Any, here: str) -> bool:
-    """Whether two versions differ in the last number alone, and so understand each other."""
+    """Whether two versions differ in the last number at most, and so understand each other."""
     return str(saved).rpartition(".")[0] == here.rpartition(".")[0]
 
 
 def _digest(state: Mapping[str, Any]) -> str:
-    """Of all but the version of dali_mix, which is compared by itself."""
+    """SHA-256 of the state, without the version of dali_mix, which is compared by itself."""
     content = {name: value for name, value in state.items() if name not in ("dali_mix", "sha256")}
     return sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
 

@@ -1,8 +1,8 @@
-"""After a pipeline has failed: which file was it? DALI names the operator only.
+"""Finds the file that made a pipeline fail. DALI names the operator only.
 
-The pipeline is dead then, but it still says where it stood before the batch that failed. A second
-pipeline of the reader alone, put to that place, reads the batch again, and each file is decoded by
-itself. All that runs only after a failure.
+A failed pipeline cannot go on, but it still knows its place before the failed batch. A second
+pipeline that has the reader only reads this batch again, and each file is decoded by itself. This
+runs only after a failure.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ _UNOPENED = "File mapping failed: "
 def explained(
     pipeline: Pipeline, reader: str | None, root: str, error: RuntimeError
 ) -> RuntimeError:
-    """The error to raise: with the name of the file, where it can be found.
+    """The error to raise. It names the file if it can be found.
 
-    root: of the names that the reader gives
+    root: folder of the names that the reader gives
     """
     operator, reason = cause_of(str(error))
     cause = f"{operator}: {reason}".removeprefix(": ").rstrip(".")
@@ -42,7 +42,7 @@ def explained(
         return RuntimeError(f"the pipeline failed: {cause}.")
     try:
         batch = _batch_that_failed(pipeline, reader, root)
-    except Exception as unknown:  # whatever goes wrong in searching, the failure itself is told
+    except Exception as unknown:  # the failure itself is told, even if the search fails
         why = str(unknown).partition("\n")[0]
         return RuntimeError(f"the pipeline failed: {cause}; the file is not known ({why}).")
     culprits = list(islice(_undecodable(batch), _NAMED))
@@ -60,7 +60,7 @@ def explained(
 
 
 def _batch_that_failed(pipeline: Pipeline, reader: str, root: str) -> list[tuple[str, np.ndarray]]:
-    """Name and encoded bytes of each of its files."""
+    """Name and encoded bytes of each file of that batch."""
     if not dali_private.saves_states(pipeline):
         raise ValueError("a pipeline with enable_checkpointing=True can be asked")
     operators = dali_private.operators(pipeline)
@@ -81,7 +81,7 @@ def _name(file: Any, root: str) -> str:
 
 
 def _encoded(operators: Sequence[Any], outputs: Sequence[Any]) -> int:
-    """Which of the reader's outputs a decoder takes, itself or through other operators."""
+    """Index of the reader's output that a decoder takes, directly or through other operators."""
     places = {output.name: place for place, output in enumerate(outputs)}
     makers = {output.name: op for op in operators for output in op.outputs}
     for op in operators:
@@ -96,7 +96,7 @@ def _encoded(operators: Sequence[Any], outputs: Sequence[Any]) -> int:
 
 
 def _undecodable(batch: Sequence[tuple[str, np.ndarray]]) -> Iterator[str]:
-    """Names of the files that DALI's CPU decoder refuses, each once, as they are found."""
+    """Names of the files that DALI's CPU decoder refuses, each once."""
     decode = decoder(None)
     for name, encoded in dict(batch).items():
         try:

@@ -1,4 +1,4 @@
-"""Serialized checkpoints of DALI, messages of Protocol Buffers: read, changed, restored."""
+"""Reads, changes and restores DALI's serialized checkpoints. They are Protocol Buffers messages."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from nvidia.dali.pipeline import Pipeline
 from dali_mix.plugin import dali_private
 
 OPERATOR, CONTEXT = 1, 2
-"""Fields of a checkpoint: one for each operator, one for what the pipeline's Python side counts."""
+"""Fields of a checkpoint: one for each operator, and one for the counters of the pipeline's Python
+side."""
 
 
 def check_enabled(pipeline: Pipeline) -> None:
@@ -26,9 +27,9 @@ NOT_ENABLED = (
 
 
 def restore(pipeline: Pipeline, checkpoint: bytes) -> None:
-    """Bring a pipeline that has not run yet to where `checkpoint` was taken.
+    """Bring a pipeline that has not run to the place where `checkpoint` was taken.
 
-    What DALI does itself with `Pipeline(checkpoint=…)`, for a pipeline that exists already.
+    `Pipeline(checkpoint=…)` does the same for a new pipeline; this takes one that exists.
     """
     check_enabled(pipeline)
     pipeline.build()
@@ -52,7 +53,7 @@ def states_of_operators(checkpoint: bytes) -> dict[bytes, bytes]:
 
 
 def with_states(checkpoint: bytes, states: dict[bytes, bytes], batches: int = 0) -> bytes:
-    """`checkpoint` with other states for some operators, and after so many batches more."""
+    """`checkpoint` with other states for some operators, and counted on by `batches`."""
     out = b""
     for key, value in fields(checkpoint):
         if key == OPERATOR:

@@ -1,7 +1,7 @@
 """What a pipeline computes, as plain data: its operators and their constant arguments.
 
-Pipelines whose descriptions are equal make the same batches of the same files from the same random
-state; Python sources and functions are not looked into.
+Pipelines with equal descriptions make the same batches from the same files and the same random
+state. Descriptions do not look into Python sources and functions.
 """
 
 from __future__ import annotations
@@ -18,14 +18,15 @@ from nvidia.dali.pipeline import Pipeline
 from dali_mix.plugin import dali_private
 
 Operator = dict[str, str]
-"""Its `operator`; its `name`, where one was given; then its arguments, as DALI writes them."""
+"""One operator: `operator`, `name` if one was given, then its arguments, as DALI writes them."""
 
-_LONGEST = 200  # characters of an argument; of a longer one, such as a list of labels, a digest
+_LONGEST = 200  # characters; a longer argument, such as a list of labels, is kept as a digest
 
 _PLAN, _COUNTED_AGAIN = "dali_mix__Plan", "dali_mix__Resized"
 _NO_WEIGHTS = ("dali_mix__Apply", "dali_mix__Gather")
 
-# Where files lie, how fast they are read, and what differs from process to process.
+# Arguments that do not change the batches: the place of files, the speed of reading, and names that
+# differ from process to process.
 _NO_DIFFERENCE = re.compile(
     r"_.*|preserve(_name)?|file_root|file_list|files|filenames|root|paths?|index_paths?|uris?|"
     r"annotations_file|preprocessed_annotations|manifest_filepaths|"
@@ -33,18 +34,18 @@ _NO_DIFFERENCE = re.compile(
     r"bytes_per_sample_hint|hw_decoder_load|preallocate_(width|height)_hint|no_copy|blocking|"
     r"(device|host)_memory_padding.*|hybrid_huffman_threshold|cache_.*|"
     r"function_id|run_fn|setup_fn|"
-    r"labels|file_filters"  # of substituted files; the state names them
+    r"labels|file_filters"  # substitution changes the labels; the state names the files
 )
 
 
 def described(pipeline: Pipeline) -> list[Operator]:
-    """The operators of a pipeline that has been built, in the order of the graph."""
+    """The operators of a built pipeline, in the order of the graph."""
     return [dict(_description(op)) for op in dali_private.operators(pipeline)]
 
 
 def difference(saved: Sequence[Operator], here: Sequence[Operator]) -> tuple[str, str] | None:
     """The first operator that differs, as it was saved and as it is here, with the arguments that
-    differ; None if all are alike."""
+    differ; None if all operators are equal."""
     nothing: Operator = {}
     for one, other in zip_longest(saved, here, fillvalue=nothing):
         if one != other:
@@ -53,13 +54,13 @@ def difference(saved: Sequence[Operator], here: Sequence[Operator]) -> tuple[str
 
 
 def draws(pipeline: Pipeline) -> bool:
-    """Whether it mixes images, wherever the weights go."""
+    """Whether the pipeline draws a plan, and so mixes images."""
     return any(dali_private.schema_of(op) == _PLAN for op in dali_private.operators(pipeline))
 
 
 def weighs(pipeline: Pipeline) -> bool:
-    """Whether its last output is the weights of mixed labels: those of a plan, or counted again
-    with another size, moved or computed with, but not pixels or labels."""
+    """Whether the last output of the pipeline holds the weights of mixed labels. They come from a
+    plan, or are computed from one, but not through pixels or labels."""
     makers = {output.name: op for op in dali_private.operators(pipeline) for output in op.outputs}
     coming = [output.name for output in dali_private.outputs(pipeline)[-1:]]
     while coming:
@@ -73,7 +74,7 @@ def weighs(pipeline: Pipeline) -> bool:
 
 
 def name_of_operator(op: Any) -> str:
-    """As its author wrote it, such as fn.readers.file."""
+    """The operator's name in Python, such as fn.readers.file."""
     return _name_among(_arguments(op))
 
 

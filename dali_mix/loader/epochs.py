@@ -1,8 +1,8 @@
-"""Which batches of a pipeline make an epoch, and which of their samples count. Arithmetic only.
+"""Counts the batches of an epoch, and the samples of a batch that are not copies.
 
-A DALI reader cuts the data set of `images` files into shards and reads on for ever. With
+A DALI reader cuts the data set of `images` files into shards, and reads without end. With
 pad_last_batch it fills the last batch of a shard with copies of the shard's last file, and makes
-equally many batches of every shard.
+the same number of batches from every shard.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ class Share:
     """What one pipeline reads in each epoch."""
 
     images: int
-    """In the whole data set."""
+    """Number of images in the whole data set."""
     batch_size: int
     shard_id: int = 0
-    """Of the first epoch."""
+    """The shard that it reads in the first epoch."""
     num_shards: int = 1
     sticks: bool = True
-    """Whether it reads the same shard in every epoch, or each time the one after."""
+    """True: it reads the same shard in every epoch; False: the next shard in each epoch."""
 
     @property
     def longest(self) -> int:
@@ -34,17 +34,17 @@ class Share:
 
     @property
     def batches(self) -> int:
-        """How many the pipeline makes in an epoch, the padded one among them."""
+        """Number of batches that the pipeline makes in an epoch, with the padded one."""
         return _ceil(self.longest, self.batch_size)
 
     @property
     def lengths(self) -> list[int]:
-        """Batches with samples that are no copies: how many the shards have, each number once."""
+        """The numbers of batches that shards have, each once. Batches of copies do not count."""
         sizes = {self._size_of(shard) for shard in range(self.num_shards)}
         return sorted({_ceil(size, self.batch_size) for size in sizes})
 
     def size(self, epoch: int) -> int:
-        """Samples of that epoch, without copies."""
+        """Number of samples in that epoch, without copies."""
         shard = self.shard_id if self.sticks else (self.shard_id + epoch) % self.num_shards
         return self._size_of(shard)
 
@@ -53,14 +53,14 @@ class Share:
         return end - first
 
     def kept(self, epoch: int, batch: int) -> int:
-        """Samples of that batch which are no copies; they come first."""
+        """Number of samples in that batch that are not copies. They come first."""
         left = self.size(epoch) - batch * self.batch_size
         return min(max(left, 0), self.batch_size)
 
 
 def length(shares: Sequence[Share], last_batch: str, epoch: int) -> int:
-    """Batches that a loader yields in that epoch: for "drop" and "fill" the same in every process,
-    for "partial" those in which any of these shares has samples."""
+    """Number of batches that a loader yields in that epoch. With "drop" and "fill" it is the same
+    in every process; with "partial" it is that of the share with the most samples."""
     first = shares[0]
     if last_batch == "drop":
         return first.images // first.num_shards // first.batch_size
@@ -70,7 +70,8 @@ def length(shares: Sequence[Share], last_batch: str, epoch: int) -> int:
 
 
 def share_of_reader(name: str, meta: Mapping[str, Any], batch_size: int) -> Share:
-    """From what DALI says about the reader; a ValueError if its epochs share batches."""
+    """The share of a reader, from DALI's metadata. A ValueError if a batch may hold images of two
+    epochs."""
     share = Share(
         images=meta["epoch_size"],
         batch_size=batch_size,
@@ -87,7 +88,8 @@ def share_of_reader(name: str, meta: Mapping[str, Any], batch_size: int) -> Shar
 
 
 def check_together(shares: Sequence[Share]) -> None:
-    """Pipelines of one loader: one data set, one batch size, each its own shard."""
+    """A ValueError unless the pipelines of a loader read different shards of one data set in
+    batches of one size."""
     for name in ("images", "batch_size", "num_shards", "sticks"):
         values = [getattr(share, name) for share in shares]
         if len(set(values)) > 1:

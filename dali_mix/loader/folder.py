@@ -1,4 +1,5 @@
-"""The pipeline of `MixLoader.from_imagefolder`: the recipe, with what the process has to offer."""
+"""The pipeline of `MixLoader.from_imagefolder`: a recipe, with the GPU, threads and shard of this
+process."""
 
 from __future__ import annotations
 
@@ -36,21 +37,21 @@ _DTYPES = {
 
 @dataclass(frozen=True)
 class FolderPipeline:
-    """Makes the pipeline, any number of times."""
+    """A function that makes the pipeline, as often as it is called."""
 
     root: str
     training: bool
     keeps_tail: bool
-    """Whether the last batch of an epoch is wanted, though it is padded."""
+    """Whether the padded last batch of an epoch is kept."""
     options: dict[str, Any]
-    """Of the pipeline."""
+    """Arguments of the pipeline."""
     recipe: dict[str, Any]
     """Arguments of the recipe."""
     images: ImageList
     classes: list[str]
-    """Their names, in the order of the labels."""
+    """Names of the classes, in the order of the labels."""
     stand_ins: StandIns | None = None
-    """Put good files in place of bad ones."""
+    """Replaces bad files by good ones."""
 
     @property
     def mixes_copies(self) -> bool:
@@ -101,7 +102,7 @@ def _with_conditionals(
         with warnings.catch_warnings(record=True) as heard:
             pipeline = pipeline_def(graph, enable_conditionals=conditionals)(**options)
     except Exception as error:
-        # DALI puts the lines of the graph into the message. The error itself says enough.
+        # DALI adds the lines of the graph to the message. The original error says enough.
         cause = error.__context__ if hasattr(error.__context__, "ag_error_metadata") else error
         if "used in conditional context" in str(cause):
             raise TypeError(
@@ -111,7 +112,7 @@ def _with_conditionals(
             ) from cause
         raise cause or error from None
     for warning in heard:
-        # DALI's own augmentations use operators by names that it has given up.
+        # DALI's own augmentations use names of operators that DALI has deprecated.
         if "moved out from the experimental phase" not in str(warning.message):
             warnings.warn_explicit(
                 warning.message, warning.category, warning.filename, warning.lineno
@@ -134,7 +135,7 @@ def folder_pipeline(
     on_bad_file: str,
     **recipe: Any,
 ) -> FolderPipeline:
-    """`MixLoader.from_imagefolder`'s arguments, checked and completed."""
+    """The pipeline for the arguments of `MixLoader.from_imagefolder`, checked and completed."""
     threads = _threads() if num_threads is None else num_threads
     for name, value in (
         ("batch_size", batch_size),
@@ -144,7 +145,7 @@ def folder_pipeline(
         if not (is_whole(value) and value >= 1):
             raise ValueError(f"{name} must be a whole number, at least 1, got {value!r}.")
     options = {
-        "batch_size": int(batch_size),  # DALI takes no numbers of NumPy everywhere
+        "batch_size": int(batch_size),  # DALI does not take NumPy numbers everywhere
         "num_threads": int(threads),
         "device_id": _device_id(device, device_id),
         "seed": int(shard.seed),
@@ -153,7 +154,7 @@ def folder_pipeline(
     }
     recipe = _checked_recipe(training, recipe)
     if training:
-        # DALI adds the number of the epoch to it, and takes 32 bits.
+        # DALI adds the number of the epoch to this seed, and takes 32 bits.
         recipe.setdefault("shuffle_seed", spread_seed(seed) % 2**30)
     recipe |= {"shard_id": int(shard.shard_id), "num_shards": int(shard.num_shards)}
     root, stand_ins = os.fspath(root), None
@@ -161,14 +162,14 @@ def folder_pipeline(
     images = chosen(recipe.get("files"), root, classes)
     classes = class_names(root) if classes is None else list(classes)
     if on_bad_file == "substitute":
-        # Training shuffles all files before it takes its shard of them.
+        # Training shuffles all files before it takes its shard, so any of them may come.
         own = (0, 1) if training else (shard.shard_id, shard.num_shards)
         stand_ins = StandIns(root, images, *own)
     return FolderPipeline(root, training, keeps_tail, options, recipe, images, classes, stand_ins)
 
 
 def _checked_recipe(training: bool, recipe: dict[str, Any]) -> dict[str, Any]:
-    """The arguments of the recipe, those of torch translated."""
+    """The arguments of the recipe, with a torch.dtype replaced by DALI's."""
     function: Any = recipes.imagefolder_train if training else recipes.imagefolder_val
     known = set(inspect.signature(function).parameters) - {"root", "shard_id", "num_shards", "draw"}
     known -= {"device"}
@@ -192,13 +193,13 @@ def _checked_recipe(training: bool, recipe: dict[str, Any]) -> dict[str, Any]:
 
 
 def _images(recipe: dict[str, Any]) -> int:
-    """How many one sample mixes, at most."""
+    """The largest number of images that one sample mixes."""
     methods = recipe.get("methods")
     return 2 if methods is None else images_of(as_methods(methods))
 
 
 def _pattern(recipe: dict[str, Any]) -> str:
-    """How partners are drawn where the copies take no part."""
+    """How `KeptPartners` draws partners."""
     pattern = recipe.get("partner", "derange")
     if pattern not in PATTERNS[:4]:
         raise ValueError(f"partner must be one of {', '.join(PATTERNS[:4])}, got {pattern!r}.")
@@ -213,7 +214,7 @@ def _pattern(recipe: dict[str, Any]) -> str:
 
 
 def _device_id(device: str | None, device_id: int | None) -> int | None:
-    """Of the GPU that the pipeline works on; None: the CPU."""
+    """Number of the GPU that the pipeline uses; None: the CPU."""
     if device not in (None, "cpu", "gpu"):
         raise ValueError(f'device must be "cpu" or "gpu", got {device!r}.')
     there = torch.cuda.is_available()
@@ -228,14 +229,14 @@ def _device_id(device: str | None, device_id: int | None) -> int | None:
 
 
 def _own_gpu() -> int:
-    """PyTorch's current GPU, if another than the first one was chosen; else the one of this rank
-    of the node, if so many are visible."""
+    """PyTorch's current GPU, unless it is the first one. Then the GPU with the number of this local
+    rank, if it is visible."""
     current: int = torch.cuda.current_device()
     rank, _ = local_rank_and_size() or (0, 1)
     return rank if current == 0 and rank < torch.cuda.device_count() else current
 
 
 def _threads() -> int:
-    """The processors of this process, shared with the other processes of the node."""
+    """The processors of this process, divided by the processes of its node."""
     _, processes = local_rank_and_size() or (0, 1)
     return max(len(os.sched_getaffinity(0)) // processes, 1)

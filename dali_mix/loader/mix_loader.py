@@ -1,7 +1,6 @@
-"""MixLoader: a DALI pipeline as the iterable that PyTorch's DataLoader was.
+"""MixLoader: iterates over a DALI pipeline as over PyTorch's DataLoader.
 
-With the underscored modules that it imports, the one place where DALI and PyTorch meet. What a
-pipeline computes is written elsewhere: by you, or in recipes.py.
+What the pipeline computes is written elsewhere: by you, or in recipes.py.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from types import TracebackType
 from typing import Any
 
 from dali_mix.loader.folder import (
-    folder_pipeline,  # before DALI; says in a sentence if it is missing
+    folder_pipeline,  # before DALI, because it says in a sentence if DALI is missing
 )
 
 # isort: split
@@ -34,52 +33,55 @@ __all__ = ["MixLoader"]
 class MixLoader:
     """Iterates over epochs of (x, target), as a DataLoader does.
 
-    pipelines:   a DALI pipeline, or a function without arguments that makes one, which lets the
-                 loader start over, at any place; or a list of these, one for each GPU of this
-                 process, each reading a shard of its own
-    reader_name: of the reader that tells how long an epoch is; default: the only reader. It must
-                 have pad_last_batch=True, unless the batches come out even
-    last_batch:  "drop" what does not fill a batch (default when mixing); "partial", a smaller last
-                 batch (default without mixing); "fill", with copies of the last sample. A reader
-                 whose images are mixed takes "drop" only: DALI pads before it mixes, and samples
-                 would mix with copies of themselves; `from_imagefolder` has a way around that
-    mixed:       whether the pipeline puts out (x, y1, y2, lam), or (x, ys, weights) where a sample
-                 mixes K images, rather than (x, y). Default: it does where there are 4 or 3
-                 outputs, and the last one comes from a mixing function or a plan of dali_mix. For
-                 tuples of labels say True, with outputs (x, *y1, *y2, lam) or (x, *ys, weights),
-                 told apart by the shape of the last, or False, with (x, *y)
-    size:        samples of one epoch, for a pipeline without a reader, whose source stops after
-                 each epoch or never; all batches but the last of an epoch must be full
-    same_draws:  allow pipelines of a list to have one seed, and so to draw alike
-    on_bad_file: what a file does that cannot be decoded, or has vanished: "raise" an error that
-                 names it; or "substitute", with `from_imagefolder`
-    pure_python: the Python functions in the pipelines depend on their inputs alone, so that they
-                 need no state
+    pipelines:   a DALI pipeline; or a function without arguments that makes one, so that the
+                 loader can start again at any place; or a list of these, one for each GPU of this
+                 process, each of which reads its own shard
+    reader_name: name of the reader that tells the length of an epoch; default: the only reader. It
+                 must have pad_last_batch=True, unless all batches are full without padding
+    last_batch:  what to do with samples that do not fill a batch. "drop": leave them out (default
+                 when mixing); "partial": yield a smaller batch (default without mixing); "fill":
+                 add copies of the last sample. A reader whose images are mixed takes "drop" only,
+                 because DALI pads before it mixes: samples would mix with copies of themselves.
+                 `from_imagefolder` takes all three
+    mixed:       whether the pipeline returns (x, y1, y2, lam), or (x, ys, weights) if a sample
+                 mixes K images, rather than (x, y). Default: yes, if there are 3 or 4 outputs, and
+                 the last one comes from a mixing function or a plan of dali_mix. Tuples of labels
+                 need it: True for outputs (x, *y1, *y2, lam) or (x, *ys, weights), which the shape
+                 of the last one tells apart; False for (x, *y)
+    size:        samples of one epoch, for a pipeline without a reader. Its source stops after
+                 each epoch or never; all batches except the last of an epoch must be full
+    same_draws:  allow that pipelines of a list have the same seed and draw the same numbers
+    on_bad_file: what happens if a file cannot be decoded or has vanished. "raise": an error that
+                 names it; "substitute": see `from_imagefolder`, which this needs
+    pure_python: promise that the Python functions in the pipelines depend on their inputs alone,
+                 so that they need no state
 
-    Each step yields (x, target); with a list of pipelines, a list of (x, target), without those
-    whose shard has no samples left:
-      x:       (N, C, H, W) images; HWC output comes with channels_last strides, not copied. Other
-               shapes are as the pipeline puts them out
+    Each step yields (x, target). With a list of pipelines it yields a list of (x, target), without
+    the pipelines whose shard has no samples left:
+      x:       (N, C, H, W) images; HWC output gets channels_last strides and is not copied. Other
+               shapes stay as the pipeline returns them
       target:  MixTarget(y1, y2, lam) or MultiMixTarget(ys, weights) when mixing, else y; a tuple
                of these for tuples of labels. Integer labels of shape (N,) or (N, 1) become (N,)
                int64, and (N, K) in ys; all others stay
-    All are where the pipeline put them, CPU or GPU, without a copy (but with exec_dynamic=False),
-    and are yours: DALI does not write to them again, even after close().
+    The tensors are on the pipeline's device. They are not copied, except with exec_dynamic=False.
+    They are yours: DALI does not write to them again, even after close().
 
     len(loader) is the number of batches of the epoch; "drop" and "fill" give every rank the same.
-    Each iter() is a new epoch, and epoch k is the same whatever happened before. What is left of
-    an epoch that was left early is not computed, where the place of the pipelines can be: they
-    come from functions, have enable_checkpointing=True and a reader, and hold no operator whose
-    state depends on more than the number of batches: partner="previous", random operators that
-    take an image inside an `if`, and Python that keeps something. Else it is computed and thrown
-    away.
+    Each iter() is a new epoch, and epoch k has the same batches whatever happened before.
 
-    A step that is cut off, as by Ctrl-C, loses no batch of later epochs or states, if the place of
-    the pipelines can be computed; else the next call is a RuntimeError that says what to do.
+    If you leave an epoch early, the loader skips the rest of it without computing it, provided that
+    the place of the pipelines can be computed. That is so if they come from functions, have
+    enable_checkpointing=True and a reader, and the state of each operator depends on the number of
+    batches only. Exceptions are partner="previous", random operators that take an image inside an
+    `if`, and Python that keeps a state. Otherwise the rest is computed and thrown away.
 
-    DALI's own iterators work around a mixing pipeline as well, with four names for the outputs and
-    LastBatchPolicy.DROP: the others hand out samples mixed with copies. DALIClassificationIterator
-    takes two outputs only: x and soft labels.
+    If a step is interrupted, such as by Ctrl-C, later epochs and states lose no batch, provided
+    that the place of the pipelines can be computed. Otherwise the next call is a RuntimeError that
+    says what to do.
+
+    DALI's own iterators can run a mixing pipeline too, with four names for the outputs and
+    LastBatchPolicy.DROP; with other policies samples are mixed with copies.
+    DALIClassificationIterator takes two outputs only: x and soft labels.
     """
 
     def __init__(
@@ -105,7 +107,7 @@ class MixLoader:
         if mixing and not same_draws:
             check_seeds(running.pipelines)
         self.classes: list[str] | None = getattr(sources[0], "classes", None)
-        """Names of the classes in the order of their labels; with `from_imagefolder`."""
+        """Names of the classes in the order of their labels; None without `from_imagefolder`."""
         last_batch = last_batch or ("drop" if mixing else "partial")
         check_last_batch(last_batch, shares, mixing, running.reader, sources)
         self._walk = Walk(running, shares, last_batch, mixed, mixing, single)
@@ -135,25 +137,25 @@ class MixLoader:
 
         root:        as in `recipes.imagefolder_train` and `recipes.imagefolder_val`
         batch_size:  of this process
-        training:    shuffled, randomly cropped, mirrored and mixed; or else in order, and none of
-                     these
+        training:    True: shuffled, randomly cropped, mirrored and mixed; False: in order, and
+                     none of these
         last_batch:  "drop" (default in training), "partial" (default in validation) or "fill". In
                      training, "partial" and "fill" draw the partners in Python, among the samples
-                     that are no copies; the copies are mixed with nothing. Shards that "partial"
-                     gives different numbers of batches are refused in training: ranks would wait
-        seed:        of everything random, the same on all ranks
-        same_draws:  let all ranks draw alike; by default no two do
+                     that are not copies; copies are not mixed. "partial" is refused in training if
+                     it gives the shards different numbers of batches: ranks would wait for ever
+        seed:        seed of everything random; pass the same on all ranks
+        same_draws:  let all ranks draw the same numbers; by default every rank draws its own
         shard:       default: `dali_mix.shard(seed, same_draws=same_draws)`, from torch.distributed
-        device:      "gpu" or "cpu"; default: a GPU, where PyTorch sees one
-        device_id:   of the GPU; default: PyTorch's current one, if it is not the first; else the
-                     one of LOCAL_RANK, where torchrun has set it
-        num_threads: default: the processors of this process, over the processes of its node
-        on_bad_file: "raise" an error that names a file that cannot be decoded, or has vanished;
-                     "substitute": put the next good file of the list in its place, which has the
-                     same label in most cases, and go on with as many batches as before. Each such
-                     file is logged once, as a warning of the logger "dali_mix", listed by
-                     `substituted`, and part of `state_dict()`. The batches are those of a folder
-                     with a copy of the other file in its place, bit for bit
+        device:      "gpu" or "cpu"; default: a GPU, if PyTorch sees one
+        device_id:   number of the GPU; default: PyTorch's current one, if that is not the first;
+                     else LOCAL_RANK, if torchrun has set it
+        num_threads: default: the processors of this process, divided by the processes of its node
+        on_bad_file: what happens if a file cannot be decoded or has vanished. "raise": an error
+                     that names it. "substitute": the next good file of the list replaces it, and
+                     the number of batches stays the same. That file has the same label in most
+                     cases. The batches are, bit for bit, those of a folder in which a copy of the
+                     good file has replaced the bad one. Each bad file is logged once, as a warning
+                     of the logger "dali_mix", listed by `substituted`, and saved in `state_dict()`
         recipe:      files (a list of good ones), classes (those of the training loader), methods,
                      weights, size, augment, mean, std, dtype (of DALI or PyTorch), layout …
         """
@@ -175,7 +177,7 @@ class MixLoader:
         return cls(source, last_batch=last_batch, on_bad_file=on_bad_file)
 
     def __iter__(self) -> Iterator[Any]:
-        """One epoch; after load_state_dict(), the rest of the one that the state belongs to."""
+        """One epoch. After load_state_dict(), the rest of the epoch in which it was saved."""
         return self._walk.iterate()
 
     def __len__(self) -> int:
@@ -198,31 +200,32 @@ class MixLoader:
 
     @property
     def epoch(self) -> int:
-        """Number, from 0, of the epoch that the next batch belongs to."""
+        """Number of the epoch of the next batch, from 0."""
         return self._walk.next_place[0]
 
     @property
     def batch(self) -> int:
-        """Number, from 0, of the next batch in its epoch."""
+        """Number of the next batch in its epoch, from 0."""
         return self._walk.next_place[1]
 
     @property
     def batch_sampler(self) -> BatchSampler:
-        """Where frameworks look for what they tell which epoch begins, as in a DataLoader."""
+        """Frameworks look here, as in a DataLoader, for a set_epoch() to call."""
         return BatchSampler(self._walk)
 
     @property
     def substituted(self) -> list[Substituted]:
-        """(path, reason, substitute) of each bad file that another one has taken the place of, by
-        this process; with on_bad_file="substitute". It stays after close()."""
+        """(path, reason, substitute) of each bad file that this process has replaced. Needs
+        on_bad_file="substitute". The list stays after close()."""
         return self._running.substituted()
 
     def set(self, **values: float) -> None:
-        """Change `Scheduled` numbers of the pipelines by name, without making them anew.
+        """Change `Scheduled` numbers of the pipelines by name, without rebuilding the pipelines.
 
-        The new values count from the next batch on that is not computed yet: before the first
-        batch, from that one; later the prefetch_queue_depth - 1 batches that DALI has computed in
-        advance come first. They are part of state_dict(), with the places where they changed.
+        The new values hold from the next batch on that DALI has not computed. Before the first
+        batch, that is the first; later, the prefetch_queue_depth - 1 batches that DALI has computed
+        in advance come first. The values and the places where they changed are part of
+        state_dict().
 
         A ValueError or TypeError names what cannot be set; then nothing is changed.
         """
@@ -233,25 +236,24 @@ class MixLoader:
         """Let the next iter() begin epoch `epoch`, counted from 0.
 
         It has the batches that this epoch has in a run without breaks, bit for bit. Right after
-        load_state_dict() of a state in that same epoch, the place in it is kept.
+        load_state_dict() of a state in the same epoch, the place in the epoch is kept.
 
-        Where `MixLoader` says that the place of a pipeline can be computed, this costs making the
-        pipelines anew. Else the batches on the way are computed and thrown away, and an epoch that
-        has begun already is a RuntimeError.
+        If the place of the pipelines can be computed (see `MixLoader`), this rebuilds them at that
+        place. Otherwise the batches on the way are computed and thrown away, and an epoch that has
+        already begun is a RuntimeError.
         """
         self._walk.ask(epoch)
 
     def state_dict(self) -> dict[str, Any]:
-        """Where the loader stands, as plain data, fit for JSON and torch.save.
+        """The place of the loader as plain data, for JSON or torch.save.
 
-        Taken between two batches, a loader that loads it yields the second one next, and all that
-        follow, bit for bit, whatever DALI has computed in advance. Each rank saves and loads its
-        own.
+        A loader that loads it yields the batches that follow, bit for bit, whatever DALI has
+        computed in advance. Each rank saves and loads its own state.
 
-        Needs pipelines made with enable_checkpointing=True that DALI can restore: no Python source
-        but callables that take the index of the batch, a BatchInfo or a SampleInfo; and no Python
-        function, unless `pure_python` says that it keeps nothing. Other loaders have neither this
-        method nor load_state_dict(), as frameworks ask for them; a call is an error that names why.
+        Needs pipelines made with enable_checkpointing=True that DALI can restore. A Python source
+        must be a callable that takes the index of the batch, a BatchInfo or a SampleInfo. Python
+        functions need `pure_python`. Loaders of other pipelines have neither this method nor
+        load_state_dict(), so that frameworks do not call them; a call is an error that says why.
         """
         self._walk.settle()
         substituted = substitute.states(self._running.sources)
@@ -264,14 +266,14 @@ class MixLoader:
         )
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go to where `state` was saved: the next iter() yields the batches that followed.
+        """Go to the place of `state`: the next iter() yields the batches that followed it.
 
-        The pipelines must be those that saved it, on the same files and in the same DALI release;
-        what is recorded (versions, seed, shard, batch size, number of images, the operators and
-        their constant arguments) is compared, and a ValueError names what differs. Another patch
-        release of dali_mix is a warning. Threads, prefetching and the place of the files may
-        differ. Pipelines that were given as objects can do this before their first batch only;
-        functions that make them are called again.
+        The pipelines must be those that saved it, on the same files and in the same DALI release.
+        Versions, seed, shard, batch size, number of images, and the operators with their constant
+        arguments are compared, and a ValueError names what differs. Another patch release of
+        dali_mix is a warning. Threads, prefetching and the folder of the files may differ.
+        Pipelines that were given as objects can do this before their first batch only; functions
+        that make them are called again.
         """
         running = self._running
         running.check_open()
@@ -285,7 +287,7 @@ class MixLoader:
         self._walk.loaded(epoch, made)
 
     def close(self) -> None:
-        """Let go of the pipelines, and with them of their threads; batches handed out stay."""
+        """Free the pipelines and their threads. Batches that were yielded stay valid."""
         self._walk.end()
         self._running.close()
 

@@ -1,15 +1,14 @@
-"""Where a pipeline stands after any number of batches: computed, so that none of them is decoded.
+"""Computes the checkpoint of a pipeline after any number of batches, without decoding them.
 
-What an operator of DALI remembers depends on the number of batches alone, in all but a few:
+The state of almost every DALI operator depends on the number of batches only:
 
-- A random operator counts. Its state is a key and a counter, which grows by one for each sample.
-- A reader is in an epoch, so and so many samples after its start. With `random_shuffle` it also
-  has a random state, which is that of the start of the epoch. DALI itself walks through the
-  places of the samples, without reading them, when it restores a reader; a reader made for that
-  alone is put one sample before the epoch, and asked where it stands one sample later.
+- A random operator has a key and a counter, which grows by one for each sample.
+- A reader has the number of its epoch, and the number of samples since the epoch began. With
+  `random_shuffle` it also has the random state of the beginning of the epoch. To find that, we make
+  a second reader, restore it one sample before the epoch, run one sample, and read its state. DALI
+  restores a reader by stepping through the samples without reading them.
 
-Readers must pad their last batch, or their shards come out even, so that each batch belongs to one
-epoch.
+Each batch must belong to one epoch: readers must pad their last batch, or have only full batches.
 """
 
 from __future__ import annotations
@@ -36,20 +35,20 @@ _KEEPS_IMAGES = "dali_mix__Previous"
 
 
 class Base(NamedTuple):
-    """A checkpoint of a pipeline, taken after so many batches."""
+    """A checkpoint of a pipeline, taken after `batches` batches."""
 
     batches: int
     checkpoint: bytes
 
 
 class _ReaderState(NamedTuple):
-    """What DALI saves of a reader."""
+    """The state of a reader that DALI saves."""
 
     random: bytes
-    """Random state at the start of its epoch."""
+    """Random state at the beginning of its epoch."""
     epoch: int
     age: int
-    """Samples since then, copies among them."""
+    """Number of samples since the beginning of the epoch, with copies."""
 
     @classmethod
     def read(cls, state: bytes) -> _ReaderState:
@@ -61,7 +60,7 @@ class _ReaderState(NamedTuple):
 
 
 def why_not(pipeline: Pipeline) -> str | None:
-    """Why the place after some batches cannot be computed for this pipeline; None: it can."""
+    """Why the place of this pipeline after some batches cannot be computed; None if it can."""
     meta = pipeline.reader_meta()
     if not meta:
         return "it has no reader"
@@ -88,9 +87,10 @@ def why_not(pipeline: Pipeline) -> str | None:
 
 
 def checkpoint_after(pipeline: Pipeline, base: Base, batches: int) -> bytes:
-    """The checkpoint that the pipeline, which stood at `base`, has after `batches` batches.
+    """The checkpoint of a pipeline after `batches` batches.
 
-    batches: counted from the first one on, as in `base`, and not less
+    base:    a checkpoint of it from before
+    batches: counted from the pipeline's first batch, as in `base`; at least base.batches
     """
     meta = pipeline.reader_meta()
     states = {}
@@ -105,7 +105,7 @@ def checkpoint_after(pipeline: Pipeline, base: Base, batches: int) -> bytes:
 
 
 def _counted(state: bytes, samples: int) -> bytes:
-    """The state of a random operator after so many samples more."""
+    """The state of a random operator, `samples` samples later."""
     found = _COUNTER.fullmatch(state)
     assert found is not None
     counter = (int(found[2], 16) + samples) % 2**64
@@ -124,7 +124,7 @@ def _reader_after(pipeline: Pipeline, name: str, share: Share, state: bytes, bat
 
 
 def _walked(operator: Any, state: _ReaderState) -> _ReaderState:
-    """The state of a reader after one sample more."""
+    """The state of a reader one sample later."""
     reader = dali_private.pipeline_of(operator.outputs, 1)
     name = operator.name.encode()
     restore(reader, with_states(reader.checkpoint(), {name: state.written()}))
@@ -140,7 +140,7 @@ def _is_reader_state(state: bytes) -> bool:
 
 
 def _seeing_parts_of_batches(operators: Iterable[Any]) -> set[str]:
-    """Names of the operators in a branch of an `if`, which see a part of each batch."""
+    """Names of the operators inside a branch of an `if`. They see only a part of each batch."""
     tensors: set[str] = set()
     found = set()
     for op in operators:

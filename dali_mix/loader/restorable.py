@@ -1,8 +1,8 @@
-"""What in a pipeline DALI cannot put back to where it was: the Python in it.
+"""Finds the Python in a pipeline that DALI cannot restore.
 
-A checkpoint of DALI holds the states of its own operators. It counts how often a Python source was
-asked, and asks a source that takes an index for the right one after a restore. All other sources
-begin again silently, and what a Python function has kept is lost.
+A checkpoint of DALI holds the states of DALI's operators, and how often each Python source was
+called. After a restore, DALI calls a source that takes an index with the right index. All other
+sources begin again silently, and the state of a Python function is lost.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ PURE = (
 
 
 def unrestorable(pipeline: Pipeline, pure_python: bool) -> str | None:
-    """Which part of it cannot be restored, and what to do; None: all can be.
+    """Which part of a pipeline cannot be restored, and what to do; None if all can.
 
-    pure_python: whether the functions keep nothing between calls
+    pure_python: whether its Python functions keep no state between calls
     """
     if type(pipeline).iter_setup is not Pipeline.iter_setup:
         name = type(pipeline).__qualname__
@@ -63,7 +63,7 @@ def _source_without_index(op: Any) -> _Source | None:
 
 
 def _name(thing: Any) -> str:
-    """Of a function or a source, as its author knows it."""
+    """Name of a function or a source in the user's program."""
     if inspect.isfunction(thing):  # DALI wraps the functions that it is given
         thing = inspect.getclosurevars(thing).nonlocals.get("function", thing)
     return str(getattr(thing, "__qualname__", type(thing).__qualname__))

@@ -1,4 +1,4 @@
-"""The pipelines of one loader while they run: which may fail, be interrupted, and be made anew."""
+"""The pipelines of one loader while they run. They may fail, be interrupted, and be rebuilt."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _OBJECT = (
 
 
 class Running:
-    """Pipelines and where they come from.
+    """The pipelines of a loader, and the sources that they come from.
 
     sources, reader_name, size, pure_python: as in MixLoader
     """
@@ -45,10 +45,10 @@ class Running:
         self.pipelines = [opened(source) for source in sources]
         self.reader = counting_reader(self.pipelines[0], reader_name, size)
         self.failure: str | None = None
-        """Why they cannot go on."""
+        """Why they cannot go on; None: they can."""
         self.apart = False
-        """Whether they may stand elsewhere than the loader counts: while they work, and after
-        something has put an end to that which is no failure, such as Ctrl-C."""
+        """Whether their place may differ from the count of the loader. That is so while they work,
+        and after something other than a failure has interrupted them, such as Ctrl-C."""
         self._found: list[Substituted] = []
         self._pure_python = pure_python
         self._start = self._newest_base = [
@@ -57,19 +57,19 @@ class Running:
         ]
 
     def attempt(self, work: Callable[[], _T]) -> _T:
-        """What `work` returns. Until the caller has counted that, and says so, they are apart."""
+        """Return work(). Sets `apart`; the caller unsets it when it has counted the result."""
         self.apart = True
         try:
             return work()
         except StopIteration:  # of a source, before anything was made
             self.apart = False
             raise
-        except Exception as error:  # of a bad file, of a Python source, of a batch with no shape
+        except Exception as error:  # such as a bad file, or a Python source that fails
             self.failure = str(error).strip().partition("\n")[0]
             raise
 
     def outputs(self, restart: bool) -> list[Any]:
-        """Of each pipeline, the next; `restart`: a source that has stopped begins again."""
+        """The next outputs of each pipeline. `restart`: a source that has stopped begins again."""
         return [self._outputs(place, restart) for place in range(len(self.pipelines))]
 
     def _outputs(self, place: int, restart: bool) -> Any:
@@ -90,7 +90,7 @@ class Running:
         return substitute.ahead_of(self.pipelines[0])
 
     def no_state(self) -> str | None:
-        """Why they can give no state; None: they can."""
+        """Why they cannot give a state; None if they can."""
         for pipeline in self.pipelines:
             if not dali_private.saves_states(pipeline):
                 return NOT_ENABLED
@@ -100,7 +100,7 @@ class Running:
         return None
 
     def fixed(self) -> str | None:
-        """Why they cannot be put at any place without running; None: they can."""
+        """Why they cannot be moved to another place without running; None if they can."""
         if self._used and any(isinstance(source, Pipeline) for source in self.sources):
             return _OBJECT
         for pipeline in self.pipelines:
@@ -112,9 +112,9 @@ class Running:
         return None
 
     def place(self, batches: int, *, back: bool) -> None:
-        """Put them where they are after `batches` batches; needs `fixed()` to be None.
+        """Move them to their place after `batches` batches; `fixed()` must be None.
 
-        back: that is before where they were
+        back: whether that is before their present place
         """
         bases = self._newest_base if self._newest_base[0].batches <= batches else self._start
         checkpoints = [
@@ -129,8 +129,8 @@ class Running:
         self.restore(batches, checkpoints)
 
     def restore(self, batches: int, checkpoints: Sequence[bytes]) -> None:
-        """Put pipelines that have not run where `checkpoints` were taken, after that many batches
-        in all."""
+        """Move pipelines that have not run to the place of `checkpoints`, which were taken after
+        `batches` batches."""
         for pipeline, checkpoint in zip(self.pipelines, checkpoints, strict=True):
             restore(pipeline, checkpoint)
         self._newest_base = [Base(batches, checkpoint) for checkpoint in checkpoints]
@@ -143,7 +143,7 @@ class Running:
             )
 
     def renew(self, always: bool = False) -> None:
-        """Pipelines that have not run; new ones where they have, or have failed, or `always`."""
+        """Rebuild the pipelines if they have run or failed, or `always`."""
         if always or self._used:
             self.pipelines = [opened(source) for source in self.sources]
 
@@ -154,7 +154,7 @@ class Running:
         )
 
     def __str__(self) -> str:
-        """What they read."""
+        """What they read, in words."""
         if not self.sources:
             return "no pipelines: it is closed"
         many = len(self.pipelines)
@@ -168,7 +168,7 @@ class Running:
         return [*self._found, *substitute.found(self.sources)]
 
     def close(self) -> None:
-        self._found = self.substituted()  # which outlives its sources
+        self._found = self.substituted()  # outlives the sources
         self.pipelines = []
         self.sources = []
 
@@ -177,7 +177,7 @@ class Running:
             raise RuntimeError("the loader is closed; make a new one.")
 
     def check(self) -> None:
-        """Whether they can go on; where they were interrupted, by being made anew."""
+        """A RuntimeError if they cannot go on. After an interruption they must be rebuilt."""
         self.check_open()
         if self.failure is not None:
             raise RuntimeError(

@@ -1,4 +1,4 @@
-"""Which part of the data this process reads, and its seed. Imports neither torch nor DALI."""
+"""The part of the data that this process reads, and its seed. Imports neither torch nor DALI."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ class Shard(NamedTuple):
     num_shards: int
     """Number of processes on all nodes."""
     seed: int
-    """In [0, 2**62); different on every rank, unless asked otherwise."""
+    """In [0, 2**62); different on every rank, unless same_draws=True."""
 
 
 def shard(seed: int = 0, *, same_draws: bool = False) -> Shard:
     """Shard and pipeline seed of this process, from torch.distributed.
 
-    seed:       of the whole run, the same on every rank; any integer
-    same_draws: let all ranks draw alike: the same mixing weights, boxes, partners and crops
-    returns:    Shard(shard_id, num_shards, seed). The seeds of the ranks of one run differ from
-                each other, and those of runs with other seeds have nothing to do with them
+    seed:       any integer; pass the same on every rank
+    same_draws: let all ranks draw the same mixing weights, boxes, partners and crops
+    returns:    Shard(shard_id, num_shards, seed). The seeds differ between the ranks of a run, and
+                are unrelated to the seeds of a run with another `seed`
 
-    Asked are, in this order: the default process group, if it is initialised; RANK and WORLD_SIZE,
-    as torchrun sets them; else this process is the only one. The rank is the global one: the GPU's
-    number repeats on every node, and with it the draws would.
+    The rank comes from the default process group, if it is initialised; else from RANK and
+    WORLD_SIZE, which torchrun sets; else this process is the only one. It is the global rank: local
+    ranks repeat on every node, and so would their draws.
 
         shard = dali_mix.shard(seed=0)
         @pipeline_def(batch_size=256, num_threads=8, device_id=local_rank, seed=shard.seed)
@@ -49,7 +49,7 @@ def shard(seed: int = 0, *, same_draws: bool = False) -> Shard:
 
 
 def spread_seed(seed: int) -> int:
-    """A seed in [0, 2**62), far away from that of every other `seed`."""
+    """A seed in [0, 2**62), unrelated to that of any other `seed`."""
     if not is_whole(seed):
         raise ValueError(f"seed must be a whole number, got {seed!r}.")
     sign = int(seed < 0)
@@ -57,7 +57,7 @@ def spread_seed(seed: int) -> int:
 
 
 def _rank_and_size() -> tuple[int, int]:
-    torch = sys.modules.get("torch")  # not imported: no process group
+    torch = sys.modules.get("torch")  # if it is not imported, there is no process group
     if torch is not None:
         distributed = torch.distributed
         if distributed.is_available() and distributed.is_initialized():
@@ -66,12 +66,13 @@ def _rank_and_size() -> tuple[int, int]:
 
 
 def local_rank_and_size() -> tuple[int, int] | None:
-    """Of this process among those of its node, as torchrun says; None: it was not started so."""
+    """Rank of this process on its node, and the number of processes there, from torchrun's
+    variables; None if they are not set."""
     return _from_environment("LOCAL_RANK", "LOCAL_WORLD_SIZE")
 
 
 def _from_environment(*names: str) -> tuple[int, int] | None:
-    """A rank and the number of ranks; None: neither is set."""
+    """A rank and the number of ranks; None if neither is set."""
     given = [os.environ.get(name) for name in names]
     if given == [None, None]:
         return None

@@ -1,4 +1,4 @@
-"""The pipelines that a loader is given: opened, asked what they read, run."""
+"""Opens the pipelines that a loader is given, checks them, and runs them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PADDED_TAIL = (
 
 
 def opened(source: Source) -> Pipeline:
-    """A pipeline that has been built and has not run."""
+    """The pipeline of a source, built. A ValueError if it has run before."""
     pipeline = source() if callable(source) and not isinstance(source, Pipeline) else source
     if not isinstance(pipeline, Pipeline):
         raise TypeError(
@@ -38,8 +38,8 @@ def opened(source: Source) -> Pipeline:
 
 
 def outputs_of(pipeline: Pipeline, restart: bool) -> Any:
-    """The next outputs; with `restart`, also of a source that has stopped. After a RuntimeError,
-    pipeline.checkpoint() is that of the last outputs before."""
+    """The next outputs. `restart`: a source that has stopped begins again. After a RuntimeError,
+    pipeline.checkpoint() is that after the last good outputs."""
     try:
         return dali_private.run_or_count_nothing(pipeline)
     except StopIteration:
@@ -50,7 +50,7 @@ def outputs_of(pipeline: Pipeline, restart: bool) -> Any:
 
 
 def counting_reader(pipeline: Pipeline, name: str | None, size: int | None) -> str | None:
-    """Name of the reader that counts; None: there is none, and `size` counts."""
+    """Name of the reader that gives the length of an epoch; None: `size` gives it."""
     readers = sorted(pipeline.reader_meta())
     if size is not None:
         if name is not None or readers:
@@ -95,7 +95,7 @@ def check_last_batch(
     reader: str | None,
     sources: Sequence[Source],
 ) -> None:
-    """ValueError where the policy is unknown, or the last batches would be wrong.
+    """A ValueError if `last_batch` is unknown, or does not fit these pipelines.
 
     mixed: whether the pipelines mix images
     """
@@ -124,7 +124,7 @@ def check_last_batch(
 
 
 def root_of(source: Source) -> str:
-    """Folder of the files' names, where it is known."""
+    """Folder of the files' names; "" if it is not known."""
     return source.root if isinstance(source, FolderPipeline) else ""
 
 

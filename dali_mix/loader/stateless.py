@@ -1,4 +1,4 @@
-"""Loaders that can give no state: for those who ask, they do not have the methods for it."""
+"""Loaders that cannot give a state. They do not have the methods for it."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ _METHODS = ("state_dict", "load_state_dict")
 
 
 class NoStateError(AttributeError, RuntimeError):
-    """The loader has no state to give. An AttributeError, so that hasattr() says no."""
+    """The loader cannot give a state. It is an AttributeError, so that hasattr() is False."""
 
 
 def without_state(loader: type[_T], why: str) -> type[_T]:
     """A class like `loader` that has neither state_dict nor load_state_dict.
 
-    Frameworks save and load the state of whatever has these two methods, and ask for them with
-    hasattr(), or for what the class says, where None stands for a method that is not there.
+    Frameworks save and load the state of every object that has these two methods. They ask with
+    hasattr(), or look in the class, where None means that there is no method.
     """
 
     def getattribute(self: Any, name: str) -> Any:

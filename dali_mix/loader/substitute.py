@@ -1,14 +1,14 @@
-"""Good files in place of bad ones, so that a run goes on: `on_bad_file="substitute"`.
+"""Replaces bad files by good ones, so that a run goes on: `on_bad_file="substitute"`.
 
-A pipeline of DALI that meets a file it cannot decode is dead. It still says where it stood, so the
-files of the batch that failed are known by their places in the list of files, and each is tried by
-itself. The pipeline is then made anew with a list that has another file in place of each bad
-one, and put to where the old one stood. Order and draws depend on places alone, so all else stays
-the same, bit for bit; no batch is lost, and none is added.
+A DALI pipeline cannot go on after a file that it cannot decode. It still knows its place, so the
+places of the failed batch in the list of files are known, and each of its files is tried by itself.
+Then the pipeline is rebuilt with a list in which another file replaces each bad one, and moved to
+the place of the old one. Order and draws depend on places only, so everything else stays the same,
+bit for bit; no batch is lost or added.
 
-The substitute is the next good file of the list, which is that of its class in most cases; where a
-reader keeps to one shard, the next of that shard. That depends on the files alone: every process
-finds the same one without asking, and so does a run that goes on from a saved state.
+The substitute is the next good file of the list; it has the same class in most cases. If a reader
+keeps to one shard, it is the next good file of that shard. The choice depends on the files only, so
+every process finds the same one, and so does a run that goes on from a saved state.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _log = logging.getLogger("dali_mix")
 
 
 class Substituted(NamedTuple):
-    """A file that cannot be used, and the one in its place."""
+    """A file that cannot be used, why, and the file that replaces it."""
 
     path: str
     reason: str
@@ -44,9 +44,10 @@ class Substituted(NamedTuple):
 
 
 class StandIns:
-    """The files of one pipeline, with good ones in place of those found bad.
+    """The files of one pipeline, in which good files replace bad ones.
 
-    shard, of num_shards: the part of the list that the reader keeps to, where it keeps to one
+    shard:      the part of the list that the reader keeps to
+    num_shards: into how many parts the list is cut; 1: the reader reads the whole list
     """
 
     def __init__(self, root: str, images: ImageList, shard: int = 0, num_shards: int = 1) -> None:
@@ -55,19 +56,19 @@ class StandIns:
         first, end = (len(images.names) * s // num_shards for s in (shard, shard + 1))
         self._range = range(first, end)
         self._bad: dict[int, str] = {}
-        """By place: why."""
+        """The place of each bad file, and why it is bad."""
         self._substitute: dict[int, int] = {}
-        """By place: that of the file in its place."""
+        """The place of each bad file, and the place of its substitute."""
 
     def images(self) -> ImageList:
-        """What the reader is to read."""
+        """The images that the reader reads, with substitutes."""
         names, labels = list(self._images.names), list(self._images.labels)
         for place, other in self._substitute.items():
             names[place], labels[place] = self._images.names[other], self._images.labels[other]
         return ImageList(names, labels)
 
     def find(self, pipeline: Pipeline, reader: str) -> bool:
-        """Look for bad files where this pipeline failed; whether there are any."""
+        """Look for bad files in the batches where this pipeline failed. True if there are any."""
         decode = decoder(pipeline.device_id)
         bad, known = dict(self._bad), len(self._bad)
         for batch in _coming(pipeline, reader, len(self._images.names)):
@@ -91,7 +92,7 @@ class StandIns:
         return [
             Substituted(self._path(place), reason, self._path(self._substitute[place]))
             for place, reason in self._bad.items()
-            if place in self._substitute  # none is, of those found when all are bad
+            if place in self._substitute  # no place is, if all files are bad
         ]
 
     def state(self) -> list[list[str]]:
@@ -99,7 +100,7 @@ class StandIns:
         return [[self._images.names[place], reason] for place, reason in self._bad.items()]
 
     def load_state(self, state: Sequence[Sequence[str]]) -> bool:
-        """Whether other files are bad now than before."""
+        """Take the bad files of a saved state. True if that changes them."""
         places = {name: place for place, name in enumerate(self._images.names)}
         for name, _ in state:
             if name not in places:
@@ -112,20 +113,20 @@ class StandIns:
         return set(self._bad) != before
 
     def _try(self, place: int, decode: Single, bad: dict[int, str]) -> bool:
-        """Whether the file of that place is good; else why not is added to `bad`."""
+        """Whether the file at that place is good. If not, the reason is added to `bad`."""
         fault = fault_of_file(self._path(place), decode)
         if fault is not None:
             bad[place] = fault
         return fault is None
 
     def _after(self, place: int) -> Iterator[int]:
-        """The places after that one and, from the start again, before it."""
+        """The places after this one, then those before it from the start."""
         return chain(range(place + 1, self._range.stop), range(self._range.start, place))
 
     def _know(self, bad: dict[int, str]) -> None:
-        """Take these for bad, and choose for each place the next one, around the end, that is not.
+        """Set the bad files, and choose the next good file for each; the first follows the last.
 
-        Both are changed at once, whatever cuts this off.
+        Both attributes change in one statement, so that an interruption leaves no half state.
         """
         good = next((place for place in self._range if place not in bad), None)
         if good is None:
@@ -148,11 +149,11 @@ class StandIns:
 
 
 def _coming(pipeline: Pipeline, reader: str, count: int) -> Iterator[list[int]]:
-    """For the batches that come after the last one that this pipeline put out: places, in the list
-    of `count` files, of what they hold. As many batches as DALI may have been ahead.
+    """The batches after the last one that this pipeline returned, as places in its list of `count`
+    files. These are all the batches that DALI may have begun.
 
-    A reader with the same arguments and the same state, but of other files, goes through the same
-    places, and cannot fail.
+    A reader with the same arguments and state, but a list of a file that can be read, gives the
+    same places and cannot fail.
     """
     operator = next(op for op in dali_private.operators(pipeline) if op.name == reader)
     arguments = dali_private.constants_of(operator)
@@ -172,14 +173,14 @@ def _coming(pipeline: Pipeline, reader: str, count: int) -> Iterator[list[int]]:
 
 
 def ahead_of(pipeline: Pipeline) -> int:
-    """How many batches DALI may have computed in advance, at most."""
+    """The largest number of batches that DALI computes in advance."""
     depth = pipeline.prefetch_queue_depth
     return sum(depth.values()) if isinstance(depth, Mapping) else depth
 
 
 def renewed(source: Any, pipeline: Pipeline, reader: str | None) -> Pipeline | None:
-    """A pipeline that goes on where `pipeline` failed; None: no bad file is the cause, or `source`
-    is not to substitute."""
+    """A new pipeline at the place where `pipeline` failed. None if no file is bad, or if `source`
+    does not substitute."""
     stand_ins = stand_ins_of(source)
     if stand_ins is None or reader is None or not stand_ins.find(pipeline, reader):
         return None
@@ -207,13 +208,13 @@ def check_on_bad_file(on_bad_file: str, sources: Sequence[Any]) -> None:
 
 
 def states(sources: Sequence[Any]) -> list[list[list[str]]]:
-    """What has been substituted, for a checkpoint: [name, reason] of each file, by source."""
+    """The bad files of each source, for a state: a list of [name, reason]."""
     every = [stand_ins_of(source) for source in sources]
     return [[] if stand_ins is None else stand_ins.state() for stand_ins in every]
 
 
 def load_states(sources: Sequence[Any], saved: Sequence[Sequence[Sequence[str]]]) -> bool:
-    """Whether any of the sources has other bad files now than before."""
+    """Give each source its saved bad files. True if that changes those of any source."""
     changed = False
     for source, state in zip(sources, saved, strict=True):
         stand_ins = stand_ins_of(source)
@@ -228,6 +229,6 @@ def load_states(sources: Sequence[Any], saved: Sequence[Sequence[Sequence[str]]]
 
 
 def found(sources: Sequence[Any]) -> list[Substituted]:
-    """All that has been substituted."""
+    """All substituted files of the sources."""
     every = [stand_ins_of(source) for source in sources]
     return [one for stand_ins in every if stand_ins is not None for one in stand_ins.found()]

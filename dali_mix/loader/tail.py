@@ -1,4 +1,4 @@
-"""Partners for epochs that end in a padded batch: its copies are nobody's partner."""
+"""Draws partners for epochs that end in a padded batch. Its copies are not mixed."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ PATTERNS = ("derange", "shuffle", "reverse", "roll", "match")
 
 @dataclass
 class KeptPartners:
-    """A source for `fn.external_source`: partners of the batches in the order they are made in.
+    """A source for `fn.external_source` that gives the partners of each batch.
 
-    Only samples that are no copies are partners, of each other; a copy is its own. What batch
-    number k gets depends on the seed and on k alone, so that a checkpoint that knows k is enough.
+    Samples that are not copies are partners of each other; a copy is its own partner. The partners
+    of batch k depend on the seed and k only, so a checkpoint only needs k.
     """
 
     seed: int
     pattern: str
-    """One of the plan operator's, or "match": random disjoint pairs."""
+    """A `pairing` of the plan operator, or "match": random disjoint pairs."""
     images: int = 2
-    """How many one sample mixes: K."""
+    """K: how many images one sample mixes."""
     share: Share | None = None
-    """Known when the pipeline is built, and needed when it runs."""
+    """Set when the pipeline is built; needed when it runs."""
 
     def __call__(self, iteration: int) -> np.ndarray:
-        """(batch_size,) int32, or (batch_size, K-1) of more than two images, of the batch
-        `iteration`, counted through all epochs."""
+        """The partners of batch `iteration`, counted through all epochs: (batch_size,) int32, or
+        (batch_size, K-1) for more than two images."""
         assert self.share is not None
         epoch, batch = divmod(iteration, self.share.batches)
         own = np.arange(self.share.batch_size, dtype=np.int32)
@@ -44,20 +44,21 @@ class KeptPartners:
 
 
 def _draw_several(pattern: str, wanted: int, count: int, rng: np.random.Generator) -> np.ndarray:
-    """(wanted, count): for each of at least two samples that many partners. They differ from each
-    other and, but by "shuffle", from the sample, as far as there are so many; then they come again.
+    """(wanted, count): `wanted` partners for each of `count` samples, at least two. The partners of
+    a sample differ from each other and, unless "shuffle", from the sample. If there are too few
+    samples for that, they are repeated in the same order.
     """
     own, ranks = np.arange(count), np.arange(wanted)[:, None]
-    if pattern in ("derange", "shuffle"):  # those that follow one another in a cyclic order
+    if pattern in ("derange", "shuffle"):  # successors in one random cyclic order
         order = rng.permutation(count)
         if pattern == "shuffle":
             return order[(rng.permutation(count) + ranks) % count]
         return order[(np.argsort(order) + 1 + ranks % (count - 1)) % count]
-    # The first partner follows from the place, if it is another image.
+    # The pattern gives the first partner, unless that is the sample itself.
     first = _draw(pattern, count, rng)
     if pattern == "roll":
         further = [(own - step) % count for step in range(2, count)]
-    elif count % 2 == 0:  # turns and mirrorings that leave no image at its place, nor at the first
+    elif count % 2 == 0:  # shifts and reversals that map no sample to itself or its first partner
         further = [(own + step) % count for step in range(2, count, 2)]
         further += [(end - own) % count for end in range(1, count - 1, 2)]
     else:  # the middle image has no first partner
@@ -70,7 +71,7 @@ def _draw_several(pattern: str, wanted: int, count: int, rng: np.random.Generato
 
 
 def _draw(pattern: str, count: int, rng: np.random.Generator) -> np.ndarray:
-    """A permutation of `count`, by the law of the plan operator's."""
+    """A permutation of `count`, by the law of the plan operator."""
     order = np.arange(count)
     if pattern == "reverse":
         return order[::-1]

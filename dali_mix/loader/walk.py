@@ -1,8 +1,8 @@
-"""Through the epochs of a loader, batch by batch, and to any epoch at once.
+"""Walks through the epochs of a loader, batch by batch, or straight to any epoch.
 
-A step is a transaction. While pipelines work they are `apart` from what is counted here, and stay
-so when a signal or an exit cuts the step off: then DALI may have made a batch that nobody got. The
-next call puts the pipelines where the count says, or refuses to go on.
+A step is a transaction. While the pipelines work, they are `apart` from the count that is kept
+here. If a signal or an exit interrupts the step, they stay apart: DALI may have made a batch that
+nobody received. The next call moves the pipelines to the counted place, or refuses to go on.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ _log = logging.getLogger("dali_mix")
 
 
 class Walk:
-    """Where a loader is in its epochs.
+    """The place of a loader in its epochs.
 
-    shares:     of the pipelines
+    shares:     one for each pipeline
     last_batch: as in MixLoader
-    mixed:      whether a batch has a mixed target
-    mixing:     whether it has mixed images
+    mixed:      whether the targets are mixed
+    mixing:     whether the images are mixed
     single:     whether a step yields one batch rather than a list
     """
 
@@ -46,15 +46,15 @@ class Walk:
         self.last_batch = last_batch
         self.epoch = 0
         self.made = 0
-        """Batches of this epoch that have been handed out."""
+        """Number of batches of this epoch that were yielded."""
         self.asked: int | None = None
-        """The epoch that the next iteration is to begin, where set_epoch() has said so."""
+        """The epoch that set_epoch() asked for and the next iteration begins."""
         self._mixed = mixed
         self._mixing = mixing
         self._single = single
         self._continues = True  # the next iteration goes on in this epoch
-        self._newest: object = None  # iteration; the older ones are overtaken
-        self._begun: object = None  # iteration that has taken a batch
+        self._newest: object = None  # token of the newest iteration; older ones may not go on
+        self._begun: object = None  # token of the newest iteration that has taken a batch
 
     @property
     def length(self) -> int:
@@ -70,7 +70,7 @@ class Walk:
 
     @property
     def next_epoch(self) -> int:
-        """That the next iteration is in."""
+        """The epoch of the next iteration."""
         if self.asked is not None or self._continues or not self.made:
             return self.next_place[0]
         return self.epoch + 1
@@ -99,7 +99,7 @@ class Walk:
         self.asked, self._continues = int(epoch), False
 
     def settle(self) -> None:
-        """Stand where the next batch comes from."""
+        """Move the pipelines to the place of the next batch."""
         self.running.check()
         if self.asked is None:
             self._go(self.epoch, self.made)
@@ -108,7 +108,7 @@ class Walk:
             self.asked, self._continues = None, True
 
     def loaded(self, epoch: int, made: int) -> None:
-        """The pipelines stand at that place, which a state says."""
+        """Take the place of a loaded state, to which the pipelines have been moved."""
         self.epoch, self.made, self.asked = epoch, made, None
         self._newest, self._continues, self.running.failure = None, True, None
         self.running.apart = False
@@ -117,7 +117,7 @@ class Walk:
         self._newest = None
 
     def batches_before(self, epoch: int, made: int) -> int:
-        """Of all epochs, that pipelines have made when they stand there."""
+        """How many batches a pipeline has made in all when it is at that place."""
         return epoch * self.shares[0].batches + made
 
     def _iterate(self, token: object) -> Iterator[Any]:
@@ -160,7 +160,7 @@ class Walk:
         return batches
 
     def _stopped(self) -> str:
-        """Why a source that has stopped is an error."""
+        """The error for a source that has stopped too early."""
         if self.made == 0 and self.epoch > 0:
             return (
                 f"the source did not begin again after epoch {self.epoch - 1}: give "
@@ -174,7 +174,7 @@ class Walk:
         )
 
     def _go(self, epoch: int, made: int) -> None:
-        """Bring the pipelines to that batch: the current one, or the first of an epoch."""
+        """Move the pipelines to that batch: the current one, or the first of an epoch."""
         running = self.running
         here = self.batches_before(self.epoch, self.made)
         there = self.batches_before(epoch, made)
@@ -196,12 +196,12 @@ class Walk:
             self._finish_epoch()
 
     def _finish_epoch(self) -> None:
-        """Read what the pipelines still make in this epoch, and go to the next one."""
+        """Run the pipelines to the end of this epoch, and go to the next one."""
         running = self.running
         while self.made < self.shares[0].batches:
             try:
                 running.attempt(partial(running.outputs, restart=self.made == 0))
-            except StopIteration:  # of a source that makes no padded batch; it begins again later
+            except StopIteration:  # a source makes no padded batch; it begins again later
                 break
             self.made, running.apart = self.made + 1, False
         self.epoch, self.made = self.epoch + 1, 0
@@ -216,10 +216,10 @@ class Walk:
 
 
 class BatchSampler:
-    """What frameworks that know DataLoader tell which epoch begins: its sampler.
+    """Stands for the sampler of a DataLoader, whose set_epoch() frameworks call.
 
-    They do so before every epoch, also of validation, and more than once for the same one. So this
-    never goes back, and never computes batches to throw them away.
+    They call it before every epoch, also in validation, and sometimes twice for the same epoch. So
+    this never goes back, and never computes batches to throw them away.
     """
 
     def __init__(self, walk: Walk) -> None:
@@ -230,7 +230,7 @@ class BatchSampler:
         return self
 
     def set_epoch(self, epoch: int) -> None:
-        """Go on in that epoch, where it lies ahead."""
+        """Go to that epoch, if it lies ahead."""
         walk = self._walk
         if epoch <= walk.next_epoch:
             return
