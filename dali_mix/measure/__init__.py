@@ -1,5 +1,5 @@
 """What the benchmarks measure: contestants, their checks, and the arithmetic on their times.
 
-Shared by bench/, which is not installed, and `dali-mix bench`, which is. How contestants take turns
-is in `timing` and, for loaders that keep running, in `segments`.
+`dali-mix bench`, which is installed, and bench/, which is not, share this room. `timing` measures
+contestants that are calls; `segments` measures loaders that keep running.
 """

@@ -1,4 +1,4 @@
-"""Bars with quartiles, ours in colour: the chart of `dali-mix bench`, and those of bench/."""
+"""Draws the charts of `dali-mix bench` and of bench/: bars with quartiles, ours in colour."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import Any
 
 OURS, OTHERS, BOUND = "#0b63ce", "#8a8f98", "#d9dce1"
-"""Colours; of a bound nothing is mixed."""
+"""Colours of the bars. A bound, such as a copy, mixes nothing."""
 
 Values = Mapping[str, Mapping[str, float]]
 """name -> median, q1 and q3."""
 
 
 def draw(record: Mapping[str, Any], path: Path) -> None:
-    """Write the record of `dali-mix bench` as bars; the ending chooses the kind of file. Draws
-    without a display."""
+    """Write the record of `dali-mix bench` as a chart. The ending of `path` gives the file type. No
+    display is needed."""
     settings, where = record["settings"], record["provenance"]
     panels = [
         ("operators: milliseconds for a batch", milliseconds(record["operator"])),
@@ -32,7 +32,7 @@ def draw(record: Mapping[str, Any], path: Path) -> None:
 
 
 def milliseconds(results: Mapping[str, Any], clock: str = "wall") -> dict[str, dict[str, float]]:
-    """Of `timing.compare`."""
+    """The results of `timing.compare` in milliseconds."""
     return {
         name: {key: 1e3 * value for key, value in result[clock]["summary"].items()}
         for name, result in results.items()
@@ -40,14 +40,14 @@ def milliseconds(results: Mapping[str, Any], clock: str = "wall") -> dict[str, d
 
 
 def summaries(results: Mapping[str, Any], figure: str) -> dict[str, dict[str, float]]:
-    """Of `compare_loaders`."""
+    """One figure of the results of `compare_loaders`."""
     return {name: result[figure]["summary"] for name, result in results.items()}
 
 
 def bars(
     panels: Sequence[tuple[str, Values]], caption: str, *, columns: int = 1, log: bool = False
 ) -> Any:
-    """A figure of matplotlib, with a panel for each title. log: of the scale"""
+    """A matplotlib figure with a panel for each title. `log`: a logarithmic scale."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

@@ -1,4 +1,4 @@
-"""Before anything is timed: every contestant is right, by `dali_mix.reference`."""
+"""Checks every contestant against `dali_mix.reference`, before anything is timed."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ from dali_mix.measure.pipelines import Probe, Settings, Task, jpeg_pipeline, jpe
 from dali_mix.plan import Plan
 
 ULP = {"float32": 2.0**-22, "float16": 2.0**-9, "uint8": 1.0}
-"""Distance between neighbouring values of up to 4, for uint8 of any size."""
+"""Distance between neighbouring values below 4; for uint8, between any."""
 LAM_ULP = 2.0**-23
 
 
 def tolerance(
     output: Output, *, roundings: int = 1, raw_rounding: float = 0.0, lam_ulp: float = 0.0
 ) -> float:
-    """Largest difference of a value that rounding explains.
+    """The largest error of a value that rounding explains.
 
     roundings:    how often values are rounded to the type of the output
-    raw_rounding: by how many levels the mixed pixels are rounded before they are normalised
-    lam_ulp:      distance between neighbours of the lam that is told, if that is rounded
+    raw_rounding: error in grey levels from rounding the mixed pixels before they are normalised
+    lam_ulp:      distance between neighbouring values of the reported lam, if it is rounded
     """
     scale = output.normalization.get("scale", 1.0)
     level = scale / min(STD)
     return float(
-        1e-5 * scale  # of arithmetic in float32
+        1e-5 * scale  # arithmetic in float32
         + roundings * ULP[output.dtype] / 2
         + raw_rounding * level
-        + lam_ulp / 2 * 255 * level  # it weighs the difference of two images
+        + lam_ulp / 2 * 255 * level  # lam multiplies the difference of two images
     )
 
 
 def check_pipeline(name: str, task: Task, settings: Settings, graph: Graph) -> None:
-    """The first batch is what the reference makes of the same decoded images by the same plan, and
-    the pipeline that is timed draws the same. Raises AssertionError."""
+    """An AssertionError unless the first batch is what the reference makes from the same decoded
+    images and plan, and the timed pipeline draws the same plan."""
     output = Output(task.dtype)
     mixed = check_probe(name, jpeg_probe(task, settings, graph), output)
     outputs = jpeg_pipeline(task, settings, graph).run()
@@ -52,7 +52,7 @@ def check_pipeline(name: str, task: Task, settings: Settings, graph: Graph) -> N
 def check_probe(
     name: str, probe: Probe, output: Output, samples: Iterable[int] | None = None
 ) -> Mixed:
-    """Run a probe, check what it puts out, and return that as arrays."""
+    """Run a probe, check its outputs, and return them as arrays."""
     mixed, images, mirror = probe.run()
     check_mixed(name, mixed, images, mirror, output, samples=samples)
     check_labels(name, mixed)
@@ -70,12 +70,12 @@ def check_mixed(
     lam_ulp: float = LAM_ULP,
     samples: Iterable[int] | None = None,
 ) -> None:
-    """AssertionError: `mixed` is not what the reference makes of the (H, W, 3) `images`.
+    """An AssertionError unless `mixed` is what the reference makes from the (H, W, 3) `images`.
 
-    mixed:   of arrays
-    atol:    of pixels; default: `tolerance(output)`
-    lam_ulp: by how much lam may differ from the counted one
-    samples: which are looked at; default: all
+    mixed:   must hold arrays
+    atol:    largest error of a pixel; default: `tolerance(output)`
+    lam_ulp: largest difference of lam from the counted one
+    samples: indices of the samples to check; default: all
     """
     atol = tolerance(output) if atol is None else atol
     for i in range(len(images)) if samples is None else samples:
@@ -94,12 +94,12 @@ def check_mixed(
             apart = np.abs(x - plain).max(0 if output.layout == "CHW" else 2) > atol
             row = row._replace(box=[_box_around(apart)] * len(row.partner))
         expected = _expected(seen, [mirror[i], *flags], row, output)
-        if row.fit is not None and np.any(row.fit[0]):  # made for the box: not known here
+        if row.fit is not None and np.any(row.fit[0]):  # the image made for the box is not known
             y0, x0, y1, x1 = np.reshape(row.box[0], (-1, 4))[0]
             cells = np.s_[:, y0:y1, x0:x1] if output.layout == "CHW" else np.s_[y0:y1, x0:x1]
             expected[cells] = x[cells]
         np.testing.assert_allclose(x, expected, rtol=0, atol=atol, err_msg=name)
-        if partners != [i]:  # of an image mixed with itself, lam may be anything
+        if partners != [i]:  # if an image is mixed with itself, lam may be anything
             counted = reference.count_weights(row, 0, own.shape[:2])
             lam = np.ravel(mixed.plan.lam[i]).astype(float)
             counted = counted[: len(lam)]
@@ -107,7 +107,7 @@ def check_mixed(
 
 
 def check_labels(name: str, mixed: Mixed) -> None:
-    """Those of the partners stand beside the own ones, and something is mixed."""
+    """An AssertionError unless the partners' labels are right, and something is mixed."""
     if mixed.plan is None:
         return
     partner = np.stack(mixed.plan.partner).reshape(len(mixed.x), -1)
@@ -119,8 +119,8 @@ def check_labels(name: str, mixed: Mixed) -> None:
 
 
 def _row(plan: Plan, i: int) -> Plan:
-    """The plan of sample i alone: a batch of its own image and its partners, in this order, of
-    which the first is mixed as it was and the others do not matter."""
+    """A plan for a batch of the own image of sample i and its partners, in this order. It mixes the
+    first image as `plan` mixes sample i; the others do not matter."""
     count = 1 + np.size(plan.partner[i])
     columns: dict[str, Any] = {
         name: None if column is None else [np.asarray(column[i])] * count
@@ -149,7 +149,7 @@ def _expected(
 
 
 def _box_around(apart: np.ndarray) -> np.ndarray:
-    """(y0, x0, y1, x1) around all that is set, half-open."""
+    """(y0, x0, y1, x1), half-open, around all true values."""
     if not apart.any():
         return np.zeros(4, int)
     rows, columns = (np.flatnonzero(apart.any(axis)) for axis in (1, 0))

@@ -1,4 +1,4 @@
-"""Loaders compared: ratios within each round, the cost of mixing, and what comes of it in words."""
+"""Compares loaders: ratios within each round, the cost of mixing, and a verdict in words."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ from dali_mix.measure.tables import Table, interval, missing, spread
 
 OURS = "dali_mix mixup", "dali_mix cutmix"
 STEADY = 3.0
-"""Percent: what mixing may cost at most, by the interval, to count as nothing."""
+"""Percent. If the interval of the cost of mixing ends below this, mixing counts as free."""
 
 Results = Mapping[str, Mapping[str, Any]]
 
 
 def comparisons(results: Results, unmixed_of: Mapping[str, str]) -> list[dict[str, Any]]:
-    """Each of ours against every other, and each that mixes against its like that does not.
+    """Compare ours with every other loader, and each loader that mixes with the same one unmixed.
 
-    results:    of `compare_loaders`
-    unmixed_of: the same loader without mixing, for every one that mixes
-    returns:    `contestant`, `against`, and for `speed` (images per second) and `cpu` (milliseconds
-                per image) contestant over against, as `paired_ratio`
+    results:    what `compare_loaders` returned
+    unmixed_of: for each loader that mixes, the name of the same loader without mixing
+    returns:    for each pair its names, `contestant` and `against`, and the ratios contestant /
+                against of `speed` (images per second) and `cpu` (milliseconds per image), as
+                `paired_ratio` gives them
     """
     pairs = dict.fromkeys((name, other) for name, other in unmixed_of.items())
     pairs |= dict.fromkeys((name, other) for name in OURS for other in results if other not in OURS)
@@ -44,8 +45,8 @@ def _ratio(results: Results, name: str, other: str, figure: str) -> dict[str, fl
 def cost_of_mixing(
     compared: Iterable[Mapping[str, Any]], unmixed_of: Mapping[str, str]
 ) -> dict[str, dict[str, float]]:
-    """name -> percent of the time per image that mixing adds to the same loader, with its interval:
-    `ratio`, `low`, `high`."""
+    """name -> how many percent mixing adds to the time per image of the same loader, with its
+    interval: `ratio`, `low`, `high`."""
     costs = {}
     for row in compared:
         if unmixed_of.get(row["contestant"]) == row["against"]:
@@ -61,7 +62,7 @@ def speeds(
     unmixed_of: Mapping[str, str],
     absent: Mapping[str, str],
 ) -> Table:
-    """What everyone does, and what mixing costs."""
+    """A table of the speed and CPU time of every loader, and of the cost of mixing."""
     costs = cost_of_mixing(compared, unmixed_of)
     head = ["images/s (quartiles)", "CPU ms/image (quartiles)", "mixing costs (95 %)"]
     rows = []
@@ -76,7 +77,7 @@ def speeds(
 
 
 def against(compared: list[dict[str, Any]]) -> Table:
-    """Ours against everyone else."""
+    """A table of our loaders against every other."""
     rows = [
         [f"{row['contestant']} against {row['against']}", *(interval(row[k]) for k in _KEYS)]
         for row in compared
@@ -93,7 +94,7 @@ def _percent(cost: Mapping[str, float]) -> str:
 
 
 def verdict(cost: Mapping[str, float]) -> str:
-    """One sentence on mixup in a pipeline. cost: of `cost_of_mixing`"""
+    """One sentence on mixup in a pipeline. `cost`: an entry of `cost_of_mixing`."""
     found = "mixup changes the time of an image by {ratio:+.1f} % (95 % interval {low:+.1f} to "
     found = (found + "{high:+.1f} %)").format(**cost)
     if cost["high"] < 0:

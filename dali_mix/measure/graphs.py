@@ -1,4 +1,5 @@
-"""The DALI contestants: decoded images to a normalised tensor, unmixed, stock and ours."""
+"""The DALI contestants. Each turns decoded images into a normalised tensor: unmixed, mixed by
+DALI's own operators, or mixed by ours."""
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ UNMIXED = "DALI unmixed"
 
 
 class Output(NamedTuple):
-    """What the images become."""
+    """Type and layout of the output images."""
 
     dtype: str
     """A key of `DTYPES`."""
@@ -26,28 +27,29 @@ class Output(NamedTuple):
 
     @property
     def normalization(self) -> dict[str, Any]:
-        """Arguments that DALI, dali_mix and its reference share; uint8 is scaled to fit."""
+        """Arguments that DALI, dali_mix and its reference share. For uint8 the values are scaled to
+        fit into 0 to 255."""
         fitted = {"scale": 40.0, "shift": 128.0} if self.dtype == "uint8" else {}
         return {"mean": MEAN, "std": STD, "output_layout": self.layout, **fitted}
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """Of crop_mirror_normalize, and of ours."""
+        """Arguments of crop_mirror_normalize and of our functions."""
         return {**self.normalization, "dtype": DTYPES[self.dtype]}
 
 
 class Mixed(NamedTuple):
-    """What a contestant makes of a batch: graph nodes, or arrays when they are checked."""
+    """What a contestant makes from a batch: graph nodes, or arrays in a check."""
 
     x: Any
     labels: tuple[Any, ...]
-    """The own ones, and those of the partners, in one array or more."""
+    """The own labels, and those of the partners, in one array or more."""
     plan: Plan | None = None
-    """How it was mixed; None: not at all. Columns that are not known are None."""
+    """How it was mixed; None: it was not. Columns that are not known are None."""
     cut: bool = False
-    """Whether the partner shows in a box that `plan` does not tell."""
+    """Whether the partner shows in a box that `plan` does not have."""
     mirrored_together: bool = False
-    """Whether a partner is mirrored as the own image is, and not by its own flag."""
+    """Whether the mirror flag of the own image also mirrors its partner."""
 
     @property
     def outputs(self) -> tuple[Any, ...]:
@@ -56,7 +58,7 @@ class Mixed(NamedTuple):
 
 
 Graph = Callable[[Any, Any, Any, dict[str, Any]], Mixed]
-"""graph(images, labels, mirror, output): `output` are `Output.arguments`."""
+"""graph(images, labels, mirror, output); `output` holds `Output.arguments`."""
 
 
 def unmixed(images: Any, labels: Any, mirror: Any, output: dict[str, Any]) -> Mixed:
@@ -77,7 +79,7 @@ def _told(partner: Any, lam: Any, blend: Any = None) -> Plan:
 
 
 def _blend(x: Any) -> tuple[Any, Plan]:
-    """Mixup as it is composed from stock operators."""
+    """Mixup from DALI's own operators."""
     partner = fn.batch_permutation(no_fixed_points=True)
     lam = fn.random.beta(alpha=1.0, beta=1.0)
     mixed = x * lam + fn.permute_batch(x, indices=partner) * (1 - lam)
@@ -85,14 +87,14 @@ def _blend(x: Any) -> tuple[Any, Plan]:
 
 
 def stock_then_cmn(images: Any, labels: Any, mirror: Any, output: dict[str, Any]) -> Mixed:
-    """Mixed, then normalised."""
+    """Mix, then normalise."""
     x, plan = _blend(fn.flip(images, horizontal=mirror))
     x = fn.crop_mirror_normalize(fn.reshape(x, layout="HWC"), **output)
     return Mixed(x, (labels, fn.permute_batch(labels, indices=plan.partner)), plan)
 
 
 def cmn_then_stock(images: Any, labels: Any, mirror: Any, output: dict[str, Any]) -> Mixed:
-    """Normalised, then mixed."""
+    """Normalise, then mix."""
     # DALI's arithmetic takes no float16: normalise to float32, mix, then cast.
     normalized = {**output, "dtype": types.FLOAT}
     x, plan = _blend(fn.crop_mirror_normalize(images, mirror=mirror, **normalized))

@@ -1,7 +1,7 @@
-"""Before anything is measured: the headers of all files of a folder can be read.
+"""Reads the headers of all files of a folder before anything is measured.
 
-A decoder of DALI 2.4 may end the process over one that cannot (see `recipes.header_checked`), and
-what is timed is to hold no operator more than its contestants need.
+A decoder of DALI 2.4 may end the process at a header that cannot be read (see
+`recipes.header_checked`). The timed pipelines have no operator that checks it.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ ON_DEMAND = {
     "exec_pipelined": False,
     "exec_async": False,
 }
-"""Of a pipeline on the CPU that works when it is asked to, not in advance."""
+"""Arguments of a CPU pipeline that computes nothing in advance."""
 _BATCH = 256
 _NAMED = 5
 _READ: set[str] = set()
-"""Folders whose headers have been read, each of which is read once."""
+"""Folders whose headers have been read. Each is read once."""
 
 
 def check_headers(root: str, threads: int) -> None:
-    """A ValueError names files whose headers cannot be read. root: what the reader is given"""
+    """A ValueError names the files in `root` whose headers cannot be read."""
     if root in _READ:
         return
     faulty = [shown(os.path.join(root, name)) for name in _faults(root, threads)]
@@ -55,7 +55,7 @@ def _faults(root: str, threads: int) -> Sequence[str]:
         try:
             pipeline.run()
         except RuntimeError:
-            # The reader reads ahead: what it cannot open may fail the batch before.
+            # The reader reads ahead: a file that it cannot open may fail the batch before.
             near = names[start : start + 2 * _BATCH]
             found = list(islice(_faulty(root, near), _NAMED))
             if not found:
@@ -65,7 +65,7 @@ def _faults(root: str, threads: int) -> Sequence[str]:
 
 
 def _pipeline(root: str, images: ImageList, threads: int) -> Pipeline:
-    """Its batches are the shapes of the images, in their order."""
+    """A pipeline that reads the shapes of the images, in their order."""
     pipeline = Pipeline(
         _BATCH,
         num_threads=threads,
@@ -73,7 +73,7 @@ def _pipeline(root: str, images: ImageList, threads: int) -> Pipeline:
         **ON_DEMAND,
     )
     with pipeline:
-        # Mapped into memory, so that of a file only the pages of its header are read.
+        # The reader maps files into memory, so that only the pages of the header are read.
         files, _ = read(root, images)
         pipeline.set_outputs(fn.peek_image_shape(files))
     return pipeline

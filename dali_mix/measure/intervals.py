@@ -1,4 +1,4 @@
-"""Paired samples compared, with 95 % confidence intervals by paired t."""
+"""Compares paired samples, with 95 % confidence intervals by paired t."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def paired_ratio(ours: Sequence[float], theirs: Sequence[float]) -> dict[str, fl
 
 @functools.cache
 def _t95(freedom: int) -> float:
-    """What |t| stays below in 95 of 100 cases, from a million draws: right to about 0.5 %."""
+    """The 95 % quantile of |t|, from a million draws: right to about 0.5 %."""
     draws = np.random.default_rng(0).standard_t(freedom, 1_000_000)
     return float(np.quantile(np.abs(draws), 0.95))
 
@@ -34,7 +34,7 @@ def paired_difference(ours: Sequence[float], theirs: Sequence[float]) -> dict[st
 
 
 def _half_width(values: np.ndarray) -> float:
-    """Of the 95 % interval of their mean."""
+    """Half the width of the 95 % interval of their mean."""
     if len(values) < 2:
         raise ValueError(f"an interval takes at least 2 rounds, got {len(values)}.")
     return _t95(len(values) - 1) * float(values.std(ddof=1)) / math.sqrt(len(values))

@@ -1,4 +1,4 @@
-"""Photographs to measure with: a folder of the user's, or synthetic ones made for the occasion."""
+"""Photographs to measure with: a folder of the user's, or synthetic ones."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from typing import Any
 import numpy as np
 
 SIZES = ((500, 375), (375, 500), (500, 333), (640, 480), (400, 400), (480, 640), (333, 500))
-"""Widths and heights of the synthetic photographs: those that ImageNet has most of."""
+"""Widths and heights of the synthetic photographs: the most frequent ones of ImageNet."""
 TEXTURE = 20.0
-"""Standard deviation of the finest detail, in grey levels: about 100 kB for a file."""
+"""Standard deviation of the finest detail, in grey levels. It gives files of about 100 kB."""
 
 
 @contextlib.contextmanager
 def photographs(folder: Path | None, count: int, seed: int) -> Iterator[Path]:
-    """The folder, if it holds images in class folders, or a temporary one of synthetic ones."""
+    """`folder`, which must hold images in class folders; None: a temporary folder of `count`
+    synthetic photographs."""
     if folder is not None:
         images_of(folder)
         yield folder
@@ -29,8 +30,8 @@ def photographs(folder: Path | None, count: int, seed: int) -> Iterator[Path]:
 
 
 def synthetic(folder: Path, *, count: int, classes: int, seed: int) -> Path:
-    """Write `count` JPEG files of about 100 kB, in `classes` folders, as a photograph's spectrum
-    is: much at large scales, less at small ones. The same files for the same seed."""
+    """Write `count` JPEG files of about 100 kB, in `classes` folders. Like photographs, they have
+    much variation at large scales and less at small ones. A seed always gives the same files."""
     from PIL import Image
 
     chance = np.random.default_rng(seed)

@@ -1,4 +1,4 @@
-"""The contestants of the loss of a mixed batch, forward and backward, and their check."""
+"""Measures the loss of a mixed batch, forward and backward, in several forms, and checks them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ mixed = MixLoss(nn.CrossEntropyLoss())
 
 
 def inputs(batch: int, classes: int, device: str, seed: int) -> tuple[Tensor, MixTarget]:
-    """Logits (batch, classes) float32, random labels, one lam per sample."""
+    """Logits, (batch, classes) float32, and a target of random labels and one lam per sample."""
     generator = torch.Generator().manual_seed(seed)
     logits = torch.randn(batch, classes, generator=generator).to(device).requires_grad_()
     y1, y2 = (torch.randint(classes, (batch,), generator=generator) for _ in range(2))
@@ -58,7 +58,7 @@ CONTESTANTS: dict[str, Callable[[Tensor, MixTarget], Tensor]] = {
 
 
 def step(loss: Callable[[Tensor, MixTarget], Tensor], logits: Tensor, target: MixTarget) -> Tensor:
-    """Forward and backward; the gradient is new each time, as that of an activation is."""
+    """Forward and backward. The gradient is allocated each time, like that of an activation."""
     logits.grad = None
     value = loss(logits, target)
     value.backward()
@@ -66,7 +66,7 @@ def step(loss: Callable[[Tensor, MixTarget], Tensor], logits: Tensor, target: Mi
 
 
 def check(logits: Tensor, target: MixTarget) -> None:
-    """Every contestant that mixes agrees with the blend of two losses in float64."""
+    """An AssertionError unless all contestants that mix give the blend of two float64 losses."""
     exact = logits.detach().double().requires_grad_()
     y1, y2, lam = target.y1, target.y2, target.lam.double()
     value = (lam * unreduced(exact, y1) + (1 - lam) * unreduced(exact, y2)).mean()
@@ -88,7 +88,7 @@ def measure(
     seed: int,
     progress: Callable[[], object] = timing.nothing,
 ) -> dict[str, dict[str, Any]]:
-    """As `timing.compare`, against one cross-entropy without mixing."""
+    """The results of `timing.compare`. The baseline is one cross-entropy without mixing."""
     return timing.compare(
         {name: partial(step, loss, logits, target) for name, loss in CONTESTANTS.items()},
         baseline=BASELINE,

@@ -1,4 +1,5 @@
-"""The operators alone: decoded images to a mixed tensor, and a copy of as many bytes."""
+"""Measures the operators alone, from decoded images to a mixed tensor, and a copy of as many
+bytes."""
 
 from __future__ import annotations
 
@@ -17,12 +18,12 @@ from dali_mix.measure.pipelines import array_pipeline
 
 COPY = "copy of as many bytes"
 BATCHES = 3
-"""Batches fed in turn, so that no contestant finds its input in the cache."""
+"""Number of batches fed in turn, so that no contestant finds its input in the cache."""
 
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """What every contestant needs to know."""
+    """The task of every contestant."""
 
     batches: list[np.ndarray]
     """(N, H, W, 3) uint8 images, fed in turn."""
@@ -30,11 +31,11 @@ class Case:
     threads: int
     seed: int
     device: str = "cpu"
-    """Where the images are and the work is done: cpu or gpu."""
+    """Device of the images and the work: cpu or gpu."""
 
     @functools.cached_property
     def tensors(self) -> list[Any]:
-        """The images as torch's tensors on the device, which all contestants share."""
+        """The images as torch tensors on the device. All contestants share them."""
         import torch
 
         device = "cuda" if self.device == "gpu" else "cpu"
@@ -46,44 +47,44 @@ class Case:
 
     @property
     def in_bytes(self) -> int:
-        """Of one batch of images."""
+        """Bytes of one batch of images."""
         return self.batches[0].nbytes
 
     @property
     def out_bytes(self) -> int:
-        """Of one batch of results."""
+        """Bytes of one batch of results."""
         return self.in_bytes * np.dtype(self.output.dtype).itemsize
 
 
 def make_case(
     shape: tuple[int, int, int], output: Output, *, threads: int, seed: int, device: str = "cpu"
 ) -> Case:
-    """Random images. shape: their number, height and width"""
+    """A case of random images. `shape`: their number, height and width."""
     chance = np.random.default_rng(seed)
     batches = [chance.integers(0, 256, (*shape, 3), np.uint8) for _ in range(BATCHES)]
     return Case(batches, output, threads, seed, device)
 
 
 def runner(case: Case, graph: Graph) -> Callable[[], Any]:
-    """Runs the pipeline of a contestant once."""
+    """A function that runs the pipeline of a contestant once."""
     run: Callable[..., Any] = _pipeline(case, graph).pipeline.run
     if case.device == "cpu":
         return run
     import torch
 
-    # Results are handed out on torch's stream, so that no row waits for the GPU after each batch.
+    # Results come on torch's stream, so that no contestant waits for the GPU after each batch.
     return lambda: run(torch.cuda.current_stream())
 
 
 def check(case: Case, graphs: Mapping[str, Graph]) -> None:
-    """AssertionError: a contestant does not mix as it says; some samples are looked at."""
+    """An AssertionError unless every contestant mixes some of the samples by its plan."""
     samples = samples_of(case.count)
     for name, graph in graphs.items():
         check_probe(name, _pipeline(case, graph, probing=True), case.output, samples)
 
 
 def samples_of(count: int) -> Iterable[int]:
-    """Those of a batch that a check looks at."""
+    """Indices of the samples of a batch that are checked."""
     return sorted({0, 1 % count, count // 2, count - 1})
 
 
@@ -101,8 +102,8 @@ def _pipeline(case: Case, graph: Graph, *, probing: bool = False) -> Any:
 
 
 def copying(case: Case) -> Callable[[], object]:
-    """The least that mixing must do: a call copies so much that as many bytes are moved as by
-    reading both images and writing the result."""
+    """A copy that moves as many bytes as mixing must move: it reads two images and writes one
+    result."""
     count = (2 * case.in_bytes + case.out_bytes) // 2
     if case.device == "gpu":
         import torch
@@ -120,7 +121,7 @@ def copying(case: Case) -> Callable[[], object]:
 def measure(
     case: Case, *, rounds: int, progress: Callable[[], object] = timing.nothing
 ) -> dict[str, dict[str, Any]]:
-    """As `timing.compare`, against the pipeline that does not mix."""
+    """The results of `timing.compare`. The baseline is the pipeline that does not mix."""
     runs = {COPY: copying(case)} | {name: runner(case, graph) for name, graph in GRAPHS.items()}
     return timing.compare(
         runs,

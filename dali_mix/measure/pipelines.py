@@ -1,4 +1,4 @@
-"""DALI pipelines around the contestants: from JPEG files, or from decoded images."""
+"""The DALI pipelines that measure the contestants, from JPEG files or from decoded images."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from nvidia.dali.pipeline import Pipeline
 
 
 class Task(NamedTuple):
-    """What every contestant does, in whatever way."""
+    """What every contestant computes."""
 
     root: str
     """Folder with one folder of images for each class."""
@@ -36,23 +36,23 @@ class Task(NamedTuple):
 
 
 class Settings(NamedTuple):
-    """What may be tuned for the machine, the same for all DALI contestants."""
+    """Settings for the machine. All DALI contestants have the same."""
 
     threads: int
     prefetch: int = 2
     hw_decoder_load: float = 0.65
-    """Share of the images that a GPU's JPEG unit decodes; DALI's default."""
+    """Share of the images that the JPEG unit of a GPU decodes. The default is DALI's."""
 
 
 class Probe(NamedTuple):
-    """A pipeline that puts out all that a check needs to know."""
+    """A pipeline that also returns what a check needs."""
 
     pipeline: Pipeline
     shown: Mixed
-    """As the graph returned it."""
+    """What the graph returned."""
 
     def run(self) -> tuple[Mixed, list[np.ndarray], list[np.ndarray]]:
-        """Of the next batch, as arrays on the CPU: what was made, of which images, mirrored how."""
+        """The next batch as arrays on the CPU: what the graph made, its images, its mirror flags."""
         columns = [
             [np.asarray(sample) for sample in batch.as_cpu()] for batch in self.pipeline.run()
         ]
@@ -72,15 +72,16 @@ def _probed(mixed: Mixed, images: Any, mirror: Any) -> list[Any]:
 
 
 def jpeg_pipeline(task: Task, settings: Settings, graph: Graph) -> Pipeline:
-    """JPEG files to what `graph` makes of them: decode, random resized crop, mirror.
+    """A pipeline that reads JPEG files, decodes, crops, resizes and mirrors them, and runs `graph`.
 
-    Outputs are those of a training loop. A ValueError names files with headers that cannot be read.
+    It returns what a training loop reads. A ValueError names files with headers that cannot be
+    read.
     """
     return _jpegs(task, settings, graph, probing=False).pipeline
 
 
 def jpeg_probe(task: Task, settings: Settings, graph: Graph) -> Probe:
-    """The same, to be checked."""
+    """The same pipeline, as a probe."""
     return _jpegs(task, settings, graph, probing=True)
 
 
@@ -126,15 +127,15 @@ def array_pipeline(
     device: str = "cpu",
     probing: bool = False,
 ) -> Probe:
-    """Decoded (H, W, 3) uint8 images, fed in turn and without a copy; each run works when it is
-    asked to, not in advance.
+    """A pipeline that runs `graph` on decoded images. They are fed in turn and not copied, and
+    nothing is computed in advance.
 
-    batches: (N, H, W, 3) arrays, or tensors on the GPU
-    probing: put out what a check needs, rather than what a training loop reads
+    batches: (N, H, W, 3) uint8 arrays, or tensors on the GPU
+    probing: return what a check needs, not only what a training loop reads
     """
     on_gpu = device == "gpu"
     labels = [np.array([i], np.int32) for i in range(len(batches[0]))]
-    # Only the dynamic executor shows the plan, drawn on the CPU, the shapes of GPU images.
+    # The plan is drawn on the CPU. Only in the dynamic executor can it read shapes of GPU images.
     pipeline = Pipeline(
         batch_size=len(batches[0]),
         num_threads=threads,
@@ -155,6 +156,6 @@ def array_pipeline(
 
 
 def dali_loader(task: Task, settings: Settings, graph: Graph) -> Loader:
-    """The pipeline, and one batch more than its queue holds: the one that it is working on."""
+    """A loader of the pipeline. Its queue is full and one more batch is begun when it rests."""
     pipeline = jpeg_pipeline(task, settings, graph)
     return Loader(pipeline.run, task.batch, ahead=settings.prefetch + 1)

@@ -1,4 +1,4 @@
-"""Where a result comes from, and its file: machine, versions, commit, command."""
+"""Records where a result comes from (machine, versions, commit, command), and writes its file."""
 
 from __future__ import annotations
 
@@ -21,8 +21,11 @@ PACKAGES = ("dali-mix", "numpy", "torch", "nvidia-dali-cuda130", "nvidia-dali-cu
 
 
 def provenance(*packages: str, **more: Any) -> dict[str, Any]:
-    """Where a result comes from. `packages`: whose versions matter beside the usual ones; `more`:
-    what the caller knows, such as threads or the GPU."""
+    """Where a result comes from.
+
+    packages: further packages whose versions are recorded
+    more:     what the caller knows, such as threads or the GPU
+    """
     commit, dirty = _checkout()
     return {
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -42,8 +45,8 @@ def provenance(*packages: str, **more: Any) -> dict[str, Any]:
 
 
 def command() -> str:
-    """The command line: paths inside the checkout relative to it, of others the name alone, as the
-    way to them is of one machine."""
+    """The command line. Paths inside the checkout are relative to it; of other paths only the name
+    stays, since the folders exist on one machine only."""
     program, *arguments = map(_without_way, sys.argv)
     if program.endswith("/__main__.py"):
         program = "-m " + program.removesuffix("/__main__.py").replace("/", ".")
@@ -58,15 +61,15 @@ def _without_way(argument: str) -> str:
 
 @functools.cache  # the files that a run writes are not changes that it was measured with
 def _checkout() -> tuple[str | None, bool | None]:
-    """Commit, and whether files differ from it; None for what is not known. Where there is no git,
-    as in a copy on another machine, DALI_MIX_COMMIT may name the commit."""
+    """The commit, and whether files differ from it; None if unknown. Without git, as in a copy on
+    another machine, the environment variable DALI_MIX_COMMIT may give the commit."""
     changes = _git("status", "--porcelain")
     commit = _git("rev-parse", "HEAD") or os.environ.get("DALI_MIX_COMMIT") or None
     return commit, None if changes is None else bool(changes)
 
 
 def _git(*arguments: str) -> str | None:
-    if not (ROOT / ".git").exists():  # installed; a repository around it would be another's
+    if not (ROOT / ".git").exists():  # installed: git might find a repository around it
         return None
     try:
         run = subprocess.run(
@@ -92,8 +95,8 @@ def _version(package: str) -> str | None:
 
 
 def write(path: Path, record: Mapping[str, Any], *, again: bool = False) -> None:
-    """One JSON file per run, whole at any time; an existing file is an error, never overwritten,
-    but `again` by the run that wrote it. Numbers have seven digits, more than any clock here
+    """Write the JSON file of a run. An existing file is an error, unless the run that wrote it says
+    `again`. The file is complete at any time. Numbers have seven digits, more than any clock
     gives."""
     text = json.dumps(shortened(record), separators=(",", ":")) + "\n"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -105,7 +108,7 @@ def write(path: Path, record: Mapping[str, Any], *, again: bool = False) -> None
 
 
 def shortened(value: Any) -> Any:
-    """As a results file has it."""
+    """`value` with floats of seven digits."""
     if isinstance(value, Mapping):
         return {name: shortened(one) for name, one in value.items()}
     if isinstance(value, (list, tuple)):

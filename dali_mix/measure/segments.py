@@ -1,8 +1,7 @@
-"""Loaders that keep running, measured in alternating segments: images per second and CPU time.
+"""Measures loaders that keep running, in alternating segments: images per second and CPU time.
 
-A loader works ahead of whoever reads it. So before the clock of a segment starts, everything else
-has come to rest, and what the loader has finished in advance is consumed; and nobody else's
-segment begins before it has filled its queue again.
+A loader computes batches in advance. So a segment begins like this: wait until all loaders rest,
+which means that all queues are full; read what the loader has computed in advance; start the clock.
 """
 
 from __future__ import annotations
@@ -17,9 +16,9 @@ from typing import Any, NamedTuple
 from dali_mix.measure.timing import nothing, summary
 
 QUIET_WINDOW = 0.05
-"""Seconds in which hardly any CPU time may be used for a process to count as at rest."""
+"""A process is at rest if it uses hardly any CPU time for so many seconds."""
 PATIENCE = 60.0
-"""Seconds after which waiting for that is given up."""
+"""Seconds to wait for that before giving up."""
 
 
 class Loader(NamedTuple):
@@ -30,11 +29,11 @@ class Loader(NamedTuple):
     batch: int
     """Images in a batch."""
     ahead: int
-    """Batches that may be finished, or begun, while nobody asks for one."""
+    """Batches that it may have begun or finished before they are asked for."""
     synchronize: Callable[[], object] = nothing
     """Waits for the device."""
     burst: int = 1
-    """Batches that come about together, as many as there are workers: a segment is a multiple."""
+    """Batches that are made at the same time, one by each worker. A segment is a multiple of it."""
 
 
 def compare_loaders(
@@ -47,8 +46,8 @@ def compare_loaders(
 ) -> dict[str, dict[str, Any]]:
     """Measure loaders against each other, each in every round, in a fresh random order.
 
-    images:   of a segment, rounded up to whole batches, and bursts of them
-    segments: of each loader, beside one to warm up
+    images:   number of images in a segment; it is rounded up to whole bursts of batches
+    segments: number of segments of each loader, after one to warm up
     progress: called after every round
 
     Returns, for each name, `images_per_second` and `cpu_ms_per_image` (of this process and its
@@ -90,7 +89,7 @@ def segment(loader: Loader, images: int) -> tuple[float, float]:
 
 
 def wait_until_quiet() -> None:
-    """Wait until this process and its children have stopped working."""
+    """Wait until this process and its children are at rest."""
     give_up = time.monotonic() + PATIENCE
     while time.monotonic() < give_up:
         before = cpu_seconds()
@@ -104,7 +103,7 @@ def wait_until_quiet() -> None:
 
 
 def cpu_seconds() -> float:
-    """CPU time so far, of all threads of this process and of its living child processes."""
+    """CPU time of all threads of this process and of its living children, so far."""
     children = multiprocessing.active_children()
     return time.process_time() + sum(_cpu_seconds_of(child.pid) for child in children)
 

@@ -1,4 +1,4 @@
-"""Tables of results: the same rows for the terminal and for a page in Markdown."""
+"""Tables of results, as text for the terminal and as Markdown."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 
 
 class Table(NamedTuple):
-    """Cells are text, and the first names the row. A row of two cells, in a table of more, is a
-    name with a remark: why there are no figures."""
+    """Rows of text; the first cell of a row is its name. A row of two cells in a wider table is a
+    name and a remark, such as why there are no figures."""
 
     head: Sequence[str]
-    """Titles of the columns behind the first."""
+    """Titles of the columns after the first."""
     rows: Sequence[Sequence[str]]
 
     def text(self) -> str:
@@ -41,12 +41,12 @@ def spread(values: Mapping[str, float], factor: float = 1.0, digits: int = 2) ->
 
 
 def interval(ratio: Mapping[str, float]) -> str:
-    """A ratio with its 95 % interval, as of `paired_ratio`."""
+    """A result of `paired_ratio` as text: the ratio and its 95 % interval."""
     return "{ratio:.2f} ({low:.2f}-{high:.2f})".format(**ratio)
 
 
 def times(results: Mapping[str, Any]) -> Table:
-    """Of `timing.compare`: time, and as multiples of the baseline's time and CPU time."""
+    """The results of `timing.compare`: times, and multiples of the baseline's time and CPU time."""
     rows = [
         [name, spread(result["wall"]["summary"], 1e3, _digits(results))]
         + [f"{result[clock]['ratio']['median']:.2f}" for clock in ("wall", "cpu")]
@@ -56,7 +56,7 @@ def times(results: Mapping[str, Any]) -> Table:
 
 
 def loss_table(size: Mapping[str, Any]) -> Table:
-    """The same with the peak memory, of one number of classes in a run of bench.loss."""
+    """The same with the peak memory, for one number of classes in a run of bench.loss."""
     head, rows = times(size["results"])
     peaks = [result["peak_bytes"] / size["logits_bytes"] for result in size["results"].values()]
     rows = [[*row, f"{peak:.2f}"] for row, peak in zip(rows, peaks, strict=True)]
@@ -64,11 +64,11 @@ def loss_table(size: Mapping[str, Any]) -> Table:
 
 
 def _digits(results: Mapping[str, Any]) -> int:
-    """So that the shortest time has three digits that count, or two decimals."""
+    """Number of decimals: 2, or 3 if the shortest time is below a millisecond."""
     shortest = min(result["wall"]["summary"]["median"] for result in results.values())
     return 2 if shortest >= 1e-3 else 3
 
 
 def missing(why: Mapping[str, str]) -> list[list[str]]:
-    """Rows of contestants that could not run: name -> the reason."""
+    """Rows for contestants that could not run. `why`: name -> the reason."""
     return [[name, f"missing: {reason}"] for name, reason in why.items()]

@@ -1,9 +1,8 @@
-"""Contestants that are calls, timed against each other: every one in every round.
+"""Times contestants that are calls against each other.
 
-    check() first; then every contestant in a fresh random order, round after round, in one process;
-    median and quartiles of the rounds, and of the ratios to a baseline taken within each round.
-
-NumPy and the standard library only. What is measured, and its inputs, belong to the caller.
+First the results are checked. Then each round runs every contestant, in a fresh random order, in
+one process. Results are the median and quartiles over the rounds: of the times, and of the ratios
+to a baseline within each round.
 """
 
 from __future__ import annotations
@@ -21,12 +20,12 @@ CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 
 
 def nothing() -> None:
-    """For a device that has nothing to wait for."""
+    """Does nothing: the default where a function may be passed."""
 
 
 def keep_freed_memory() -> None:
-    """Let glibc hand out freed blocks again instead of asking for fresh pages: page faults would
-    be half of the time of whoever allocates large tensors, and unevenly so."""
+    """Make glibc reuse freed blocks instead of asking for fresh pages. Otherwise page faults take
+    half of the time of a contestant that allocates large tensors, and vary much."""
     trim_threshold, mmap_max = -1, -4
     libc = ctypes.CDLL(None)
     libc.mallopt(trim_threshold, 2**31 - 1)
@@ -34,7 +33,7 @@ def keep_freed_memory() -> None:
 
 
 def release_freed_memory() -> None:
-    """Give back what was kept, before something else of another size."""
+    """Give back the memory that was kept, before contestants of another size run."""
     gc.collect()
     ctypes.CDLL(None).malloc_trim(0)
 
@@ -52,17 +51,18 @@ def compare(
 ) -> dict[str, dict[str, Any]]:
     """Time contestants against each other.
 
-    contestants: name -> what one repeat runs
-    baseline:    the contestant whose time in the same round divides every other's
+    contestants: name -> the function to call
+    baseline:    name of the contestant that the ratios divide by, within each round
     check:       asserts that the results are right; runs once, before anything is timed
-    rounds:      samples of each contestant
-    min_seconds: a sample repeats the contestant until about this long, found in the warm-up
-    synchronize: waits for the device, inside the time
-    seed:        of the order within the rounds, in a generator of its own
+    rounds:      number of samples of each contestant
+    min_seconds: a sample repeats the call for about this long; the warm-up finds how often
+    synchronize: waits for the device; its time counts
+    seed:        seed of the order within the rounds
     progress:    called after every round
 
-    Returns, for each name, `repeats`, and for each of "wall" and "cpu" (of the process, all its
-    threads) `seconds` (each round, per repeat), `summary` and `ratio`: median, q1 and q3.
+    Returns, for each name, `repeats`, and for each of "wall" and "cpu" (all threads of the
+    process): `seconds` of a call in each round, and their `summary` and `ratio`, each with median,
+    q1 and q3.
     """
     if baseline not in contestants:
         raise ValueError(f"baseline must be one of {list(contestants)}, got {baseline!r}.")
