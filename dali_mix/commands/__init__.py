@@ -1,1 +1,1 @@
-"""What a user types: `dali-mix preview | bench | check | doctor`."""
+"""The commands that a user types: `dali-mix preview | bench | check | doctor`."""

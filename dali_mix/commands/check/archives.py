@@ -1,4 +1,4 @@
-"""What a file is that holds images and is neither an image nor a plain tar, by its first bytes."""
+"""Recognises archives and databases of images by their first bytes."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ _ENDINGS = {
     ".mds": "a shard of MosaicML Streaming, which no reader of DALI takes",
 }
 _LMDB = "an LMDB database, which fn.readers.caffe or fn.readers.caffe2 reads"
-_LONGEST = 32  # bytes that tell
+_LONGEST = 32  # bytes at the start that are read
 
 
 def archive_of(path: str) -> str | None:
-    """What it is, and who reads it; None: none of the kinds that are known here."""
+    """What the file is, and who reads it; None if it is not known here."""
     with open(path, "rb") as file:
         start = file.read(_LONGEST)
     for magic, what in _MAGIC.items():
@@ -45,12 +45,12 @@ def archive_of(path: str) -> str | None:
 
 
 def folder_of_what(root: str) -> str:
-    """The words "it is …; " of a folder that is a database."""
+    """The words "it is …; " if the folder is a database, else nothing."""
     return f"it is {_LMDB}; " if os.path.isfile(os.path.join(root, "data.mdb")) else ""
 
 
 def _is_tfrecord(start: bytes) -> bool:
-    """Whether the length of the first record has its checksum behind it."""
+    """Whether the checksum of the first record's length follows the length."""
     if len(start) < 12:
         return False
     checksum = _crc32c(start[:8])

@@ -1,9 +1,9 @@
 """Find images that cannot be decoded, are damaged, or are not what they seem.
 
-Everything is decoded with the decoder of training. A finding is a line `kind: path: what it is,
-what to do`; at the end come the counts. Of several folders, such as those for training and for
-validation, the classes are compared. Exit status: 0, all that was looked at can be used; 1, some
-cannot; 2, nothing was checked, for the reason given.
+Images are decoded with the decoder of training. Each finding is a line `kind: path: what it is;
+what to do`; counts come last. The classes of several folders, such as training and validation, are
+compared. Exit status: 0, all images that were checked can be used; 1, some cannot; 2, nothing was
+checked, for the reason given.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def run(args: argparse.Namespace) -> int:
 def _examined(
     sources: Sequence[Source], args: argparse.Namespace
 ) -> Iterator[tuple[Item, Sequence[Finding]]]:
-    """Each image with what is found, in order, behind a progress bar."""
+    """Each image with its findings, in order. Shows a progress bar."""
     from tqdm import tqdm
 
     from dali_mix.commands.check.image import examiner
@@ -131,7 +131,7 @@ def _examined(
 
 
 def _summary(images: int, bad: int, kinds: Counter[str]) -> str:
-    unread = kinds[UNREAD]  # nothing is known of these
+    unread = kinds[UNREAD]  # whether these can be used is not known
     first = f"{images} images, {images - bad - unread} can be used, {bad} cannot"
     rows = [f"{first}, {unread} were not looked at" if unread else first]
     for kind in (*BAD, *UNUSUAL):
@@ -142,7 +142,7 @@ def _summary(images: int, bad: int, kinds: Counter[str]) -> str:
 
 
 def _print(line: str) -> None:
-    """Past the progress bar, which is on the error output."""
+    """Print a line without breaking the progress bar, which is on the error output."""
     from tqdm import tqdm
 
     encoding = sys.stdout.encoding or "utf-8"
@@ -159,7 +159,7 @@ def _device_id(device: str) -> int | None:
 
 
 def _labels(fix_list: Path | None, sources: Sequence[Source]) -> dict[str, int]:
-    """By name, for --fix-list."""
+    """The label of each name, for --fix-list."""
     if fix_list is None:
         return {}
     if len(sources) != 1 or sources[0].images is None:

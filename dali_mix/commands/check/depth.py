@@ -1,6 +1,6 @@
-"""How the values of an encoded image are written: bits of each, and which one is white.
+"""Reads from the header of an encoded image how many bits a value has, and which value is white.
 
-Only the headers of formats whose values may have other than 8 bits are read here.
+Knows only the formats whose values may have another number of bits than 8.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ _SHORT = 3  # the type of both
 
 
 class Depth(NamedTuple):
-    """Of one value of one pixel."""
+    """How one value of one pixel is stored."""
 
     bits: int
     floats: bool = False
     white: int | None = None
-    """The largest value, where the header says so."""
+    """The value that is white, if the header gives it."""
 
 
 def depth_of(encoded: bytes) -> Depth | None:
-    """None: 8 bits or fewer, or no header that is known here."""
+    """The depth of an image; None if it has 8 bits or fewer, or its header is not known here."""
     try:
         if encoded.startswith(b"\x89PNG"):
             found = Depth(encoded[24])
@@ -46,7 +46,7 @@ def depth_of(encoded: bytes) -> Depth | None:
 def _of_tiff(encoded: bytes) -> Depth:
     order = "<" if encoded.startswith(b"II") else ">"
     big = encoded[2:4] in (b"+\0", b"\0+")
-    # Of the list of tags: where its place stands, its count, a tag's fields, bytes that fit in it.
+    # Where the offset of the list of tags is, types of its count and of a tag, bytes of a value.
     start, count, entry, fits = (8, "Q", "HHQ8s", 8) if big else (4, "H", "HHI4s", 4)
     offset_type = "Q" if big else "I"
     (at,) = struct.unpack_from(order + offset_type, encoded, start)
@@ -57,7 +57,7 @@ def _of_tiff(encoded: bytes) -> Depth:
         tag, kind, number, value = struct.unpack_from(order + entry, encoded, at)
         at += struct.calcsize(order + entry)
         if tag in values and kind == _SHORT:
-            if 2 * number > fits:  # the values stand elsewhere
+            if 2 * number > fits:  # the tag holds the offset of its values
                 (place,) = struct.unpack(order + offset_type, value)
                 value = encoded[place : place + 2]
             values[tag] = struct.unpack(order + "H", value[:2])[0]

@@ -1,4 +1,4 @@
-"""What `dali-mix check` looks at and what it may find: the kinds, and what to do about each."""
+"""The items that `dali-mix check` checks, the kinds of its findings, and what to do about each."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ BAD = {
     "empty": "fill or remove it",
     "classes": "name the classes alike, or give one loader the classes of the other: classes=…",
 }
-"""Left out of the list of good files: kind, and what to do."""
+"""Kinds of images that cannot be used, and what to do. The list of good files leaves them out."""
 
 UNREAD = "unread"
-"""The kind of those that are not opened."""
+"""The kind of files that are not opened."""
 
 UNUSUAL = {
     "misnamed": "DALI goes by the content; rename it for readers that go by the name",
@@ -38,11 +38,11 @@ UNUSUAL = {
     "hidden": "remove it, because DALI's own listing and torchvision take it for a class",
     UNREAD: "put it in a class folder if it is to be read",
 }
-"""Usable, except UNREAD: kind, and what to know."""
+"""Kinds of images that can be used, and what to know. Of UNREAD it is not known."""
 
 
 class Finding(NamedTuple):
-    """Of one image."""
+    """What was found about one image."""
 
     kind: str
     what: str
@@ -56,19 +56,21 @@ class Finding(NamedTuple):
 
 
 class Item(NamedTuple):
-    """One image, or something else to be told of, and what is known of it without reading it."""
+    """One image, or another thing with findings, such as a folder."""
 
     name: str
-    """Relative to its folder or tar."""
+    """Path relative to its folder or tar."""
     title: str
-    """For people: the path, or shard.tar:member."""
+    """What the command prints: the path, or shard.tar:member."""
     path: str
-    """Of the file that it is in."""
+    """Path of the file that holds it."""
     findings: tuple[Finding, ...] = ()
+    """What is known without reading it."""
     offset: int = 0
+    """Where it begins in the file, in bytes."""
     size: int = -1
-    """In bytes; -1: to the end of the file."""
+    """Size in bytes; -1: to the end of the file."""
     encoded: bool = True
-    """Whether there is anything to decode."""
+    """Whether there is something to decode."""
     counts: bool = True
-    """Whether it is one of the images. A class folder is none."""
+    """Whether it counts as an image. A class folder does not."""

@@ -1,4 +1,4 @@
-"""Folders that `dali-mix check` looks at: with one folder of images for each class, or images."""
+"""Folders to check: with one folder of images for each class, or with images only."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _OTHER_ENDINGS = (
     *(".gif", ".jfif", ".jpe", ".jif", ".j2k", ".jpx", ".jpf", ".jxl"),
     *(".avif", ".heic", ".heif", ".tga", ".exr", ".hdr"),
 )
-"""Of images that no reader of image folders takes."""
+"""Endings of images that no reader of image folders takes."""
 
 
 class Folder:
-    """A folder with one folder of images for each class, or with images alone."""
+    """A folder with one folder of images for each class, or with images only."""
 
     images: ImageList
     classes: Sequence[str]
@@ -50,7 +50,7 @@ class Folder:
                     files = image_files(os.path.join(root, name))
                     self.images.names.extend(f"{name}/{file}" for file in files)
                     self.images.labels.extend([label] * len(files))
-        inside = set(self.images.names)  # of a million names, a list would be searched for hours
+        inside = set(self.images.names)  # a set, since there may be a million names
         self._outside = [item for item in _images_below(root) if item not in inside]
         if not self.images.names and set(faults.values()) <= {EMPTY}:
             raise ValueError(
@@ -89,7 +89,7 @@ def _linked(name: str, path: str) -> bool:
 
 
 def _images_below(root: str) -> Iterator[str]:
-    """All that may be meant as images, but in hidden folders of the root, such as .git."""
+    """All files that may be meant as images, except in hidden folders of the root, such as .git."""
     for folder, folders, files in os.walk(root):
         place = os.path.relpath(folder, root)
         if place == ".":

@@ -1,7 +1,7 @@
-"""What `dali-mix check` says of one image: its header, and how DALI's decoder takes it.
+"""Checks one image: its header, and what DALI's decoder makes of it.
 
-Runs in a process of its own, with bounded memory, whose error output is read: the decoders print
-there what they warn of.
+This runs in a process of its own, with limited memory. The error output of the process is read,
+because decoders print their warnings there.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from dali_mix.commands.check.workers import limit_memory
 from dali_mix.images.decoding import Single, Undecodable, decoder, shape_reader
 
 _SMALLEST = 8
-"""Pixels of the shorter side of an ordinary image."""
+"""The shorter side of an ordinary image has at least so many pixels."""
 _LONGEST = 20
-"""Times as long as wide."""
+"""The longer side of an ordinary image is at most so many times the shorter one."""
 _DARK = 1 / 4
-"""Of white: an image that is no brighter leaves the upper two of its bits unused."""
+"""Share of white. An image that is nowhere brighter does not use the upper two of its bits."""
 _ORIENTATION = 0x0112  # the tag of EXIF
 _HARM = re.compile(r"corrupt|premature|truncat|crc|not enough|unexpected end|error", re.IGNORECASE)
-"""In a warning: pixels are wrong or missing."""
+"""Words of a warning that say that pixels are wrong or missing."""
 _SPARE_MEMORY = 1 << 30
-_HEARD = 1 << 16  # bytes of what decoders print
+_HEARD = 1 << 16  # bytes of the error output that are read
 
 
 class Header(NamedTuple):
@@ -47,13 +47,13 @@ class Header(NamedTuple):
 
 
 def examiner(device_id: int | None, max_pixels: int) -> Callable[[Item], list[Finding]]:
-    """Makes this process one that examines images."""
+    """Prepare this process, and return the function that checks an item."""
     Image.MAX_IMAGE_PIXELS = None  # sizes are checked here
     Image.init()
     decode, shape = decoder(device_id), shape_reader()
     for use in (decode, shape):
         use.ready(_small_image())
-    if device_id is None:  # CUDA sets memory aside that it does not use
+    if device_id is None:  # CUDA reserves more memory than it uses, so a limit would fail there
         limit_memory(12 * max_pixels + _SPARE_MEMORY)  # 4 bytes for each of R, G and B
     return partial(_examined, decode=decode, shape=shape, said=_Said(), max_pixels=max_pixels)
 
@@ -93,7 +93,7 @@ def _examined(
         return [*findings, Finding("undecodable", f"{known} ({heard})" if heard else known)]
     findings += _of_pixels(encoded, header, said.first_line())
     findings += _of_values(encoded, header)
-    if header is not None and header.format != "JPEG":  # which may hold previews
+    if header is not None and header.format != "JPEG":  # a JPEG may hold previews
         findings += _of_layers(encoded)
     if min(height, width) < _SMALLEST or max(height, width) > _LONGEST * min(height, width):
         findings.append(Finding("shape", f"it has {width}x{height} pixels"))
@@ -101,22 +101,22 @@ def _examined(
 
 
 def header_of(encoded: np.ndarray) -> Header | None:
-    """None: Pillow does not know what it is."""
+    """The header of an image; None if Pillow does not know the format."""
     try:
         with Image.open(io.BytesIO(encoded.tobytes())) as image:
             orientation = image.getexif().get(_ORIENTATION, 1)
-            # Several JPEG images in one file are JPEG to all but Pillow.
+            # Pillow calls several JPEG images in one file MPO; all others call it JPEG.
             kind = "JPEG" if image.format == "MPO" else str(image.format)
             return Header(kind, image.mode, orientation if isinstance(orientation, int) else 1)
-    except Exception:  # anything, of a broken file
+    except Exception:  # a broken file may raise anything
         return None
 
 
 def is_cut_off(encoded: np.ndarray) -> bool:
-    """Whether a JPEG lacks the marker of its end, which decoders on the GPU do not mind."""
+    """Whether a JPEG lacks its end marker. Decoders on the GPU do not report that."""
     data, at = encoded.tobytes(), 2
     while data[at : at + 1] == b"\xff":
-        while data[at + 1 : at + 2] == b"\xff":  # fill bytes, as many as the writer liked
+        while data[at + 1 : at + 2] == b"\xff":  # any number of fill bytes
             at += 1
         if data[at + 1 : at + 2] == b"\xda":  # the pixels
             break
@@ -133,7 +133,7 @@ def _of_pixels(encoded: np.ndarray, header: Header | None, heard: str) -> Iterat
 
 
 def _of_values(encoded: np.ndarray, header: Header | None) -> Iterator[Finding]:
-    """Of images that decode, but perhaps to other pixels than those that were meant."""
+    """Findings about an image that decodes, but perhaps to other pixels than were meant."""
     if header is not None and header.mode == "LAB":
         yield Finding("pixels", "it is stored as LAB, which DALI decodes to other colours")
     depth = depth_of(encoded.tobytes())
@@ -146,7 +146,7 @@ def _of_values(encoded: np.ndarray, header: Header | None) -> Iterator[Finding]:
         return
     try:
         values = np.array(decoder_of_values()(encoded)[0])
-    except Undecodable:  # as 8 bits it could be
+    except Undecodable:  # it could be decoded to 8 bits
         return
     low, high = float(values.min()), float(values.max())
     if depth.floats:
@@ -163,7 +163,7 @@ def _of_values(encoded: np.ndarray, header: Header | None) -> Iterator[Finding]:
 
 
 def _of_layers(encoded: np.ndarray) -> list[Finding]:
-    """Of what an image has besides one picture of three colours."""
+    """Findings about an image with more than one picture of three colours."""
     found = []
     with suppress(Exception), Image.open(io.BytesIO(encoded.tobytes())) as image:
         frames = getattr(image, "n_frames", 1)
@@ -176,7 +176,7 @@ def _of_layers(encoded: np.ndarray) -> list[Finding]:
 
 @cache
 def decoder_of_values() -> Single:
-    """Decodes integers to 0 to 1, and floating-point numbers to themselves."""
+    """A decoder that maps integers to 0 to 1, and keeps floating-point numbers."""
     return Single(
         lambda encoded: fn.decoders.image(encoded, output_type=types.RGB, dtype=types.FLOAT)
     )
@@ -197,7 +197,7 @@ def _of_header(header: Header | None, name: str) -> Iterator[Finding]:
 
 
 class _Said:
-    """What is printed on the error output of this process from now on."""
+    """Catches what this process prints on its error output from now on."""
 
     def __init__(self) -> None:
         with tempfile.TemporaryFile() as file:
@@ -208,7 +208,7 @@ class _Said:
         os.lseek(2, 0, os.SEEK_SET)
 
     def first_line(self) -> str:
-        """Without the colours and the places in the source that the decoders add."""
+        """The first line, without the colours and source locations that decoders add."""
         text = os.pread(2, _HEARD, 0).decode(errors="replace")
         text = re.sub("\x1b\\[[0-9;]*m", "", text)
         for line in text.splitlines():

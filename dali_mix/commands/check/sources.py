@@ -1,4 +1,4 @@
-"""What `dali-mix check` is given: folders, tar shards and single images, each a source of items."""
+"""The sources that `dali-mix check` is given: folders, tar shards and single images."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from dali_mix.images.names import shown
 
 
 class Source(Protocol):
-    """Yields items; of a folder it also knows the images, and the names of its classes."""
+    """Yields the items to check."""
 
     root: str
     is_void: bool
-    """Whether it holds no images, for no reason that is known."""
+    """Whether it can be read, but holds no images."""
 
     @property
     def images(self) -> ImageList | None:
-        """None: it is no folder."""
+        """The images of a folder; None if it is not a folder."""
 
     @property
     def classes(self) -> Sequence[str]:
-        """Empty where there are none."""
+        """Names of the classes; empty if there are none."""
 
     def __len__(self) -> int: ...
 
@@ -34,7 +34,7 @@ class Source(Protocol):
 
 
 class Single:
-    """One image, named by itself."""
+    """One image whose path was given."""
 
     images = None
     classes = ()
@@ -51,18 +51,18 @@ class Single:
 
 
 def opened(source: str) -> Source:
-    """What the command was given."""
+    """The source of a path that the command was given."""
     if os.path.isdir(source):
         return Folder(source)
     if os.path.isfile(source):
-        name = os.path.basename(source).lstrip(".")  # whoever names it wants it looked at
+        name = os.path.basename(source).lstrip(".")  # a hidden file is checked if it is named
         return Single(source) if is_image(name) else Tar(source)
     what = "is neither a folder nor a file" if os.path.lexists(source) else "does not exist"
     raise ValueError(f"{shown(source)} {what}; name a folder of images, or tar files.")
 
 
 def differing_classes(sources: Sequence[Source]) -> Iterator[Item]:
-    """Folders whose classes are not those of the first one, as of training and validation."""
+    """Folders whose classes differ from those of the first one, such as training and validation."""
     with_classes = [source for source in sources if source.classes]
     if not with_classes:
         return

@@ -1,7 +1,7 @@
-"""Tar shards that `dali-mix check` looks at: their images, and samples that lack something.
+"""Tar shards to check: their images, and samples that lack something.
 
-A sample is what WebDataset takes for one: neighbours in the tar whose paths are the same up to the
-first dot of the name. What comes after that dot is a component of the sample.
+A sample is defined as in WebDataset: neighbouring files in the tar whose paths are equal up to the
+first dot of the name. What follows that dot is the name of a component.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dali_mix.images.class_folders import is_hidden, is_image
 from dali_mix.images.names import shown
 
 _LABEL = "cls"
-"""Component that all samples need if one has it."""
+"""A component that all samples need if one has it."""
 
 
 @dataclass
@@ -25,7 +25,7 @@ class _Sample:
     key: str
     images: list[tarfile.TarInfo] = field(default_factory=list)
     components: Counter[str] = field(default_factory=Counter)
-    """Endings, in lower case."""
+    """Names of its components in lower case, and how often each comes."""
 
 
 class Tar:
@@ -53,11 +53,11 @@ class Tar:
 
 
 def _samples(path: str) -> tuple[list[_Sample], Finding | None]:
-    """In the order of the tar, and why they end too early."""
+    """The samples in the order of the tar, and what made reading stop, if anything did."""
     samples: list[_Sample] = []
     try:
         with tarfile.open(path, "r:", errors="surrogateescape") as tar:
-            for member in tar:  # one by one: what precedes a fault is checked all the same
+            for member in tar:  # one by one, so that files before a fault are checked
                 folder, slash, name = member.name.rpartition("/")
                 stem, dot, component = name.partition(".")
                 if member.isdir() or is_hidden(name) or not dot:
@@ -83,7 +83,7 @@ def _items(path: str, samples: list[_Sample]) -> Iterator[Item]:
     needed = [
         component
         for component, count in have.items()
-        # One image stands for another, whatever the ending.
+        # A sample needs no image of a certain ending: any image will do.
         if not is_image(f"1.{component}") and (component == _LABEL or 2 * count >= len(samples))
     ]
     seen: set[str] = set()
@@ -95,7 +95,7 @@ def _items(path: str, samples: list[_Sample]) -> Iterator[Item]:
             yield Item(sample.key, title, path, findings, encoded=False)
         for member in sample.images:
             yield _item(path, member, findings)
-            findings = ()  # told once
+            findings = ()  # only the first image reports them
 
 
 def _of_sample(sample: _Sample, needed: list[str], again: bool) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""A function applied to many tasks in processes of their own, any of which may die of one."""
+"""Applies a function to many tasks, in processes that a task may kill."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from typing import Any, Generic, NamedTuple, TypeVar
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 Prepare = Callable[[], Callable[[Task], Result]]
-"""Called in each process; what it returns is called with the tasks."""
+"""Called once in each process. It returns the function that is called with the tasks."""
 
 _SPAWN = multiprocessing.get_context("spawn")  # DALI does not survive a fork
 
 
 class Died(NamedTuple):
-    """In the place of a result: how the process ended that was to compute it."""
+    """Stands for a result if the process ended before it was computed. `how`: in words."""
 
     how: str
 
 
 class _Unread(NamedTuple):
-    """The process ended between two tasks: the one that it was given has nothing to do with it."""
+    """The process ended before it read the task, so the task is not the cause."""
 
 
 def limit_memory(extra: int) -> None:
-    """Let this process have so many bytes more; a task that needs yet more fails by itself."""
+    """Limit this process to `extra` more bytes. A task that needs more fails by itself."""
     with open("/proc/self/status") as status:
         used = next(int(line.split()[1]) << 10 for line in status if line.startswith("VmData"))
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
@@ -39,24 +39,24 @@ def limit_memory(extra: int) -> None:
 
 
 class _Worker(Generic[Task]):
-    """A process, and the task that it works at."""
+    """A process, and its present task."""
 
     def __init__(self, prepare: Callable[[], Any]) -> None:
         self.pipe, theirs = _SPAWN.Pipe()
         self.process = _SPAWN.Process(target=_serve, args=(theirs, prepare), daemon=True)
-        # Ctrl-C is for us: the process inherits that it is not to listen to it.
+        # Ctrl-C is for the parent: the process inherits that the signal is blocked.
         listened = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         self.process.start()
         signal.pthread_sigmask(signal.SIG_SETMASK, listened)
-        theirs.close()  # so that its end shows
+        theirs.close()  # so that reading fails when the process ends
         self.place = 0
         self.task: Task | None = None
         self.since: float | None = None
-        """When it was given the task; None: it is still starting."""
+        """Time when it was given the task; None: the process is still starting."""
         self.proven = False
         """Whether it has finished a task."""
         self.reached = True
-        """Whether it was there when it was given the task."""
+        """Whether it was alive when it was given the task."""
 
     def give(self, place: int, task: Task) -> None:
         self.place, self.task = place, task
@@ -64,7 +64,7 @@ class _Worker(Generic[Task]):
             self.since = time.monotonic()
         try:
             self.pipe.send(task)
-        except ConnectionError:  # its end is noticed like any other
+        except ConnectionError:  # _finished notices that it has ended
             self.reached = False
 
     def overdue(self, patience: float) -> bool:
@@ -81,7 +81,7 @@ def survive(
 ) -> Generator[tuple[Task, Result | Died], None, None]:
     """Each task with its result, in order.
 
-    patience: seconds for one task, after which its process is ended
+    patience: seconds after which the process of a task is killed
     """
     again: list[tuple[int, Task]] = []
     coming = enumerate(tasks)
@@ -122,19 +122,19 @@ def survive(
 
 
 def _finished(busy: list[_Worker[Task]], patience: float) -> Iterator[tuple[_Worker[Task], Any]]:
-    """Those that have a result, or never will."""
+    """The workers that have a result, or never will."""
     wait([worker.pipe for worker in busy], timeout=0.2)
     for worker in list(busy):
         if worker.pipe.poll():
             try:
                 result = worker.pipe.recv()
             except (EOFError, OSError) as error:
-                # Linux says that a connection was reset if something in it was not read.
+                # Linux reports a reset connection if the process ended with data unread.
                 unread = not worker.reached or isinstance(error, ConnectionResetError)
-                # From a new one that is no reason to go on: there might be no end of them.
+                # A new process is not excused: if every one ended so, this would never stop.
                 yield worker, _Unread() if worker.proven and unread else Died(_ended(worker))
                 continue
-            if worker.since is None:  # the first word: it has started
+            if worker.since is None:  # the first message: the process has started
                 worker.since = time.monotonic()
             else:
                 yield worker, result

@@ -1,4 +1,4 @@
-"""Mixes the images of a contact sheet with the operators of dali_mix, and counts their shares."""
+"""Mixes the images of a contact sheet, and counts the share of each image."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ def rows_of(
 
 
 def _run(files: Sequence[Path], method: Method, size: int, seed: int) -> dict[str, np.ndarray]:
-    """What the batch is, by name: own and mixed images, columns of the plan, counted shares."""
+    """The batch by name: own and mixed images, columns of the plan, counted shares."""
     count = len(files)
     with Pipeline(batch_size=count, num_threads=2, device_id=None, seed=seed) as pipeline:
-        # Not by DALI's reader, which takes names in UTF-8 only.
+        # DALI's reader would take names in UTF-8 only.
         encoded = fn.external_source(source=[[np.fromfile(file, np.uint8) for file in files]])
         images = fn.decoders.image(header_checked(encoded), output_type=types.RGB)
         images = fn.resize(images, size=size, mode="not_smaller")
@@ -59,7 +59,8 @@ def _run(files: Sequence[Path], method: Method, size: int, seed: int) -> dict[st
 
 
 def _weights(plan: Any, images: int, count: int, size: int) -> list[Any]:
-    """For each of the images of a sample, its weight at every pixel: it is white, others black."""
+    """The weight of each image of a sample at every pixel: that image white and the others black,
+    mixed by the plan."""
     black, white = (
         types.Constant(np.full((size, size, 1), value, np.uint8), layout="HWC")
         for value in (0, 255)
@@ -69,7 +70,7 @@ def _weights(plan: Any, images: int, count: int, size: int) -> list[Any]:
     for k in range(images):
         partner = own.copy()
         if k == 0:
-            partner += count  # all of them black, in the other batch
+            partner += count  # all partners are in the other batch, which is black
         else:
             partner[:, k - 1] += count
         partner = partner[:, 0] if images == 2 else partner
@@ -98,7 +99,7 @@ def _row(drawn: dict[str, np.ndarray], labels: Sequence[str], method: str, i: in
 
 
 def _boxes(drawn: dict[str, np.ndarray], i: int, partners: int) -> list[Box]:
-    """Boxes that are there: one for each partner, or several of the one."""
+    """The boxes that are not empty: one for each partner, or several of one partner."""
     rows = drawn["box"][i].reshape(-1, 4)
     boxes = []
     for k, (y0, x0, y1, x1) in enumerate(rows.tolist()):
@@ -115,7 +116,7 @@ def _boxes(drawn: dict[str, np.ndarray], i: int, partners: int) -> list[Box]:
 
 
 def _name_unusable(files: Sequence[Path]) -> None:
-    """DALI does not always say which file it was, so each is tried alone."""
+    """A ValueError names the first file that cannot be decoded, since DALI's error may not."""
     decode = decoder(None)
     for file in files:
         fault = fault_of_file(os.fspath(file), decode)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from dali_mix.commands.preview.sheet import Row
 
 _OF_ALL = 2
-"""Rows for each method, where all are shown."""
+"""Rows for each method if all methods are shown."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -98,10 +98,11 @@ def mixed_rows(
     seed: int,
     most: int,
 ) -> list[Row]:
-    """Mix the images with each other, by each method as one batch; the first ones of each.
+    """Mix the images with each other, as one batch for each method.
 
-    files:  N images of any size
-    labels: N names
+    files:   N images of any size
+    labels:  N names
+    returns: the first `most` rows of each method
     """
     from dali_mix.commands.preview.batch import rows_of
 
@@ -113,7 +114,7 @@ def mixed_rows(
 
 
 def choose_files(folder: Path, count: int, seed: int) -> list[Path]:
-    """Up to `count` images, from as many classes as there are; the same ones for the same seed."""
+    """Up to `count` images, from as many classes as possible. A seed always gives the same ones."""
     from dali_mix.images.class_folders import class_folders, class_names, fault_of
 
     if not folder.is_dir():
@@ -161,7 +162,7 @@ def _images(folder: Path, chance: random.Random) -> list[Path]:
 
 
 def _labels(files: Sequence[Path], folder: Path) -> list[str]:
-    """The class folder, or the name of the file where there are no class folders."""
+    """Names of the class folders, or of the files if there are no class folders."""
     names = [file.stem if file.parent == folder else file.parent.name for file in files]
     return [shown(name) for name in names]
 
@@ -176,7 +177,7 @@ def _methods(args: argparse.Namespace) -> list[Method]:
 
 
 def _check_output(output: Path) -> None:
-    """Before the work is done rather than after it."""
+    """A ValueError, before the work begins, if the file cannot be written."""
     if not _is_written(output.suffix.lower()):
         raise ValueError(
             "--output must end in .png, .jpg or another ending that Pillow writes in color, got "
@@ -186,8 +187,8 @@ def _check_output(output: Path) -> None:
 
 
 def _is_written(suffix: str) -> bool:
-    """Tried on one pixel: of the formats that Pillow lists, some are only read, have a writer that
-    is not installed, or take two colors."""
+    """Whether Pillow can write this format, tried with one pixel. Pillow lists formats that it only
+    reads, whose writer is not installed, or that take two colors only."""
     from PIL import Image
 
     try:

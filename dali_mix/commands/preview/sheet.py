@@ -1,6 +1,6 @@
 """Draws contact sheets of mixed images with Pillow: own, partners, mixed, lam and labels.
 
-It knows neither DALI nor files; `dali_mix.commands.preview.command` supplies the images.
+It uses neither DALI nor files; `dali_mix.commands.preview.command` passes the images.
 """
 
 from __future__ import annotations
@@ -41,29 +41,30 @@ class Box(NamedTuple):
     """Where a partner shows."""
 
     image: int
-    """Which one of the row's pictures."""
+    """Index of the partner in the row's pictures."""
     edges: Edges
-    """In the mixed image."""
+    """The box in the mixed image."""
     source: Edges
-    """What of the partner is there."""
+    """The part of the partner that shows there."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One mixed image and the K images it comes from, own first."""
+    """One mixed image and the K images that it was mixed from, the own one first."""
 
     pictures: Sequence[Any]
-    """K of (H, W, 3) uint8, like mixed."""
+    """K images, (H, W, 3) uint8."""
     labels: Sequence[str]
-    """K."""
+    """K labels."""
     shares: Sequence[float]
-    """K, the weights of the labels."""
+    """K weights of the labels."""
     counted: Sequence[float]
-    """K, the shares of the images in the mixed one."""
+    """K counted shares of the images in the mixed one."""
     mixed: Any
+    """(H, W, 3) uint8."""
     boxes: Sequence[Box] = field(default=())
     method: str = "mixed"
-    """Stands above the mixed image."""
+    """The text above the mixed image."""
 
 
 def contact_sheet(rows: Sequence[Row], title: str) -> Any:
@@ -75,7 +76,7 @@ def contact_sheet(rows: Sequence[Row], title: str) -> Any:
     lines = [rows[start : start + columns] for start in range(0, len(rows), columns)]
     width, height = _picture_size(rows[0].mixed)
     cell_width = 3 * width + 2 * _GAP
-    # Of text below the pictures, the last line is what is counted.
+    # The text below has a line for each label, and one for the counted shares.
     texts = [max(len(row.labels) for row in line) + 1 for line in lines]
     heights = [_LINE + height + 4 + _BAR + 6 + text * _LINE + _MARGIN for text in texts]
     y = _MARGIN + _LARGE + _MARGIN
@@ -91,7 +92,7 @@ def contact_sheet(rows: Sequence[Row], title: str) -> Any:
 
 
 def _picture_size(image: Any) -> tuple[int, int]:
-    """Width and height on the sheet: small images grow by a whole factor, large ones shrink."""
+    """Width and height on the sheet. Small images grow by a whole factor; large ones shrink."""
     height, width = image.shape[:2]
     longest = max(height, width)
     if longest > _LONGEST:
@@ -127,13 +128,13 @@ def _share_lines(row: Row) -> list[Line]:
         for share, label, color in zip(_adding_up(row.shares), row.labels, _COLORS, strict=False)
     ]
     counted = [f"{share:.3f}" for share in _adding_up(row.counted)]
-    # Of two, the other one is what remains.
+    # If there are two shares, one tells the other.
     shown = counted if len(counted) > 2 else counted[:1]
     return [*lines, (f"counted {' '.join(shown)}", _FAINT)]
 
 
 def _adding_up(shares: Sequence[float]) -> list[float]:
-    """Rounded to three places, so that they still add up to 1: the largest takes what is left."""
+    """Shares rounded to three places. The largest is changed so that they still add up to 1."""
     rounded = [round(share, 3) for share in shares]
     largest = rounded.index(max(rounded))
     rounded[largest] += 1 - sum(rounded)
@@ -141,7 +142,7 @@ def _adding_up(shares: Sequence[float]) -> list[float]:
 
 
 def _draw_partners(sheet: Any, row: Row, corner: tuple[int, int], size: tuple[int, int]) -> None:
-    """One as large as the others, several as a grid in the same room."""
+    """Draw one partner in full size, or several as a grid of that size."""
     partners = len(row.pictures) - 1
     side = math.ceil(math.sqrt(partners))
     gap = 0 if side == 1 else 4
@@ -155,7 +156,7 @@ def _draw_partners(sheet: Any, row: Row, corner: tuple[int, int], size: tuple[in
 def _draw_picture(
     sheet: Any, row: Row, which: int, corner: tuple[int, int], size: tuple[int, int]
 ) -> None:
-    """One of the images that are mixed; what of it is seen is outlined."""
+    """Draw one of the images before mixing, with an outline around the part that shows."""
     pixels = row.pictures[which]
     _paste(sheet, pixels, corner, size)
     for box in row.boxes:
@@ -177,7 +178,7 @@ def _paste(sheet: Any, pixels: Any, corner: tuple[int, int], size: tuple[int, in
 def _draw_below(
     draw: Any, corner: tuple[int, int], width: int, shares: Sequence[float], lines: Sequence[Line]
 ) -> None:
-    """A bar that shows the share of each image, and lines of text."""
+    """Draw a bar with the share of each image, and lines of text below it."""
     x, y = corner
     edge, done = x, 0.0
     for share, color in zip(shares, _COLORS, strict=False):
@@ -193,7 +194,7 @@ def _draw_below(
 
 
 def _outline(sheet: Any, box: Edges, corner: tuple[int, int], factor: float, color: str) -> None:
-    """The box in white and its color, so that it shows on any picture."""
+    """Outline a box in white and in `color`, so that it shows on any picture."""
     draw = ImageDraw.Draw(sheet)
     x, y = corner
     top, left, bottom, right = (round(edge * factor) for edge in box)
@@ -206,7 +207,7 @@ def _outline(sheet: Any, box: Edges, corner: tuple[int, int], factor: float, col
 def _text(
     draw: Any, corner: tuple[int, int], text: str, color: str, width: int, size: int = _SMALL
 ) -> None:
-    """One line, cut off with an ellipsis where it is wider than `width`."""
+    """Draw one line of text. If it is wider than `width`, an ellipsis ends it."""
     font = ImageFont.load_default(size)
     text = _drawable(text)
     whole = text
@@ -216,7 +217,7 @@ def _text(
 
 
 def _drawable(text: str) -> str:
-    """Pillow's own font has letters without accents only; the rest becomes a question mark."""
+    """The text in the letters of Pillow's font, which has no accents; the rest becomes "?"."""
     plain = unicodedata.normalize("NFKD", text)
     letters = (letter for letter in plain if not unicodedata.combining(letter))
     return "".join(letter if " " <= letter <= "~" else "?" for letter in letters)
