@@ -52,7 +52,7 @@ class Probe(NamedTuple):
     """What the graph returned."""
 
     def run(self) -> tuple[Mixed, list[np.ndarray], list[np.ndarray]]:
-        """The next batch as arrays on the CPU: what the graph made, its images, its mirror flags."""
+        """The next batch as arrays on the CPU: the mixed one, its images and their mirror flags."""
         columns = [
             [np.asarray(sample) for sample in batch.as_cpu()] for batch in self.pipeline.run()
         ]
