@@ -31,7 +31,7 @@ def resized_header(data, height, width):
 
 JPEG = encoded(quality=95)
 START = JPEG.index(b"\xff\xda")
-"""Of the pixels."""
+"""Where the pixels begin."""
 BAD = {
     "empty.jpg": (b"", "undecodable", "it is empty"),
     "zeros.jpg": (bytes(999), "undecodable", "no image of a kind that DALI decodes"),
@@ -47,7 +47,7 @@ BAD = {
         "its header says 65500x65500 pixels, more than 100,000,000",
     ),
 }
-"""By name: bytes, kind of the finding, and what is said."""
+"""For each file name: its bytes, the kind of the finding, and a part of its text."""
 UNUSUAL = {
     "really a png.jpg": (encoded("PNG"), "misnamed", "it is a PNG"),
     "cmyk.jpg": (encoded(mode="CMYK"), "cmyk", "the four colours of print"),

@@ -1,5 +1,6 @@
-"""Batches in memory between pages that must not be touched: a process that reads one byte too many
-dies. Random ones, or images of every width. Run by test_fuzz.py; prints "done"."""
+"""Runs batches in memory between pages that must not be touched, so that the process dies if it
+reads one byte too many. The batches are random, or have every width. test_fuzz.py runs this
+program, which prints "done"."""
 
 import ctypes
 import dataclasses
@@ -46,8 +47,9 @@ def check(seed):
 
 
 def check_widths(first, step=8, last=512, height=3):
-    """Images of the widths first, first + step, …, last: blended and cut, mirrored and not, each
-    beside a forbidden page on one side; as planes and interleaved, in all sizes of values."""
+    """Mix images of the widths first, first + step, …, last. They are blended and cut, mirrored and
+    not, and each has a forbidden page on one side. Outputs are planar and interleaved, with values
+    of 1, 2 and 4 bytes."""
     rng = np.random.default_rng(first)
     images, partners, blends, boxes, windows = [], [], [], [], []
     for width in range(first, last + 1, step):

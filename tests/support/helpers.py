@@ -1,5 +1,5 @@
-"""Shared by the tests of the operators: one-off pipelines over given arrays, images whose pixels
-tell where they came from, and tests of laws."""
+"""Helpers for the tests of the operators: pipelines over given arrays, images whose pixels tell
+where they came from, and tests of random laws."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ UNMIXED = Plan(None, None, None, None, None)
 
 
 class PerSample(list):
-    """Values of an argument, one for each sample; becomes a DALI tensor."""
+    """Values of an argument, one for each sample. `node_of` makes a DALI tensor of them."""
 
 
 def arrays(batch: Any) -> list[np.ndarray]:
@@ -46,7 +46,7 @@ def stacked(batch: Any) -> np.ndarray:
 
 
 def feed(batches: Sequence[Sequence[np.ndarray]], layout: str = "", device: str = "cpu", **options):
-    """An input whose iteration k gives batches[k], over and over; can be checkpointed."""
+    """An input that gives the batches in turn, again and again. It can be checkpointed."""
     node = fn.external_source(
         source=lambda iteration: batches[iteration % len(batches)],
         batch=True,
@@ -72,7 +72,7 @@ def build(
     seed: int = 1,
     **options: Any,
 ) -> Pipeline:
-    """A pipeline that outputs what `graph()` returns, however nested."""
+    """A pipeline that outputs what `graph()` returns, flattened."""
     options = {"num_threads": 2, "prefetch_queue_depth": 1} | options
     device_id = 0 if device == "gpu" else None
     pipeline = Pipeline(batch_size=batch_size, device_id=device_id, seed=seed, **options)
@@ -104,7 +104,7 @@ def run_on(
 
 
 def node_of(value: Any) -> Any:
-    """Per-sample values as a DALI tensor; everything else as it is."""
+    """A PerSample as a DALI tensor; everything else unchanged."""
     if not isinstance(value, PerSample):
         return value
     values = [np.asarray(v) for v in value]
@@ -132,8 +132,8 @@ def apply(
 
 
 def draw(batch_size: int, method: Any = None, *, runs: int = 1, device: str = "cpu", **arguments):
-    """Plans of `runs` batches in a row: a `Plan` of arrays (runs, batch, ...), for 32 x 48; masks
-    are lists of lists, as their sizes differ."""
+    """Plans of `runs` successive batches for outputs of 32 x 48: a `Plan` of arrays (runs, batch,
+    ...). Masks are lists of lists, because their sizes differ."""
     method = method if method is not None else dali_mix.MixUp(1.0)
     options = {name: arguments.pop(name) for name in ("seed", "num_threads") if name in arguments}
     depth = arguments.pop("prefetch_queue_depth", 1)
@@ -178,8 +178,8 @@ def random_images(rng: np.random.Generator, shapes, dtype=np.uint8) -> list[np.n
 
 
 def definition(images, plan: Plan, windows, mean=0.0, std=1.0, scale=1.0, shift=0.0):
-    """For each sample, as (H, W, C) float64: its value before the cast, and the largest of the
-    terms and sums that lead to it."""
+    """For each sample, as (H, W, C) float64: the value before the cast, and the largest absolute
+    term or partial sum of its computation."""
     mean, std, scale, shift = (
         np.asarray(value, np.float32).astype(np.float64) for value in (mean, std, scale, shift)
     )
@@ -201,8 +201,8 @@ def definition(images, plan: Plan, windows, mean=0.0, std=1.0, scale=1.0, shift=
 
 
 def assert_casts(actual: np.ndarray, value: np.ndarray, largest: np.ndarray) -> None:
-    """`actual` is the cast of some number within the promised distance of `value`: 2 ulp (float32)
-    of the largest term or sum, and no less than 1e-5 for integers."""
+    """Assert that `actual` is the cast of a number within the promised distance of `value`: 2 ulp
+    (float32) of the largest term or sum, and at least 1e-5 for integers."""
     slack = 2 * np.spacing(largest.astype(np.float32)).astype(np.float64)
     if actual.dtype.kind in "iu":
         slack = np.maximum(slack, 1e-5)
@@ -214,7 +214,8 @@ def assert_casts(actual: np.ndarray, value: np.ndarray, largest: np.ndarray) -> 
 
 
 def ks_accepts(sample, cdf, upto=1 - 1e-6):
-    """Kolmogorov-Smirnov at 1 in 1000, below `upto`: close to 1, float32 has few values."""
+    """The Kolmogorov-Smirnov test at the level 1/1000, below `upto`, since float32 has few values
+    close to 1."""
     sample = np.sort(sample.ravel())
     n, seen = sample.size, sample[sample < upto]
     expected = cdf(seen.astype(np.float64))
@@ -225,7 +226,7 @@ def ks_accepts(sample, cdf, upto=1 - 1e-6):
 
 
 def folded(alpha):
-    """The law of max(t, 1 - t)."""
+    """The distribution function of max(t, 1 - t), with t from Beta(alpha, alpha)."""
     law = stats.beta(alpha, alpha)
     return lambda x: np.where(x < 0.5, 0.0, law.cdf(x) - law.cdf(1 - x))
 
@@ -235,12 +236,13 @@ def chi2_accepts(counts, expected=None):
 
 
 def chosen(plan):
-    """0 where mixup, 1 where cutmix: with lam given neither can leave a sample unmixed."""
+    """The method of each sample: 0 mixup, 1 cutmix. For plans with a given lam, which mix every
+    sample."""
     return plan.box.any(-1).astype(int)
 
 
 def sentence_of(graph, images=None, layout="HWC", error=ValueError):
-    """What the operator says, without DALI's frame around it: that quotes source lines."""
+    """The error message of the operator, without the text and source lines that DALI adds."""
     images = fingerprints(4, 6, 8) if images is None else images
     with pytest.raises(error) as caught:
         run_on(images, graph, layout=layout)
@@ -249,7 +251,7 @@ def sentence_of(graph, images=None, layout="HWC", error=ValueError):
 
 
 def said(error, call, *arguments, **named):
-    """The sentence, of one line, that the call is refused with."""
+    """The message of the error that the call raises. It must be a sentence on one line."""
     with pytest.raises(error) as caught:
         call(*arguments, **named)
     text = str(caught.value)
@@ -264,5 +266,5 @@ def assert_refused(sentence, graph, **options):
 
 
 def per_sample(value, index=2, other=0.5, count=4):
-    """`value` for one sample, something ordinary for the others."""
+    """`value` for the sample `index`, and `other` for the rest."""
     return PerSample([value if i == index else other for i in range(count)])

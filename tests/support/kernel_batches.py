@@ -5,7 +5,7 @@ from kernel_cases import Case, Mixed, Picture, guarded
 
 
 def picture(rng, settings, size, margin=(3, 15)):
-    """An image that is larger than `size` by up to `margin`, and a window in it."""
+    """A window of `size` in an image that is larger by up to `margin`."""
     in_type, channels, interleaved = settings[0], settings[2], settings[4]
     slack = [int(rng.integers(0, m + 1)) for m in margin]
     height, width = size[0] + slack[0], size[1] + slack[1]
@@ -22,8 +22,8 @@ def some_box(rng, size):
 
 
 def pairs(rng, settings, sizes):
-    """Samples 2i and 2i + 1 of each size are each other's partners; the first has a box, both may
-    be blended, or show one image."""
+    """Two samples of each size, which are each other's partners. The first has a box. Both may be
+    blended, or show one image."""
     mixes = []
     for size in sizes:
         pair = [picture(rng, settings, size) for _ in range(2)]
@@ -38,7 +38,8 @@ def pairs(rng, settings, sizes):
 
 
 def masks(rng, size):
-    """Of cells, of pixels, soft, in blocks as wide as a tile, all one, finer than pixels."""
+    """Masks of cells, of pixels, with soft weights, of blocks as wide as a tile, of one value, and
+    finer than pixels."""
     height, width = size
     yield rng.choice([0, 255], (-(-height // 2), -(-width // 3)))
     yield rng.choice([0, 255], size)
@@ -49,16 +50,16 @@ def masks(rng, size):
 
 
 def filling(rng, settings, size, box):
-    """An image that is no larger than the box it shows in, and how it is moved."""
+    """An image of the size of the box that shows it, and its offset."""
     y0, x0, y1, x1 = box
     image = picture(rng, settings, (y1 - y0, x1 - x0), (0, 0))
-    # Its window is as wide as the output, and most of it is not there.
+    # Its window is as wide as the output, and reaches beyond the image.
     image.place = (0, x1 - x0 - size[1] if image.mirror else 0)
     return image, (-y0, -x0)
 
 
 def layered(rng, settings, size):
-    """Samples of many boxes, masks, more than two images, and images that fill a box alone."""
+    """Samples with many boxes, masks, more than two images, and images as small as their box."""
     images = [picture(rng, settings, size) for _ in range(5)]
     boxes = [some_box(rng, size) for _ in range(4)]
     boxes = [box for box in boxes if box[0] < box[2] and box[1] < box[3]]

@@ -1,5 +1,5 @@
-"""Batches for the native pixel code, called through ctypes without DALI: images between pages that
-nobody may touch, and a definition of what comes out, in NumPy."""
+"""Batches for the native pixel code, which ctypes calls without DALI. Images lie between pages that
+must not be touched; NumPy computes the expected outputs."""
 
 import ctypes
 import mmap
@@ -22,7 +22,7 @@ NO_ACCESS = 0
 
 
 def build(folder):
-    """The library of walk.cc, or a skip where there is no g++."""
+    """Build the library of walk.cc. Without g++ the test is skipped."""
     compiler = shutil.which("g++")
     if compiler is None:
         pytest.skip("needs g++")
@@ -41,7 +41,7 @@ def build(folder):
 
 
 def guarded(array, *, at_end):
-    """A copy whose memory ends (or begins) where a page begins (or ends) that cannot be touched."""
+    """A copy that ends right before, or begins right after, a page that cannot be touched."""
     pages = -(-max(array.nbytes, 1) // PAGE)
     memory = mmap.mmap(-1, (pages + 2) * PAGE)
     first = ctypes.addressof(ctypes.c_char.from_buffer(memory))
@@ -55,7 +55,7 @@ def guarded(array, *, at_end):
 
 
 def aligned_zeros(shape, dtype):
-    """Zeros that begin a cache line, as DALI's buffers do."""
+    """Zeros that begin at a cache line, as DALI's buffers do."""
     size = int(np.prod(shape)) * np.dtype(dtype).itemsize
     memory = np.zeros(size + 64, np.uint8)
     start = -memory.ctypes.data % 64
@@ -82,7 +82,7 @@ class Mixed:
     shows: list = field(default_factory=list)
     mask: np.ndarray | None = None
     shifts: dict[int, tuple[int, int]] = field(default_factory=dict)
-    """Where output (0, 0) lies in the windows of images that are moved."""
+    """Offset of the images that have one: output (0, 0) shows this pixel of their window."""
 
     @property
     def layered(self):
@@ -90,7 +90,7 @@ class Mixed:
         return not plain
 
     def seen(self, k, interleaved):
-        """(H, W, C) image k as the output sees it; anything where it does not reach."""
+        """(H, W, C): image k placed on the output. Pixels outside the image have any value."""
         picture = self.pictures[k]
         array = picture.array if interleaved else picture.array.transpose(1, 2, 0)
         (height, width), (y, x) = self.size, picture.place
@@ -101,7 +101,7 @@ class Mixed:
         return array[rows.clip(0, len(array) - 1)][:, columns.clip(0, array.shape[1] - 1)]
 
     def shares(self):
-        """(K, H, W) float64, the weight of every image at every pixel."""
+        """(K, H, W) float64: the weight of every image at every pixel."""
         height, width = self.size
         weights = np.array(self.weights, np.float32).astype(np.float64)
         shares = np.broadcast_to(weights[:, None, None], (len(weights), height, width)).copy()
@@ -120,8 +120,9 @@ class Mixed:
 
 
 class Case:
-    """A call: samples that share types, layouts and normalization. Without `out_type` values are
-    copied. Of a `sequence` they are the frames, whose planes lie frame by frame in one output."""
+    """A call: samples that share types, layouts and normalization. Without `out_type`, values are
+    copied. With `sequence`, the samples are the frames of one output, in which each channel has its
+    planes frame by frame."""
 
     def __init__(
         self, mixes, in_type, out_type, channels, pad, interleaved, planar, seed=0, sequence=False
@@ -187,7 +188,7 @@ class Case:
         )
 
     def native_weights(self, mixed):
-        """(channels, images), as the operators make them."""
+        """(channels, images): the weights as the operators compute them."""
         weights = np.zeros((self.channels, self.images))
         own = np.float64(np.float32(mixed.weights[0]))
         weights[:, :2] = np.stack([own * self.k, (1 - own) * self.k], -1)
@@ -233,7 +234,7 @@ class Case:
         return *mixed.size, self.out_channels
 
     def output_bytes(self, mixed):
-        """From the first that is written to the last."""
+        """Number of bytes from the first that is written to the last."""
         area, planes = mixed.size[0] * mixed.size[1], (self.out_channels - 1) * self.frames + 1
         return area * (planes if self.planar else self.out_channels) * self.out_type.itemsize
 
@@ -245,7 +246,7 @@ class Case:
         return [whole[:, frame] for frame in range(self.frames)]
 
     def counters(self):
-        """For each byte of the outputs, in the same places."""
+        """A counter for each byte of the outputs, at the same place."""
         if self.frames == 1:
             return [np.zeros(self.output_bytes(mixed), np.int32) for mixed in self.mixes]
         channels, height, width = self.shape(self.mixes[0])
@@ -253,7 +254,7 @@ class Case:
         return [whole[:, frame] for frame in range(self.frames)]
 
     def exact(self, mixed):
-        """(H, W, C) float64 before the cast; the values themselves where they are copied."""
+        """(H, W, C) float64 before the cast, or the values themselves if they are copied."""
         seen = [mixed.seen(k, self.interleaved) for k in range(len(mixed.pictures))]
         shares = mixed.shares()[..., None]
         if self.copied:
@@ -264,7 +265,7 @@ class Case:
         return values * self.k + self.s
 
     def run_kernel(self, native):
-        """Outputs of the kernel, and how many threads wrote each byte of them."""
+        """The outputs of the kernel, and how many threads wrote each byte."""
         outs, writes = self.outputs(), self.counters()
         wrong = native.walk_kernel(ctypes.byref(self.call), pointers(outs), pointers(writes))
         assert wrong is None, wrong

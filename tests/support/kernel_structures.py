@@ -1,4 +1,4 @@
-"""The structures of sample.h and of native/walk.cc, as ctypes sees them."""
+"""The structures of sample.h and of native/walk.cc for ctypes."""
 
 import ctypes
 

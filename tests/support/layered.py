@@ -1,5 +1,4 @@
-"""Batches for `apply` with all that a plan can hold, run by the operator itself and by the
-definition."""
+"""Batches for `apply` with every column of a plan. The operator and the reference run them."""
 
 from __future__ import annotations
 
@@ -27,7 +26,7 @@ DTYPES = {
 
 
 def plan_for(count: int, **columns: Any) -> Plan:
-    """A plan of `count` samples. Columns are PerSample, or one value for all."""
+    """A plan of `count` samples. A column is a PerSample, or one value for all samples."""
     given = {"blend": 1.0, "box": NO_BOX} | columns
     named = {
         name: [np.asarray(v, DTYPES[name]) for v in value]
@@ -40,7 +39,7 @@ def plan_for(count: int, **columns: Any) -> Plan:
 
 @dataclass
 class Batch:
-    """One call of the operator. Windows as those of `reference.apply`."""
+    """One call of the operator. `windows` are as in `reference.apply`."""
 
     images: list[np.ndarray]
     plan: Plan
@@ -58,7 +57,7 @@ class Batch:
         return replace(self, **changes)
 
     def node(self, device: str = "cpu", **options: Any) -> Any:
-        """The operator on these arrays, inside a pipeline."""
+        """The node of the operator on these arrays, for the graph of a pipeline."""
         columns = {
             name: node_of(PerSample(column))
             for name, column in self.plan._asdict().items()
@@ -114,7 +113,7 @@ class Batch:
         return reference.apply(**(given | self.normalization | changes))
 
     def magnitudes(self) -> list[np.ndarray]:
-        """The sum of the absolute terms behind each value of the outputs."""
+        """For each value of the outputs, the sum of the absolute terms of its computation."""
         mean, std, scale, shift = (
             np.float64(np.float32(self.normalization.get(name, usual)))
             for name, usual in (("mean", 0), ("std", 1), ("scale", 1), ("shift", 0))
@@ -133,8 +132,9 @@ class Batch:
         return [values + offset for values in products]
 
     def assert_defined(self, device: str = "cpu", **options: Any) -> None:
-        """The operator writes what the definition says: copied values exactly, float32 within half
-        a unit in the last place for each operation, of the sum of the absolute terms."""
+        """Assert that the operator gives what the reference gives. Copied values are equal. Others
+        may differ by half a unit in the last place for each operation, of the sum of the absolute
+        terms."""
         outputs = self.run(device, **options)
         if self.copied is not None:
             for actual, expected in zip(outputs, self.expected(), strict=True):

@@ -1,4 +1,4 @@
-"""Small models, targets and the mixing written out, for the tests of manifold_mixup."""
+"""Small models and targets for the tests of manifold_mixup, and the mixing written by hand."""
 
 import torch
 from torch import nn
@@ -6,7 +6,7 @@ from torch import nn
 from dali_mix import ManifoldTarget
 
 N = 5
-PARTNER = torch.tensor([3, 0, 4, 1, 2])  # not its own inverse: own and partner cannot be exchanged
+PARTNER = torch.tensor([3, 0, 4, 1, 2])  # not its own inverse: exchanging the roles would show
 LAM = torch.tensor([0.9, 0.25, 1.0, 0.0, 0.6])
 
 
@@ -16,7 +16,7 @@ def make_target(partner=PARTNER, lam=LAM):
 
 
 def mixed(h, target):
-    """The definition, sample by sample, in float64."""
+    """`h` mixed by the definition, sample by sample, in float64."""
     rows = [
         lam * h[own].double() + (1 - lam) * h[other].double()
         for own, (other, lam) in enumerate(
@@ -27,12 +27,12 @@ def mixed(h, target):
 
 
 def hooks(model):
-    """The modules of the model that have any."""
+    """The modules of the model that have hooks."""
     return [m for m in model.modules() if m._forward_hooks or m._forward_pre_hooks]
 
 
 class Tower(nn.Module):
-    """Three layers in a row; `outputs` holds what each handed on."""
+    """Three layers in a row."""
 
     def __init__(self, *layers):
         super().__init__()

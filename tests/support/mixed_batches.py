@@ -20,7 +20,7 @@ OPTIONS = {
 def batch(dims=(), n=N, ignored=False, seed=0):
     """Logits (n, C, *dims) in float64 and a MixTarget whose lam has a 0, a 1 and no 0.5.
 
-    ignored: some own labels, some partners' and both of sample 2 are IGNORED
+    ignored: some own labels, some partners' labels, and both labels of sample 2 are IGNORED
     """
     g = torch.Generator().manual_seed(seed)
     logits = torch.randn(n, C, *dims, generator=g, dtype=torch.float64) * 3
@@ -51,7 +51,7 @@ def value_and_gradient(loss, logits, *target):
 
 
 class Focal(torch.nn.Module):
-    """A criterion of one's own: not linear in the label, and with a parameter."""
+    """A user's criterion that is not linear in the label and has a parameter."""
 
     def __init__(self, reduction="mean"):
         super().__init__()

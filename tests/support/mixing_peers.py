@@ -1,4 +1,4 @@
-"""What other libraries make of a batch, and what they drew for it: for test_migrate.py."""
+"""For test_migrate.py: runs the mixing of other libraries, and records what they drew."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ class Mixed(NamedTuple):
     target: np.ndarray
     """(N, classes) float32."""
     lam: np.ndarray
-    """(N,), as drawn: the weight of mixup, or what the box was to leave."""
+    """(N,), as drawn: the weight of mixup, or the share that the box should leave."""
     boxes: np.ndarray
-    """(N, 4), (y0, x0, y1, x1); all zero: no box."""
+    """(N, 4): (y0, x0, y1, x1); all zero: no box."""
     partner: np.ndarray | None = None
-    """(N,), where it was drawn."""
+    """(N,); None: the library does not draw partners."""
 
 
 Mixing = Callable[[np.ndarray, np.ndarray], Mixed]
-"""Of (N, C, H, W) float32 images and (N,) class ids."""
+"""A function of (N, C, H, W) float32 images and (N,) class ids."""
 
 
 def imported(module: str) -> Any:
-    """The module; the test is skipped where it cannot be imported."""
+    """The module. If it cannot be imported, the test is skipped."""
     for name in ("torchvision", module):  # all of them need torchvision
         found, why = peer(name)
         if found is None:
@@ -42,7 +42,7 @@ def imported(module: str) -> Any:
 
 
 def recorded(monkeypatch: pytest.MonkeyPatch, place: Any, name: str) -> list[Any]:
-    """What `place.name` returns from now on, in turn."""
+    """A list of all values that `place.name` returns from now on."""
     values: list[Any] = []
     ordinary = getattr(place, name)
 
@@ -140,6 +140,6 @@ def mmpretrain(
 
 
 def _alike(x: Any, target: Any, lam: float, box: tuple, partner: Any = None) -> Mixed:
-    """One draw for the whole batch."""
+    """A batch whose samples share one draw."""
     count = len(x)
     return Mixed(x.numpy(), target.numpy(), np.full(count, lam), np.array([box] * count), partner)

@@ -1,5 +1,5 @@
 """Image folders whose files can be told apart in a batch: file k is the only one of class k, and
-all its pixels have the value of k."""
+all its pixels have one grey value that depends on k. And pipelines and loaders over them."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ import dali_mix.fn as dmix
 from nvidia.dali import Pipeline, fn
 
 STEP = 8
-"""Between the grey values of two files."""
+"""Difference of the grey values of successive files."""
 SIZE = 16
 
 
 def write(root: Path, count: int, size: tuple[int, int] = (20, 24)) -> Path:
-    """Files 0 to count - 1: JPEGs, which DALI decodes wherever it runs, flat grey to the bit."""
+    """Write the files 0 to count - 1: JPEGs that decode to one exact grey value."""
     for k in range(count):
         path = root / f"{k:03}" / f"{k:03}.jpg"
         path.parent.mkdir(parents=True)
@@ -32,7 +32,7 @@ def write(root: Path, count: int, size: tuple[int, int] = (20, 24)) -> Path:
 
 
 def write_noise(root: Path, count: int) -> Path:
-    """Two classes of JPEG files with random pixels, so that a crop shows."""
+    """Write two classes of JPEG files with random pixels, so that a crop changes them."""
     rng = np.random.default_rng(0)
     for k in range(count):
         path = root / str(k % 2) / f"{k:03}.jpg"
@@ -42,18 +42,18 @@ def write_noise(root: Path, count: int) -> Path:
 
 
 def loader(root: Path, batch_size: int = 4, **arguments) -> dali_mix.MixLoader:
-    """A loader of plain pixels, on the CPU."""
+    """A loader without normalisation, on the CPU."""
     plain = {"size": SIZE, "mean": 0, "std": 1, "num_threads": 1, "device": "cpu"}
     return dali_mix.MixLoader.from_imagefolder(root, batch_size=batch_size, **(plain | arguments))
 
 
 def noisy(root: Path, **arguments) -> dali_mix.MixLoader:
-    """A loader of both methods."""
+    """A loader that mixes by mixup and cutmix."""
     return loader(root, **({"methods": [dali_mix.MixUp(1.0), dali_mix.CutMix()]} | arguments))
 
 
 def files(batches) -> list[list[int]]:
-    """Which file each sample of each batch is."""
+    """The number of the file of each sample, batch by batch."""
     return [own(target).tolist() for _, target in batches]
 
 
@@ -66,7 +66,7 @@ def lams(batches) -> list[float]:
 
 
 def assert_same(one, other) -> None:
-    """Equal to the bit, batch by batch."""
+    """Assert that the batches are equal to the bit."""
     one, other = list(one), list(other)
     assert len(one) == len(other) > 0
     for (x, target), (x2, target2) in zip(one, other, strict=True):
@@ -82,7 +82,7 @@ def through_json(state):
 
 
 def reading(root, batch_size=4, mix=True, seed=1, reader=None, **options):
-    """A pipeline of one's own over an image folder."""
+    """A user's own pipeline over an image folder."""
     pipeline = Pipeline(batch_size, num_threads=1, device_id=None, seed=seed, **options)
     with pipeline:
         arguments = {"name": "Reader", "pad_last_batch": True} | (reader or {})
@@ -95,7 +95,7 @@ def reading(root, batch_size=4, mix=True, seed=1, reader=None, **options):
 def cropping(
     root, seed=1, checkpoints=True, batch_size=4, shard_id=0, num_shards=1, graph=dmix.mixup
 ):
-    """A pipeline of one's own that is shuffled, cropped and mixed, and may change shards."""
+    """A user's own pipeline that shuffles, crops and mixes, and changes its shard every epoch."""
     pipeline = Pipeline(
         batch_size, num_threads=1, device_id=None, seed=seed, enable_checkpointing=checkpoints
     )

@@ -1,4 +1,4 @@
-"""Criteria that are not torch's, in all the ways in which programs make them."""
+"""Criteria that are not torch's own, made in all the ways that programs use."""
 
 import functools
 import warnings
@@ -12,14 +12,14 @@ REDUCE = {"none": lambda loss: loss, "sum": torch.sum, "mean": torch.mean}
 
 
 class Float32(nn.CrossEntropyLoss):
-    """The usual override."""
+    """A subclass that overrides forward, as programs often do."""
 
     def forward(self, x, y):
         return super().forward(x.float(), y)
 
 
 class Flat:
-    """As fastai's CrossEntropyLossFlat: its reduction is that of what it wraps."""
+    """Like fastai's CrossEntropyLossFlat: its reduction is that of the loss that it wraps."""
 
     def __init__(self, *args, axis=-1, **options):
         self.func, self.axis = nn.CrossEntropyLoss(*args, **options), axis
@@ -38,7 +38,7 @@ class Flat:
 
 
 class Forwarding(nn.Module):
-    """What is set on it reaches what it wraps."""
+    """Setting its reduction sets that of the loss that it wraps."""
 
     def __init__(self, reduction):
         super().__init__()
@@ -70,7 +70,7 @@ class Slots:
 
 
 class Margin(nn.Module):
-    """Writes into logits and labels, as margins (ArcFace, CosFace) of some face recognisers do."""
+    """Writes into logits and labels, as some face recognisers with margins (ArcFace) do."""
 
     def __init__(self, reduction):
         super().__init__()
@@ -84,7 +84,7 @@ class Margin(nn.Module):
 
 
 class Head(nn.Module):
-    """A criterion with weights of its own, as ArcFace: it takes what its weights take."""
+    """A criterion with weights, like ArcFace. It takes the dtype and shape of its weights."""
 
     def __init__(self, reduction):
         super().__init__()
@@ -105,7 +105,7 @@ def focal(x, y, gamma=2.0, reduction="mean"):
 
 
 class Buffered(nn.Module):
-    """Gives its losses in one buffer, over and over."""
+    """Returns its losses in the same buffer each time."""
 
     def __init__(self, reduction):
         super().__init__()

@@ -1,5 +1,5 @@
-"""Images whose pixels say which images they were mixed from, and with what weights; and every
-method. Shared by the tests of the methods."""
+"""For the tests of the methods: every method, and images whose mixed pixels tell the weight of each
+image."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SIZES = [(7, 9), (32, 48), (48, 32), (1, 23)]
 
 
 def every_method(size: tuple[int, int]) -> dict:
-    """All methods, and all that their options make of them, for outputs of that size."""
+    """All methods with all their options, for outputs of that size."""
     patch = {(7, 9): (1, 3), (32, 48): (8, 16), (48, 32): (16, 8), (1, 23): (1, 1)}[size]
     return {
         "mixup": MixUp(1.0, fold=False),
@@ -46,12 +46,12 @@ NAMES = list(every_method((7, 9)))
 
 
 def one_hot(count: int, size: tuple[int, int]) -> list[np.ndarray]:
-    """(H, W, count) images: channel k of the output is the weight of image k."""
+    """(H, W, count) images. After mixing, channel k is the weight of image k."""
     return [np.tile(np.eye(count, dtype=np.uint8)[i], (*size, 1)) for i in range(count)]
 
 
 def labels_by_share(partner, lam, images: int | None = None) -> np.ndarray:
-    """(N, images): how much of each image's label each sample has, by the columns of a plan."""
+    """(N, images): the weight of each image's label in each sample, by the columns of a plan."""
     count = len(partner)
     shares = np.zeros((count, images or count))
     for i in range(count):

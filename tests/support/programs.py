@@ -1,4 +1,4 @@
-"""The programs in pipelines/ with other constants, run in this process or in one of their own."""
+"""Runs the programs in pipelines/ with other constants, in this process or in a new one."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ def changed(place: Path, name: str, **constants: object) -> Path:
 
 
 def namespace(place: Path, name: str, **constants: object) -> dict:
-    """What such a copy defines, without running it."""
+    """The names that such a copy defines. Its main part does not run."""
     return runpy.run_path(str(changed(place, name, **constants)))
 
 
 def run_here(place: Path, name: str, **constants: object) -> tuple[str, str]:
-    """Run such a copy; what it wrote to stdout and stderr."""
+    """Run such a copy in this process; returns what it wrote to stdout and stderr."""
     return run_file(changed(place, name, **constants))
 
 
 def run_file(path: Path) -> tuple[str, str]:
-    """Run a program in this process; what it wrote to stdout and stderr."""
+    """Run a program in this process; returns what it wrote to stdout and stderr."""
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         runpy.run_path(str(path), run_name="__main__")
@@ -52,12 +52,12 @@ def run_file(path: Path) -> tuple[str, str]:
 
 
 def command(path: Path) -> list[str]:
-    """For a process of its own."""
+    """The command that runs a program in a new process."""
     return [sys.executable, "-W", "error", str(path)]
 
 
 def jpeg(colour: tuple[int, int, int] = (200, 30, 90), size: tuple[int, int] = (24, 20)) -> bytes:
-    """The file of an image of one colour."""
+    """The bytes of a JPEG file of one colour."""
     file = io.BytesIO()
     Image.new("RGB", size, colour).save(file, "JPEG")
     return file.getvalue()

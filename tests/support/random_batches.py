@@ -1,5 +1,5 @@
-"""Batches for `apply` with anything a plan can hold, valid by construction: drawn by NumPy, or by
-Hypothesis, which makes small ones of those that fail."""
+"""Random batches for `apply` with every column of a plan, always valid. NumPy draws them, or
+Hypothesis, which shrinks those that fail."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ EDGES = [0, 1, 2, 15, 16, 17, 31, 32, 33, 63, 64, 65, 96, 97]  # around vectors 
 
 
 class Picks:
-    """Where choices come from."""
+    """A source of random choices."""
 
     def integer(self, low: int, high: int) -> int:
-        """In [low, high]."""
+        """A number in [low, high]."""
         raise NotImplementedError
 
     def one_of(self, values: Sequence[Any]) -> Any:
@@ -58,7 +58,7 @@ def pixels(pick: Picks, shape: Sequence[int], dtype: type) -> np.ndarray:
 
 
 def interval(pick: Picks, length: int, longest: int | None = None) -> tuple[int, int]:
-    """Begin and end inside [0, length], often at the edge of something."""
+    """Begin and end inside [0, length], often at an edge of a vector or a block."""
     near = [edge for edge in (*EDGES, length) if edge <= length]
     ends = [pick.one_of(near) if pick.often() else pick.integer(0, length) for _ in range(2)]
     begin, end = min(ends), max(ends)
@@ -78,14 +78,14 @@ def area(box: Sequence[int]) -> int:
 
 
 def random_weights(pick: Picks, images: int) -> list[float]:
-    """Of all images; often some are zero."""
+    """Weights of all images; often some are zero."""
     parts = [pick.one_of([0, 0, 1, 2, 5, 7]) for _ in range(images)]
     total = sum(parts)
     return [part / total for part in parts] if total else [1.0] + [0.0] * (images - 1)
 
 
 def random_mask(pick: Picks, size: Sequence[int]) -> np.ndarray:
-    """(0, 0), whole or of cells; hard, soft, or one value everywhere."""
+    """A mask of shape (0, 0), of pixels or of cells; with hard weights, soft ones, or one value."""
     kind = pick.integer(0, 3)
     if kind == 0:
         return np.zeros((0, 0), np.uint8)
@@ -96,7 +96,7 @@ def random_mask(pick: Picks, size: Sequence[int]) -> np.ndarray:
 
 
 def random_offset(pick: Picks, boxes: Sequence[Sequence[int]], extent: Sequence[int]) -> tuple:
-    """Keeps what the boxes show inside the partner, often just so."""
+    """An offset that keeps what the boxes show inside the partner, often at its edge."""
     boxes = [box for box in boxes if area(box)]
     if not boxes:
         return pick.integer(-9, 9), pick.integer(-9, 9)
@@ -109,7 +109,7 @@ def random_offset(pick: Picks, boxes: Sequence[Sequence[int]], extent: Sequence[
 
 
 class Form:
-    """What is alike for all samples of a batch."""
+    """What all samples of a batch share."""
 
     def __init__(self, pick: Picks, **fixed: Any):
         def choose(name: str, values: Sequence[Any]) -> Any:
@@ -156,7 +156,7 @@ class Form:
 
 
 def random_batch(pick: Picks, **fixed: Any) -> Batch:
-    """`fixed`: attributes of Form that are not to be drawn."""
+    """A random batch. `fixed`: attributes of Form that are not drawn."""
     form = Form(pick, **fixed)
     any_size = form.offset and not form.crop
     inputs, extents = [], []
@@ -202,7 +202,7 @@ def random_window(pick: Picks, form: Form) -> dict:
 def random_sample(
     pick: Picks, form: Form, extents: Sequence[Sequence[int]]
 ) -> tuple[dict, Sequence[int]]:
-    """Its columns, and the size of its fitted image."""
+    """The columns of one sample, and the size of its fitted image."""
     fits = form.fit and pick.often()
     moves = form.offset and not fits and pick.often()
     masked = form.mask and not fits and not moves
@@ -211,7 +211,7 @@ def random_sample(
         partners = [j if tuple(extents[j]) == tuple(form.size) else 0 for j in partners]
     shown = [partners[0]] * form.boxes if form.images == 2 else partners
     largest = [extents[j] if moves else form.size for j in shown]
-    if moves and form.images == 2:  # all boxes lie in what the partner covers
+    if moves and form.images == 2:  # all boxes lie inside the partner
         largest = [form.size] * form.boxes
         if any(a < b for a, b in zip(extents[partners[0]], form.size, strict=True)):
             partners, shown = [0], [0] * form.boxes
@@ -241,7 +241,7 @@ def random_sample(
 
 
 def random_blend(pick: Picks, form: Form, *, alone: bool, pair: bool) -> Any:
-    """`alone`: behind the boxes shows the own image; `pair`: it and the first partner."""
+    """`alone`: only the own image shows behind the boxes. `pair`: it and the first partner."""
     own = 1.0 if alone else pick.one_of([0.0, 1.0, 0.25, 0.7, pick.integer(0, 1000) / 1000])
     if form.images == 2:
         return own
@@ -251,7 +251,7 @@ def random_blend(pick: Picks, form: Form, *, alone: bool, pair: bool) -> Any:
 
 
 def joined(batches: Sequence[Batch]) -> Batch:
-    """One batch of batches that are alike but for their sizes; without `others`."""
+    """Join batches that differ only in their sizes, and have no `others`, into one."""
     first, columns = batches[0], []
     for name, column in first.plan._asdict().items():
         values, begin = [], 0

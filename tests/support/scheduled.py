@@ -11,7 +11,7 @@ PROB = Scheduled("prob", 1.0, most=1)
 
 
 def mixing(root, seed=1, shard_id=0, num_shards=1, batch_size=4, depth=2, **draw):
-    """Pixels, the four columns of the plan that show what was drawn, and the scheduled prob."""
+    """A pipeline that returns the pixels, three columns of the plan, and the scheduled prob."""
     pipeline = Pipeline(
         batch_size,
         num_threads=1,

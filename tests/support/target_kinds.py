@@ -1,4 +1,4 @@
-"""Targets of every kind with labels of every kind, for the tests of what happens to all of them."""
+"""Targets of every kind with labels of every kind, for tests that hold for all of them."""
 
 import torch
 
@@ -35,7 +35,7 @@ TARGETS = {
 
 
 def assert_same(found, expected):
-    """The same kind of target with the same parts: values, dtypes and devices."""
+    """Assert that the targets have one kind, and parts with equal values, dtypes and devices."""
     assert type(found) is type(expected)
     for part, other in zip(found, expected, strict=True):
         assert part.dtype == other.dtype and torch.equal(part, other)
