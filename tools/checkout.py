@@ -1,4 +1,4 @@
-"""A copy of the checkout, to build a plugin of another kind in without touching this one's."""
+"""Copies the checkout, and builds a plugin of another kind there, without touching this one's."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.append(str(ROOT))  # for `import setup`, after this module: the build rules
+sys.path.append(str(ROOT))  # so that importers of this module can `import setup`
 
 
 def copy_to(folder: Path) -> None:
-    """Copies the files that git knows or would add."""
+    """Copies the files that git tracks or would add."""
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     for name in subprocess.check_output(command, cwd=ROOT, text=True).split("\0"):
         if (ROOT / name).is_file():
@@ -22,8 +22,8 @@ def copy_to(folder: Path) -> None:
 
 
 def build(folder: Path, python: Path, **environment: str) -> str:
-    """Builds the plugin in a copy, without CUDA code unless the environment names a DALI_MIX_CUDA;
-    returns what went wrong, empty if nothing did."""
+    """Builds the plugin in a copy, without CUDA code unless `environment` sets DALI_MIX_CUDA.
+    Returns the error, empty if there is none."""
     command = [python, "setup.py", "--quiet", "build_ext", "--inplace"]
     done = subprocess.run(
         command,

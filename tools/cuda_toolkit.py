@@ -8,8 +8,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-# PyPI's nvcc comes in pieces that name each other without versions: pinned together or broken.
-# For CUDA 12 PyPI has headers but no nvcc.
+# The packages of PyPI's nvcc require each other without versions. Other versions than these may not
+# fit together. For CUDA 12 PyPI has headers but no nvcc.
 HEADER_PACKAGES = {
     13: ["nvidia-cuda-runtime==13.0.96", "nvidia-cuda-crt==13.0.88", "nvidia-cuda-cccl==13.0.85"],
     12: [
@@ -37,7 +37,7 @@ def run(*command: str) -> subprocess.CompletedProcess[str]:
 
 
 def pypi_folders(major: int) -> list[Path]:
-    """Folders of the PyPI CUDA packages for this CUDA major, those that are installed."""
+    """Folders of the installed PyPI packages for this CUDA major."""
     spec = importlib.util.find_spec("nvidia")
     roots = list(spec.submodule_search_locations or []) if spec else []
     folders = [Path(root) / name for root in roots for name in PYPI_FOLDERS[major]]
@@ -47,13 +47,13 @@ def pypi_folders(major: int) -> list[Path]:
 def toolkit_of(nvcc: str, major: int) -> Toolkit | None:
     """The toolkit that this nvcc belongs to, or None if it is not one for this CUDA major."""
     release = re.search(r"release (\d+)\.(\d+)", run(nvcc, "--version").stdout)
-    # nvcc may be a link or a wrapper script: ask it where its toolkit is.
+    # nvcc may be a link or a wrapper script, so it is asked where its toolkit is.
     top = re.search(r"TOP=(.*)", run(nvcc, "--dryrun", "-c", "x.cu").stderr)
     if not release or int(release[1]) != major or not top:
         return None
     roots = [Path(top[1]), *Path(top[1]).glob("targets/*-linux")]
     includes = [r / "include" for r in roots if (r / "include/cuda_runtime.h").is_file()]
-    # The profile of PyPI's nvcc points at lib64, its files are in lib: name the folder ourselves.
+    # The profile of PyPI's nvcc points at lib64, but its files are in lib.
     libraries = [r / d for r in roots for d in ("lib64", "lib")]
     libraries = [folder for folder in libraries if (folder / "libcudart_static.a").is_file()]
     return Toolkit(nvcc, f"{release[1]}.{release[2]}", includes[:1], libraries[:1])
@@ -72,7 +72,7 @@ def find_toolkit(major: int) -> Toolkit | None:
 
 
 def find_headers(major: int) -> Toolkit | None:
-    """CUDA headers alone, from PyPI packages; None if there are none."""
+    """CUDA headers without nvcc, from PyPI packages; None if there are none."""
     includes = [folder / "include" for folder in pypi_folders(major)]
     if not any((folder / "cuda_runtime.h").is_file() for folder in includes):
         return None

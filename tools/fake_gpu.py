@@ -1,16 +1,15 @@
-"""The tests for a GPU where there is none: a fake takes the place of the CUDA driver.
+"""Runs the tests for a GPU without one: a fake replaces the CUDA driver.
 
     make fake-gpu                                                      # in some minutes
     .venv/bin/python tools/fake_gpu.py tests/graph/test_apply.py -k crop     # for pytest
 
 The plugin is built with nvcc in a copy of the checkout. DALI and its operators run as on a GPU; the
 fake, tools/fake_gpu/, runs the plugin's kernels on the CPU. Host code that touches device memory
-crashes. A copy outside of an allocation, memory of the host in a kernel, what was freed already:
-each is a fault, which the fake writes down. It does at once what it is asked, so a synchronization
-that is missing goes unnoticed.
+crashes. The fake records these faults: a copy outside of an allocation, host memory in a kernel,
+and use of freed memory. It runs everything at once, so a missing synchronization goes unnoticed.
 
-Then come tests of dynamic mode on the CPU: where there is a GPU, DALI hands its streams to
-operators on the CPU too.
+Then tests of dynamic mode run on the CPU, because with a GPU, DALI gives streams to operators on
+the CPU too.
 
 The exit status is 1 if a test fails or there is a fault, 2 if there is no nvcc to build with.
 """
@@ -34,8 +33,8 @@ from matrix import read_report
 import setup
 
 FAKE = checkout.ROOT / "tools/fake_gpu"
-CUDA = 13  # that of the runtime whose functions the fake has
-ARCHITECTURE = "90"  # of code that is compiled and never run
+CUDA = 13  # the fake has the functions of this CUDA runtime
+ARCHITECTURE = "90"  # device code is compiled for it, and never runs
 DYNAMIC = (  # test_NAME.py, with tests of dynamic mode on the CPU
     *("errors", "errors_apply", "executors", "given_masks", "labels", "methods_everywhere"),
     *("order", "previous", "resized", "state"),
@@ -73,7 +72,7 @@ def build_fake(folder: Path, toolkit: setup.cuda.Toolkit, optimization: str = "-
         return target
 
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        # The slowest first.
+        # The slowest comes first.
         objects = list(pool.map(compile_one, ("kernels", "runtime", "patch", "memory", "driver")))
     library = folder / "libcuda.so.1"
     link = ["g++", "-shared", f"-Wl,-soname,{library.name}", *objects, "-ldl", "-o", library]
@@ -85,21 +84,21 @@ def environment(copy: Path, library: Path, log: Path) -> dict[str, str]:
     return checkout.environment_in(
         copy,
         LD_PRELOAD=str(library),
-        # Its dlopen is not DALI's, so what DALI looks for beside itself must be named.
+        # The fake's dlopen does not search beside DALI's libraries.
         LD_LIBRARY_PATH=sysconfig.get_path("purelib") + "/nvidia/nvimgcodec",
         FAKE_GPU_LOG=str(log),
         FAIL_WITHOUT_GPU="1",
-        # Each allocation is one of the fake's, which knows where it ends.
+        # Without pools, each allocation is one of the fake's, which knows where it ends.
         DALI_USE_DEVICE_MEM_POOL="0",
         DALI_USE_PINNED_MEM_POOL="0",
-        # What the fake lacks.
+        # The fake lacks these.
         DALI_USE_VMM="0",
         DALI_DISABLE_NVML="1",
     )
 
 
 def run_tests(folder: Path, variables: dict[str, str], *chosen: str) -> bool:
-    """Whether tests passed, and none failed."""
+    """Whether any tests passed and none failed."""
     report = folder / "report.xml"
     report.unlink(missing_ok=True)
     command = [sys.executable, "-m", "pytest", "--quiet", "-p", "no:cacheprovider"]

@@ -1,14 +1,14 @@
-"""The tests in several DALI releases, a plugin built for each: which ones does dali_mix work in?
+"""Runs the tests in several DALI releases, with a plugin built for each.
 
     make test-matrix                                      # RELEASES and the pinned one, all tests
     .venv/bin/python tools/matrix.py 2.3.0 -- tests/graph -k crop         # one, and some tests
 
-Each release gets an environment of its own in a temporary folder: that DALI with what it requires
-and, behind it, all else from the environment that runs this, so that torch is not installed again.
-The plugin is built there, from a copy of the checkout. That takes the time of the tests for each
-release, and 2 GB of disk at a time.
+Each release gets a temporary environment with that DALI and what it requires. All other packages
+come from the environment that runs this, so that torch is not installed again. The plugin is built
+there from a copy of the checkout. Each release takes as long as its tests, and 2 GB of disk while
+it runs.
 
-The exit status is 1 if a test fails in any of them.
+The exit status is 1 if a test fails in any release.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ import checkout
 
 import setup
 
-RELEASES = ("2.2.0", "2.3.0")  # beside the one that setup.py pins
+RELEASES = ("2.2.0", "2.3.0")  # and the one that setup.py pins
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Outcome:
     passed: int
     skipped: int
     failed: tuple[str, ...]
-    """Names of tests, or the one step before them."""
+    """Names of the tests that failed, or the step before them that failed."""
     seconds: float
 
     def __str__(self) -> str:
@@ -48,23 +48,23 @@ class Outcome:
 
 
 def environment(folder: Path, release: str) -> tuple[Path, str]:
-    """Python of an environment with this DALI, and what went wrong, empty if nothing did."""
+    """Python of a new environment with this DALI, and the error, empty if there is none."""
     venv.create(folder, with_pip=False)
     python = folder / "bin/python"
     requirement = f"nvidia-dali-cuda{setup.dali_flavour()}0=={release}"
     pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", requirement]
     done = setup.cuda.run(*pip)
-    # Only now, so that pip installs all that this DALI requires, rather than find it there.
+    # Only now, because pip would otherwise find what this DALI requires and not install it.
     packages = Path(sysconfig.get_path("purelib", vars={"base": str(folder)}))
     (packages / "behind.pth").write_text(sysconfig.get_path("purelib") + "\n")
-    # NumPy is the exception: the rest was tested with that of this environment.
+    # Take NumPy from this environment, because its other packages were tested with it.
     for installed in packages.glob("numpy*"):
         shutil.rmtree(installed)
     return python, done.stderr if done.returncode else ""
 
 
 def read_report(report: Path) -> tuple[int, int, tuple[str, ...]]:
-    """Tests that passed, were skipped, and the names of those that failed."""
+    """How many tests passed, how many were skipped, and the names of those that failed."""
     passed, skipped, failed = 0, 0, []
     for case in ElementTree.parse(report).iter("testcase"):
         kinds = {child.tag for child in case}

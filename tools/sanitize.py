@@ -1,14 +1,14 @@
-"""Our native code under the sanitizers of g++: races, bad accesses, undefined behaviour.
+"""Runs our native code under the sanitizers of g++: races, bad accesses, undefined behaviour.
 
     make sanitize    # in some minutes
 
-The CPU loops run over random batches (tests/native/sanitize.cc), several threads writing strips of
-the same samples: under ThreadSanitizer, then under Address- and UndefinedBehaviorSanitizer. The
-loops for AVX-512 run on emulated instructions. Then the operator tests run with a plugin under
-AddressSanitizer, built in a copy of the checkout. DALI itself is not instrumented, so threads are
-left to the first part, and leaks to `make soak`.
+First the CPU loops run over random batches (tests/native/sanitize.cc), with several threads that
+write strips of the same samples: under ThreadSanitizer, then under Address- and
+UndefinedBehaviorSanitizer. The loops for AVX-512 run on emulated instructions. Then the operator
+tests run with a plugin under AddressSanitizer, built in a copy of the checkout. DALI itself is not
+instrumented, so only the first part checks threads, and only `make soak` checks leaks.
 
-The exit status is 1 at the first finding, which is printed as the sanitizer words it.
+The exit status is 1 at the first finding. The report of the sanitizer is printed.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ import checkout
 import setup
 
 SANITIZERS = {"thread": "libtsan.so", "address,undefined": "libasan.so"}
-# Checks at each access to memory, of which vector code is made: minutes to compile.
+# These check each memory access. Vector code with them takes minutes to compile.
 TOO_SLOW = "null,object-size,pointer-overflow"
 NATIVE = checkout.ROOT / "dali_mix/native"
 DRIVER = checkout.ROOT / "tests/native"
@@ -37,7 +37,7 @@ TESTS = ("apply", "plan", "box", "order", "errors", "pixels", "executors")  # te
 
 
 def runtime(library: str) -> str | None:
-    """Path of a library of g++, None where it is not installed."""
+    """Path of a library of g++; None if it is not installed."""
     if not shutil.which("g++"):
         return None
     path = setup.cuda.run("g++", f"-print-file-name={library}").stdout.strip()
@@ -45,19 +45,19 @@ def runtime(library: str) -> str | None:
 
 
 def command_for(source: Path, sanitizers: str) -> list[str]:
-    """How one source is compiled: without optimisation, which would take minutes."""
+    """The command that compiles one source, without optimisation, which would take minutes."""
     vector = setup.VECTOR_FLAGS.get(source.name, [])
     if source.name == "isa_avx512.cc":
-        # Emulated on any processor: then each load and store is one that a sanitizer sees.
+        # Emulated on any processor, so that the sanitizers see each load and store.
         vector = [f"-I{DRIVER / 'emulated'}", "-Wno-psabi", f"-fno-sanitize={TOO_SLOW}"]
     elif vector:
-        sanitizers = sanitizers.removesuffix(",undefined")  # the emulated loops are the same
+        sanitizers = sanitizers.removesuffix(",undefined")  # the emulated loops are checked for it
     common = ["g++", "-std=c++20", "-O0", "-g1", *setup.HOST_FLAGS, f"-I{NATIVE}"]
     return [*common, f"-fsanitize={sanitizers}", "-fno-sanitize-recover=all", *vector]
 
 
 def build_driver(folder: Path, sanitizers: str, portable: bool = False) -> Path:
-    """Compiles the CPU loops and their driver; if `portable`, with the loops for any processor."""
+    """Compiles the CPU loops and their driver. `portable`: only the loops for any processor."""
     sources = [DRIVER / "random_batch.cc", DRIVER / "sanitize.cc", *NATIVE.glob("loops/*.cc")]
     if portable:
         sources = [*sources[:2], NATIVE / "loops/isa_baseline.cc"]
@@ -109,15 +109,15 @@ def build_plugin(folder: Path) -> None:
 def check_operators(folder: Path) -> bool:
     """The operator tests, in a copy of the checkout with a plugin of its own."""
     build_plugin(folder)
-    # libstdc++ too: AddressSanitizer looks for it at the start, and Python alone does not load it.
+    # AddressSanitizer looks for libstdc++ at the start, when Python has not loaded it.
     libraries = " ".join(filter(None, map(runtime, ("libasan.so", "libstdc++.so"))))
     tests = sorted(path for name in TESTS for path in folder.glob(f"tests/*/test_{name}*.py"))
     environment = checkout.environment_in(
         folder,
         LD_PRELOAD=libraries,
-        # Its dlopen is not DALI's, so what DALI looks for beside itself must be named.
+        # The sanitizer's dlopen does not search beside DALI's libraries.
         LD_LIBRARY_PATH=sysconfig.get_path("purelib") + "/nvidia/nvimgcodec",
-        # One of the tests is about a process that ends by SIGSEGV.
+        # One of the tests expects a process to end by SIGSEGV.
         ASAN_OPTIONS="detect_leaks=0:exitcode=99:handle_segv=0",
     )
     command = [sys.executable, "-m", "pytest", "--quiet", "-p", "no:cacheprovider", *tests]

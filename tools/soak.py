@@ -1,16 +1,16 @@
-"""A long run: memory stays flat, resumed streams do not drift, closed loaders leave nothing behind.
+"""Checks in a long run that memory stays flat, resumed streams do not differ, and nothing leaks.
 
     make soak    # 100,000 batches, in some minutes
 
-Two streams run in turn: images of a folder, and parts of batches, which vary in size, in branches.
-Each is made twice: by a loader that is never interrupted, and by one that every so often saves its
-state and is replaced by a new one. Every batch of the two must be the same to the bit. Then many
-loaders are opened, read, left in the middle and closed.
+Two streams run in turn. One reads images of a folder. The other has branches, whose operators see
+parts of batches of varying size. Two loaders make each stream: one is never interrupted; the other
+often saves its state and is replaced by a new one. Their batches must be equal to the bit. Then
+many loaders are opened, read, left in the middle and closed.
 
-The exit status is 1 if a batch differs, or if after the warm-up, the first quarter, anything grows:
-the number of open files or threads, or resident memory by more than 8 MiB in all, which is 84 bytes
-for each of 100,000 batches. What memory grows by is read off the line of Theil and Sen through its
-measurements, as it moves in steps.
+The first quarter is a warm-up. The exit status is 1 if a batch differs, or if anything grows after
+the warm-up: the number of open files or threads, or resident memory by more than 8 MiB in all,
+which is 84 bytes for each of 100,000 batches. Memory moves in steps, so its growth is the slope of
+the Theil-Sen line through its measurements.
 """
 
 import argparse
@@ -36,15 +36,15 @@ import dali_mix.fn as dmix
 
 ALLOWED = 8  # MiB
 WARM_UP = 1 / 4
-MOST = 7  # images in a batch
+MOST = 7  # largest number of images in a batch
 
 
 @dataclass(frozen=True)
 class Figures:
-    """What the process holds."""
+    """Memory, open files and threads of this process."""
 
     memory: float
-    """Resident, in MiB."""
+    """Resident memory in MiB."""
     files: int
     threads: int
 
@@ -60,7 +60,7 @@ class Figures:
 
 
 def varying():
-    """A loader whose operators see from none to MOST images at once, those of a branch."""
+    """A loader whose operators are in branches, and see 0 to MOST images at once."""
     rng = np.random.default_rng(3)
     images = rng.integers(0, 256, (64, 11, 13, 3), np.uint8)
     labels = np.arange(64, dtype=np.int32)
@@ -102,7 +102,7 @@ def endless(loader):
 
 
 class Twice:
-    """A stream, and the same one interrupted."""
+    """A stream from a loader that is never interrupted, and the same from one that is."""
 
     def __init__(self, make):
         self.make = make
@@ -111,7 +111,7 @@ class Twice:
         self.resumed = endless(self.loader)
 
     def step(self):
-        """Whether the next batches are the same."""
+        """Whether the next batches of the two are equal."""
         pairs = zip(parts(next(self.whole)), parts(next(self.resumed)), strict=True)
         return all(torch.equal(one, other) for one, other in pairs)
 
@@ -129,7 +129,7 @@ def parts(batch):
 
 
 def run_streams(root, batches, every, progress):
-    """Figures after each `every` batches; SystemExit where a stream and the resumed one part."""
+    """Figures after every `every` batches. SystemExit if the two batches of a stream differ."""
     streams = [Twice(lambda: folder(root)), Twice(varying)]
     figures = []
     for number in range(1, batches + 1):
@@ -145,7 +145,7 @@ def run_streams(root, batches, every, progress):
 
 
 def run_loaders(root, count, progress):
-    """Figures after each loader that was opened, left in the middle and closed."""
+    """Figures after each loader has been opened, left in the middle and closed."""
     figures = []
     for number in range(count):
         options = {"num_threads": 1 + number % 3, "prefetch_queue_depth": 1 + number % 4}
@@ -159,17 +159,17 @@ def run_loaders(root, count, progress):
 
 
 def warm(figures):
-    """Those after the warm-up."""
+    """The figures after the warm-up."""
     return figures[int(len(figures) * WARM_UP) :]
 
 
 def slope(figures):
-    """MiB from one to the next."""
+    """Growth of the memory in MiB from one figure to the next."""
     return theilslopes([each.memory for each in figures]).slope
 
 
 def grown(streams, loaders):
-    """What has grown, in words."""
+    """What has grown, and by how much, in words."""
     for name, figures in (("streams", streams), ("loaders", loaders)):
         first, last = warm(figures)[0], figures[-1]
         total = slope(warm(figures)) * len(figures)
