@@ -1,11 +1,11 @@
-"""What mixing is for: train on labels of which four in ten are wrong, with and without it.
+"""Shows what mixing is for: trains with and without it on labels of which 40 % are wrong.
 
     make demo
 
 This is the experiment with corrupted labels of the mixup paper (Zhang et al. 2018, section 3.4), on
-the handwritten digits that scikit-learn ships. They are written as JPEG files, 40 % of those to
-train on into the folder of a wrong class. A network learns these labels by heart, and guesses worse
-on the test images, whose labels are right. One that sees mixed images cannot learn them by heart.
+the handwritten digits that scikit-learn ships. They are written as JPEG files, and 40 % of the
+training files go into the folder of a wrong class. Without mixing, a network learns the wrong
+labels by heart, and is worse on the test images, whose labels are right. With mixing it cannot.
 """
 
 import json
@@ -33,7 +33,7 @@ SEEDS = 5
 EPOCHS = 30
 SIZE = 16  # height and width in pixels
 TRAIN = 1257  # images; the other 540 are for the test
-EVERY = 3  # epochs between two points of the curves
+EVERY = 3  # epochs from one point of the curves to the next
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
@@ -76,9 +76,9 @@ def network():
 
 
 def train(method, seed, parts):
-    """Rows of an epoch and what `evaluate` finds after it; the last row is of the last epoch."""
+    """Rows of an epoch's number and what `evaluate` finds after it. The last is the last epoch."""
     torch.manual_seed(seed)
-    whole = {"area": (1, 1), "aspect": (1, 1), "mirror": 0}  # nothing is augmented but by mixing
+    whole = {"area": (1, 1), "aspect": (1, 1), "mirror": 0}  # no augmentation except mixing
     model, criterion = network(), MixLoss(nn.CrossEntropyLoss())
     with loader("train", batch_size=64, methods=method, seed=seed, **whole) as batches:
         optimizer = torch.optim.AdamW(model.parameters(), weight_decay=1e-4)
@@ -112,7 +112,7 @@ def evaluate(model, training, test):
 
 
 def draw_sheets():
-    """What the network saw, drawn by `dali-mix preview`."""
+    """Draw images as the network saw them, with `dali-mix preview`."""
     for name, options in (("mixup", ["alpha=8", "fold=False"]), ("cutmix", [])):
         given = [word for option in options for word in ("--option", option)]
         command = [sys.executable, "-m", "dali_mix", "preview", DATA / "train", "--size", str(SIZE)]
@@ -124,7 +124,7 @@ def draw_sheets():
 
 
 def draw_curves(curves):
-    """Both shares over the epochs: the mean of the seeds as a line, their range as a band."""
+    """Draw both shares over the epochs: the mean of the seeds as a line, their range as a band."""
     figure = Figure(figsize=(10, 4), layout="constrained")
     panels = figure.subplots(1, 2)
     panels[0].set_title("Test images with right labels: accuracy, %")

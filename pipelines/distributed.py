@@ -1,10 +1,10 @@
-"""One process for each GPU, on any number of nodes: each reads its shard and draws for itself.
+"""Train with one process for each GPU, on any number of nodes.
 
     torchrun --nproc-per-node 8 pipelines/distributed.py
 
-The loader asks torch.distributed for the shard and for a seed of this process's own, so nothing
-about ranks is said here. In an epoch the ranks read different files, the same number of batches
-each, and no two of them draw the same weights. Without a GPU it runs on the CPU.
+The loader asks torch.distributed for the shard of this process, and makes its own seed, so the
+program need not know ranks. In an epoch the ranks read different files and the same number of
+batches, and each draws its own weights. Without a GPU the program runs on the CPU.
 """
 
 import os
@@ -22,26 +22,26 @@ SIZE = 224  # height and width in pixels
 BATCH_SIZE = 64  # of each process
 EPOCHS = 90
 LEARNING_RATE = 0.1
-THREADS = None  # CPU threads of each pipeline; None: a share for each process of the node
+THREADS = None  # CPU threads of each pipeline; None: the node's processes share its processors
 SEED = 0
 
 
 def network(classes):
-    """Here your model would come, from torchvision or timm."""
+    """Put your model here, such as one of torchvision or timm."""
     stem = nn.Conv2d(3, 16, 7, stride=4, padding=3)
     head = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, classes)]
     return nn.Sequential(stem, nn.ReLU(), *head)
 
 
 def mean_over_ranks(total, count, device):
-    """The sum of all totals over the sum of all counts; every rank calls it."""
+    """The sum of all totals over the sum of all counts. Every rank must call it."""
     sums = torch.tensor([total, count], dtype=torch.float64, device=device)
     dist.all_reduce(sums)
     return (sums[0] / sums[1]).item()
 
 
 def step(parallel, criterion, optimizer, x, target):
-    """The loss of this rank's batch."""
+    """Train on a batch of this rank, and return its loss."""
     loss = criterion(parallel(x), target)
     optimizer.zero_grad()
     loss.backward()
@@ -51,8 +51,8 @@ def step(parallel, criterion, optimizer, x, target):
 
 @torch.no_grad()
 def accuracy(model, loader, device):
-    """Every file once, however many ranks there are. Shares may differ by a file, so the model is
-    called without DistributedDataParallel, which would wait for the other ranks."""
+    """Accuracy over every file once, with any number of ranks. Shards may differ by a file, so this
+    calls the model without DistributedDataParallel, which would wait for the other ranks."""
     right = seen = 0
     for x, y in loader:
         right += (model(x).argmax(1) == y).sum().item()

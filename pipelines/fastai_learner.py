@@ -1,12 +1,12 @@
-"""fastai 2's Learner on mixed batches: the one-cycle policy, validation, metrics, the best weights.
+"""Train fastai 2's Learner on mixed batches: one-cycle policy, validation, metrics, best weights.
 
     pip install fastai
     python pipelines/fastai_learner.py
 
-FOLDER holds `train` and `val`, each with one folder of images for each class. MixLoader takes the
-place of fastai's data loaders, and MixLoss that of the callback MixUp and its loss: what fastai
-mixes after the batch is loaded, DALI mixes while it makes the batch. The loss takes validation's
-plain labels as they are, and the metrics of fastai see these alone.
+FOLDER holds `train` and `val`, each with one folder of images for each class. MixLoader replaces
+fastai's data loaders. MixLoss replaces the callback MixUp and its loss: fastai mixes a loaded
+batch, DALI mixes while it makes the batch. In validation the loss and fastai's metrics get plain
+labels.
 """
 
 from pathlib import Path
@@ -31,14 +31,14 @@ SEED = 0
 
 
 def loaders():
-    """Training and validation batches of FOLDER, where fastai would have a DataBlock."""
+    """Training and validation batches of FOLDER. They replace a DataBlock of fastai."""
     training = MixLoader.from_imagefolder(FOLDER / "train", methods=METHODS, seed=SEED, **LOADER)
     validation = MixLoader.from_imagefolder(FOLDER / "val", training=False, **LOADER)
     return DataLoaders(training, validation)
 
 
 def network(classes):
-    """Here your model would come: fastai's xresnet50, or one of torchvision or timm."""
+    """Put your model here, such as fastai's xresnet50 or one of torchvision or timm."""
     stem = [nn.Conv2d(3, 32, 5, stride=2), nn.BatchNorm2d(32), nn.ReLU()]
     head = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(32, classes)]
     return nn.Sequential(*stem, *head).to("cuda" if torch.cuda.is_available() else "cpu")

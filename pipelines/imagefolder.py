@@ -2,17 +2,17 @@
 
     python pipelines/imagefolder.py
 
-FOLDER holds `train` and `val`, each with one folder of images for each class. Images are cropped,
-flipped, changed by RandAugment, erased in part, mixed and normalised in one DALI pipeline. Without
+FOLDER holds `train` and `val`, each with one folder of images for each class. One DALI pipeline
+crops and flips images, applies RandAugment, erases rectangles, mixes and normalises. Without
 `augment=` it is the usual recipe for a ResNet.
 
 timm's train.py does the same with `--aa rand-m9-mstd0.5-inc1 --mixup 0.8 --cutmix 1.0 --reprob 0.25
---remode pixel`, except for this:
-  erasing  comes before mixing, so that lam stays the share of own pixels, and paints a rectangle
-           in one random colour, not in one for each pixel
+--remode pixel`, with these differences:
+  erasing  comes before mixing here, so that lam stays the share of own pixels; a rectangle has one
+           random colour, not one for each pixel
   mixing   is drawn for each image, as with --mixup-mode elem; partners are a random permutation
   RandAugment  is DALI's: both operations always act, with magnitude 9 of 10; identity replaces
-           invert and solarize-add; posterize keeps 4 bits; what moves in from outside is grey
+           invert and solarize-add; posterize keeps 4 bits; areas outside the image become grey
 """
 
 from pathlib import Path
@@ -36,18 +36,18 @@ OUTPUT = {"size": SIZE, "dtype": types.FLOAT16 if DEVICE.type == "cuda" else typ
 
 
 def augment(images):
-    """On uint8 images that are cropped, and not mixed yet."""
+    """Change cropped uint8 images before they are mixed."""
     images = rand_augment(images, n=2, m=27, shape=[SIZE, SIZE], max_translate_rel=0.45)
     return recipes.random_erasing(images)
 
 
-@pipeline_def(enable_conditionals=True, enable_checkpointing=True)  # RandAugment chooses by if
+@pipeline_def(enable_conditionals=True, enable_checkpointing=True)  # RandAugment uses `if`
 def training_pipeline():
     return recipes.imagefolder_train(FOLDER / "train", methods=METHODS, augment=augment, **OUTPUT)
 
 
 def network(classes):
-    """Here your model would come, from torchvision or timm."""
+    """Put your model here, such as one of torchvision or timm."""
     convolution = nn.Conv2d(3, 32, 7, stride=4, padding=3)
     head = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(32, classes)]
     return nn.Sequential(convolution, nn.BatchNorm2d(32), nn.ReLU(), *head).to(DEVICE)

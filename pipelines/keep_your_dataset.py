@@ -1,9 +1,9 @@
-"""Keep your Dataset: any Python data set of (encoded image, label) pairs, mixed by DALI.
+"""Keep your Dataset: DALI mixes any Python data set of (encoded image, label) pairs.
 
     python pipelines/keep_your_dataset.py
 
-DALI calls the data set through `external_source`, in workers of its own. The label is an input of
-the pipeline too. A seed gives the same batches in every run, with any number of workers.
+DALI's worker processes call the data set through `external_source`, which feeds images and labels
+to the pipeline. A seed gives the same batches in every run, with any number of workers.
 """
 
 from pathlib import Path
@@ -41,7 +41,7 @@ class Photos(Dataset):
 
 
 def mixed(encoded, labels):
-    """The graph, in place of the data set's transforms: (x, y1, y2, lam)."""
+    """The graph that replaces the data set's transforms. It returns (x, y1, y2, lam)."""
     encoded = recipes.header_checked(encoded)  # a broken header is an error, not a crash
     decoder = "cpu" if GPU is None else "mixed"
     images = fn.decoders.image_random_crop(encoded, device=decoder, output_type=types.RGB)
@@ -51,7 +51,7 @@ def mixed(encoded, labels):
 
 
 class Order:
-    """What DALI calls for each item: a new shuffle in each epoch, this process's share of it."""
+    """DALI calls this for each item. Each epoch is a new shuffle; this process reads its share."""
 
     def __init__(self, dataset, shard):
         self.dataset, self.shard, self.epoch = dataset, shard, -1
@@ -68,7 +68,7 @@ class Order:
 
 
 def loader(shard):
-    """Batches of (x, MixTarget); its state_dict() tells where it stands."""
+    """Batches of (x, MixTarget). Its state_dict() can be saved to resume."""
     order = Order(Photos(), shard)
 
     @pipeline_def(enable_checkpointing=True, py_num_workers=WORKERS, py_start_method="spawn")
@@ -82,7 +82,7 @@ def loader(shard):
 def main():
     with loader(shard(SEED)) as batches:
         for epoch in range(EPOCHS):
-            lams = [target.lam.mean().item() for _, target in batches]  # here the model would come
+            lams = [target.lam.mean().item() for _, target in batches]  # train your model here
             print(f"epoch {epoch}: {len(lams)} batches, mean lam {np.mean(lams):.3f}", flush=True)
 
 

@@ -1,14 +1,14 @@
-"""Labels that are float vectors: several labels for an image, or a number for each.
+"""Train on labels that are float vectors: several labels for an image, or one number.
 
     python pipelines/label_vectors.py
 
 LIST is a CSV file with the columns `file` and `labels`. DALI pairs vectors as it pairs class ids.
-TASK "classes": words, separated by spaces, or none at all; a vector has a 1 for each of them.
-TASK "number": MixLoss(criterion, mix=…) says what is blended, where that is not the same:
+TASK "classes": words, separated by spaces, or none at all; a vector has a 1 for each word.
+TASK "number": MixLoss(criterion, mix=…) chooses what is blended, since results differ:
     "losses"  lam * L(p, own) + (1 - lam) * L(p, partner's)    how mixup is used for classes
     "labels"  L(p, lam * own + (1 - lam) * partner's)          how the paper of mixup defines it
-For L1 "losses" pulls towards the label of larger weight, "labels" in between. For MSE they differ
-by lam * (1 - lam) * (own - partner's)**2, which no prediction changes.
+For L1, "losses" pulls towards the label of larger weight, "labels" to a value between. For MSE they
+differ by lam * (1 - lam) * (own - partner's)**2, which does not depend on the prediction.
 """
 
 import csv
@@ -23,9 +23,9 @@ import dali_mix.fn as dmix
 from dali_mix import MixLoader, MixLoss, recipes
 
 LIST = Path("photos.csv")
-FOLDER = Path("photos")  # which the names of files are relative to
+FOLDER = Path("photos")  # names of files are relative to it
 TASK = "classes"
-CRITERION = MixLoss(nn.BCEWithLogitsLoss())  # of a number: MixLoss(nn.L1Loss(), mix="labels")
+CRITERION = MixLoss(nn.BCEWithLogitsLoss())  # for a number: MixLoss(nn.L1Loss(), mix="labels")
 SIZE = 128  # height and width in pixels
 BATCH_SIZE = 64
 EPOCHS = 30
@@ -34,7 +34,7 @@ DEVICE, DECODER = ("cpu", "cpu") if GPU is None else ("cuda", "mixed")
 
 
 def read_list():
-    """Names of the files, what the columns of the vectors are, and one vector for each file."""
+    """Names of the files, names of the columns of the vectors, and a vector for each file."""
     with open(LIST, newline="", encoding="utf-8") as file:
         rows = [(row["file"], (row["labels"] or "").split()) for row in csv.DictReader(file)]
     files, labels = zip(*rows, strict=True)
@@ -49,7 +49,7 @@ def read_list():
 
 @pipeline_def(batch_size=BATCH_SIZE, num_threads=4, device_id=GPU, seed=0)
 def pipeline(files, table, training):
-    # The reader hands out the place of each file, and with it the row of the table.
+    # The reader gives the index of each file, which is its row in the table.
     read = {"files": files, "labels": [*range(len(files))], "shuffle_after_epoch": training}
     encoded, place = fn.readers.file(file_root=str(FOLDER), pad_last_batch=True, **read)
     labels = types.Constant(table, device="cpu")[place[0]]

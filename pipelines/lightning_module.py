@@ -1,11 +1,11 @@
-"""dali_mix in a LightningModule: the loaders, the loss and the metrics, and nothing else changes.
+"""Use dali_mix in a LightningModule: only the loaders, the loss and the metrics change.
 
     pip install lightning
     python pipelines/lightning_module.py
 
-FOLDER holds `train` and `val`, each with one folder of images for each class. The loaders are made
-in the hooks `train_dataloader` and `val_dataloader`, which Lightning calls when the process group
-stands: so each rank reads its own shard and draws its own lam, and needs no sampler.
+FOLDER holds `train` and `val`, each with one folder of images for each class. Lightning calls the
+hooks `train_dataloader` and `val_dataloader` after it has set up the process group. So loaders that
+are made there read the shard of their rank and draw their own lam, and need no sampler.
 """
 
 from pathlib import Path
@@ -30,11 +30,11 @@ class MixedClassifier(lightning.LightningModule):
         classes = len(recipes.class_names(FOLDER / "train"))
         stem = [nn.Conv2d(3, 32, 5, stride=2), nn.BatchNorm2d(32), nn.ReLU()]
         head = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(32, classes)]
-        self.model = nn.Sequential(*stem, *head)  # here your model would come
+        self.model = nn.Sequential(*stem, *head)  # put your model here
         self.criterion = MixLoss(nn.CrossEntropyLoss(label_smoothing=0.1))
-        self.training_accuracy = MixAccuracy()  # modules: Lightning moves their counts along
+        self.training_accuracy = MixAccuracy()  # a module: Lightning moves it to the device
         self.validation_accuracy = MixAccuracy()
-        # Ranks may differ by a file, and log(sync_dist=True) rounds the mean number of images down.
+        # Ranks may differ by a file, and log(sync_dist=True) rounds their mean number of images.
         self.validation_loss = torchmetrics.MeanMetric()
 
     def train_dataloader(self):
@@ -57,7 +57,7 @@ class MixedClassifier(lightning.LightningModule):
         return loss
 
     def on_train_epoch_end(self):
-        # The share of the labels' weight that was hit, over all ranks.
+        # The weight of the labels that were predicted right, over all ranks.
         self.log("training accuracy", self.training_accuracy.compute().float())
         self.training_accuracy.reset()
 
@@ -78,7 +78,7 @@ class MixedClassifier(lightning.LightningModule):
 
 def main():
     lightning.seed_everything(0, verbose=False)
-    # The loaders shard by themselves.
+    # The loaders read their shards without a sampler.
     trainer = lightning.Trainer(use_distributed_sampler=False, **TRAINER)
     trainer.fit(MixedClassifier())
     if trainer.is_global_zero:

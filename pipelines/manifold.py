@@ -2,9 +2,9 @@
 
     python pipelines/manifold.py
 
-The DALI pipeline draws the plan and pairs the labels, but leaves the pixels alone: by plan.partner
-`manifold_mixup` mixes the output of one layer, drawn for each batch. As in the paper alpha is 2,
-each batch has one lam, and nothing is folded.
+The DALI pipeline draws the plan and pairs the labels, but does not mix pixels. `manifold_mixup`
+draws a layer for each batch, and mixes its output with that of plan.partner. As in the paper, alpha
+is 2, each batch has one lam, and nothing is folded.
 """
 
 from collections import Counter, OrderedDict
@@ -18,7 +18,7 @@ import dali_mix.fn as dmix
 from dali_mix import ManifoldTarget, MixAccuracy, MixLoader, MixLoss, MixUp, manifold_mixup, recipes
 
 FOLDER = Path("imagenet")  # with train and val in it
-LAYERS = ["stem", "block1"]  # of the network; its input is one, too
+LAYERS = ["stem", "block1"]  # layers to mix, besides the input of the network
 SIZE = 64  # height and width in pixels
 BATCH_SIZE = 64
 EPOCHS = 90
@@ -61,7 +61,7 @@ def network(classes):
 
 
 def main():
-    # mixed=False: x is not, and the labels come as a tuple, (y1, y2, lam, partner).
+    # mixed=False: x is not mixed, and the labels come as a tuple, (y1, y2, lam, partner).
     training = MixLoader(training_pipeline(), mixed=False, last_batch="drop")
     validation = MixLoader(validation_pipeline())
     torch.manual_seed(0)

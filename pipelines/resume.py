@@ -2,10 +2,10 @@
 
     python pipelines/resume.py    # kill it, start it again
 
-Started again it goes on after the last step that was saved, in the middle of an epoch, and sees the
-same batches as if it had never stopped: the same files, crops, partners and weights. The last two
-saves are kept, each with a checksum, so that there is one to go on from if a disk lost part of the
-other. They hold tensors, numbers and text: reading one runs no code.
+A restarted run goes on after the last saved step, also in the middle of an epoch. It sees the same
+batches as a run that never stopped: the same files, crops, partners and weights. The last two saves
+are kept, each with a checksum, in case the disk loses part of one. They hold tensors, numbers and
+text only, so that reading one runs no code.
 """
 
 import io
@@ -20,17 +20,17 @@ from torch import nn
 from dali_mix import MixLoader, MixLoss, recipes
 
 FOLDER = Path("imagenet/train")
-STATE = Path("run.pt").resolve()  # where to go on from
+STATE = Path("run.pt").resolve()  # the newest save
 EVERY = 100  # steps between two saves
 EPOCHS = 90
 LOADER = {"batch_size": 64, "size": 224, "seed": 0}
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-torch.backends.cudnn.deterministic = True  # else the same batches need not give the same weights
+torch.backends.cudnn.deterministic = True  # so that the same batches give the same weights
 PARTIAL, BEFORE = (STATE.with_name(STATE.name + end) for end in (".partial", ".before"))
 
 
 def save(parts):
-    """Write the state of all parts, so that there is a whole file whenever this is interrupted."""
+    """Write the state of all parts. If this is interrupted, an older save is whole."""
     content = io.BytesIO()
     torch.save({name: part.state_dict() for name, part in parts.items()}, content)
     with open(PARTIAL, "wb") as file:
@@ -42,12 +42,12 @@ def save(parts):
         os.replace(STATE, BEFORE)
     os.replace(PARTIAL, STATE)
     folder = os.open(STATE.parent, os.O_RDONLY)
-    os.fsync(folder)  # the new names as well
+    os.fsync(folder)  # write the new names to the disk too
     os.close(folder)
 
 
 def load(parts):
-    """Put all parts into the newest state that is whole, if one was ever saved."""
+    """Load the newest whole save into all parts, if there is any save."""
     for file in filter(Path.exists, (PARTIAL, STATE, BEFORE)):
         content, checksum = (data := file.read_bytes())[:-32], data[-32:]
         if sha256(content).digest() == checksum:

@@ -1,13 +1,13 @@
-"""Tar shards of jpg and cls files, as the WebDataset library writes them, read by DALI and mixed.
+"""Read and mix tar shards of jpg and cls files, as the WebDataset library writes them.
 
     python pipelines/webdataset.py
 
-TARS are paths or s3:// URLs: DALI 2.4 reads s3:// itself, with the usual AWS_* variables of the
-environment, AWS_ENDPOINT_URL among them; gs:// and https:// it does not. An index file for each tar
-tells where its files begin (NVIDIA's wds2idx.py writes it). Without them (INDEX = None) DALI walks
-through the headers at start-up: quick on a disk, one request for each file on S3. A rank reads its
-part of all samples, not of the tars. Samples are shuffled in a buffer only, and the order of the
-tars after each epoch: tars written in random order train best.
+TARS are paths or s3:// URLs. DALI 2.4 reads s3:// itself, with the usual AWS_* environment
+variables such as AWS_ENDPOINT_URL, but not gs:// or https://. An index file for each tar tells
+where its files begin; NVIDIA's wds2idx.py writes it. Without index files (INDEX = None) DALI reads
+all headers at the start: quick on a disk, but one request for each file on S3. Each rank reads a
+part of all samples, not some of the tars. Samples are shuffled within a buffer only, and the tars
+after each epoch, so write the tars in random order.
 """
 
 from pathlib import Path
@@ -20,14 +20,14 @@ import dali_mix.fn as dmix
 from dali_mix import CutMix, MixLoader, MixLoss, MixUp, recipes, shard
 
 TARS = sorted(map(str, Path("shards").glob("*.tar")))
-INDEX = None  # for s3://bucket/a.tar and its like: [tar[:-3] + "idx" for tar in TARS]
+INDEX = None  # for s3://bucket/a.tar and others: [tar[:-3] + "idx" for tar in TARS]
 CLASSES = 1000
 SIZE = 224  # height and width in pixels
-BUFFER = 1024  # samples to shuffle among
+BUFFER = 1024  # samples in the shuffle buffer
 EPOCHS = 90
 BATCH = {"batch_size": 64, "num_threads": 4}
 GPU = torch.cuda.current_device() if torch.cuda.is_available() else None
-DIGITS = 9  # the most that a cls file may have
+DIGITS = 9  # largest number of digits in a cls file
 
 
 @pipeline_def
@@ -53,8 +53,8 @@ def training_pipeline(shard):
 
 
 def number(text):
-    """Decimal digits as one int32, -1 for anything else: DALI has no operator for that."""
-    # Moved to the right end of a row of DIGITS places, with "0" in front.
+    """Decimal digits as one int32, or -1 for anything else. DALI has no operator for that."""
+    # Move the digits to the right end of a row of DIGITS places, and fill with "0" before them.
     start = fn.cast(text.shape(), dtype=types.INT32) - DIGITS
     zeros = {"out_of_bounds_policy": "pad", "fill_values": ord("0")}
     row = fn.slice(text, start=start, shape=[DIGITS], axes=[0], **zeros)
@@ -67,17 +67,17 @@ def number(text):
 
 
 def main():
-    part = shard()  # of this process; its seed is its own, so that no two ranks draw alike
+    part = shard()  # shard and seed of this process; the seed differs between ranks
     loader = MixLoader(training_pipeline(part, device_id=GPU, seed=part.seed, **BATCH))
     print(f"{len(TARS)} tars, {len(loader)} batches an epoch", flush=True)
     head = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, CLASSES)]
     model = nn.Sequential(nn.Conv2d(3, 16, 7, stride=4, padding=3), nn.ReLU(), *head)
-    model.to("cpu" if GPU is None else "cuda")  # here your model would come
+    model.to("cpu" if GPU is None else "cuda")  # put your model here
     criterion = MixLoss(nn.CrossEntropyLoss())
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     for epoch in range(EPOCHS):
         for x, target in loader:
-            if target.y1.min() < 0:  # waits for a GPU; leave it out when the tars are known
+            if target.y1.min() < 0:  # makes the CPU wait for the GPU; drop it for known tars
                 raise ValueError(f"cls files must hold 1 to {DIGITS} digits and nothing else.")
             loss = criterion(model(x), target)
             optimizer.zero_grad()
