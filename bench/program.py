@@ -1,4 +1,4 @@
-"""What the commands of bench/ share: arguments, errors in one sentence, the file of a run."""
+"""Shared by the commands of bench/: arguments, errors in one sentence, the file of a run."""
 
 import argparse
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from dali_mix.measure import record, timing
 
 
 class Parser(argparse.ArgumentParser):
-    """Says what is wrong in one sentence and exits with status 2; --out must be a new file."""
+    """A parser whose errors are one sentence and exit with status 2. --out must be a new file."""
 
     def __init__(self, module: str, description: str | None) -> None:
         super().__init__(
@@ -29,7 +29,7 @@ class Parser(argparse.ArgumentParser):
         self.add_argument("--device", choices=["cpu", "gpu"], default="cpu", help="default cpu")
 
     def checked(self, arguments: list[str] | None = None) -> Any:
-        """The options; refuses a GPU that is not there."""
+        """The options. --device gpu is refused if there is no GPU."""
         options = self.parse_args(arguments)
         if getattr(options, "device", "cpu") == "gpu" and gpu("gpu") is None:
             self.error("--device gpu needs a GPU that torch can use, and there is none")
@@ -57,7 +57,7 @@ def new_file(text: str) -> Path:
 
 
 def gpu(device: str) -> str | None:
-    """What the GPU is called; None on a CPU, and where torch sees none."""
+    """Name of the GPU; None if `device` is "cpu" or torch sees no GPU."""
     if device == "cpu":
         return None
     try:
@@ -68,7 +68,7 @@ def gpu(device: str) -> str | None:
 
 
 def synchronize_of(device: str) -> Callable[[], object]:
-    """Waits for the device."""
+    """A function that waits for the device."""
     if device == "cpu":
         return timing.nothing
     import torch
@@ -79,7 +79,7 @@ def synchronize_of(device: str) -> Callable[[], object]:
 def run_of(
     benchmark: str, options: Any, *packages: str, threads: int, **parts: Any
 ) -> dict[str, Any]:
-    """The record of a run, with where it comes from. parts: settings and results"""
+    """The record of a run, with where it comes from. `parts`: settings and results."""
     device = getattr(options, "device", "cpu")
     where = record.provenance(*packages, threads=threads, device=device, gpu=gpu(device))
     return {"benchmark": benchmark, "provenance": where, **parts}

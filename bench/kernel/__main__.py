@@ -1,5 +1,5 @@
-"""The times that bench/kernel/kernel.cu measured, with where they come from: a file of results.
-Needs no GPU itself, but is to be run where the times were measured.
+"""Makes a file of results from the times that bench/kernel/kernel.cu measured. It records the
+machine, so run it where the times were measured; it uses no GPU itself.
 
     build/kernel time cases.json; python -m bench.kernel cases.json --out kernel-times.json
 """
@@ -27,7 +27,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def read(text: str) -> tuple[list[dict[str, Any]], bool]:
-    """The cases, and whether these are all: a driver that was stopped leaves a list without end."""
+    """The cases, and whether the list is complete. A kernel run that was stopped leaves no end."""
     try:
         return json.loads(text), True
     except json.JSONDecodeError:

@@ -1,4 +1,4 @@
-"""Time and peak memory of the loss of a mixed batch, forward and backward, against the usual ways.
+"""Measures time and peak memory of the loss of a mixed batch, forward and backward, in five ways.
 
     cross-entropy once     no mixing: the baseline
     twice and blended      the criterion on both labels, unreduced, blended by lam
@@ -6,12 +6,12 @@
     one log_softmax        log_softmax once, a gather for each label
     MixLoss                dali_mix
 
-Logits (batch, classes) float32, random labels, one lam per sample. Every contestant's loss and
-gradient are first compared with float64.
+Logits are (batch, classes) float32, labels are random, and each sample has its own lam. Before the
+timing, each way's loss and gradient are compared with float64.
 
-Peak memory is the most that is allocated at one time by one forward and backward, beyond what was
-there before (logits, labels): on the CPU summed over the allocator's own events as torch's profiler
-records them, on a GPU torch.cuda.max_memory_allocated. "x logits" divides it by the logits' bytes.
+Peak memory is the largest amount that one forward and backward allocates at a time, besides the
+logits and labels. On the CPU it is summed from the allocator's events in torch's profiler; on a GPU
+it is torch.cuda.max_memory_allocated. "x logits" divides it by the bytes of the logits.
 """
 
 import os
@@ -31,7 +31,7 @@ from dali_mix.measure import losses, record, tables, timing
 
 
 def peak_bytes(run: Callable[[], object], device: str) -> int:
-    """Most bytes that run() has allocated at one time, beyond what was there before."""
+    """The largest number of bytes that run() allocates at a time."""
     if device == "gpu":
         torch.cuda.reset_peak_memory_stats()
         before = torch.cuda.memory_allocated()

@@ -1,26 +1,26 @@
-"""One batch of decoded uint8 images to a mixed, normalised tensor: dali_mix against the others.
+"""Times ways from one batch of decoded uint8 images to a mixed, normalised tensor.
 
-    copy of as many bytes  the least: what moves as many bytes as reading both images and writing
-    feed                   external_source, its output the shapes, and the mirror flags: what every
-                           DALI row below contains
-    DALI unmixed           DALI's crop_mirror_normalize (cmn), NOT mixing: the baseline
-    dali_mix …             mixup, cutmix, and apply without a plan, with mirror flags as cmn has
-    DALI stock …           mixup of permute_batch and arithmetic, before or after cmn; CutMix of
+    copy of as many bytes  the lower bound: it moves as many bytes as mixing reads and writes
+    feed                   external_source, with the shapes as output, and the mirror flags: a part
+                           of every DALI row below
+    DALI unmixed           DALI's crop_mirror_normalize (cmn), which does NOT mix: the baseline
+    dali_mix …             mixup, cutmix, and apply without a plan, with mirror flags like cmn
+    DALI stock …           mixup from permute_batch and arithmetic, before or after cmn; CutMix from
                            multi_paste before cmn
-    torch eager            normalise, index, lerp on the whole batch, as fastai mixes
-    torch.compile          the same in one expression, compiled
-    timm, torchvision, kornia: their own classes on normalised tensors, labels (1,000 classes) too;
+    torch eager            normalise, index and lerp on the whole batch, as fastai mixes
+    torch.compile          the same in one compiled expression
+    timm, torchvision, kornia: their own classes on normalised tensors and labels (1,000 classes);
                            timm's FastCollateMixup on uint8 images, normalised afterwards
 
-A row is the time of one batch: for DALI one whole `pipeline.run()`, fed without a copy, on the
-CPU with the synchronous executor; for the rest one call on images that are one tensor already. No
-row decodes. What is freed stays in the process, and OpenMP's threads spin for each other only
-briefly (GOMP_SPINCOUNT, 1000 unless set), which is the best for those who mix in PyTorch.
-Results are checked before they are timed; what cannot run has a row that says why. "net" takes the
-feed off: the speed of the operator relative to DALI unmixed without it.
+A row is the time of one batch. For DALI that is one whole `pipeline.run()`, fed without a copy, on
+the CPU with the synchronous executor; for the others it is one call on images that are already one
+tensor. No row decodes. Freed memory stays in the process, and OpenMP's threads spin only briefly
+(GOMP_SPINCOUNT, 1000 unless set); both are best for those who mix in PyTorch. Results are checked
+before they are timed; a contestant that cannot run has a row that says why. "net" subtracts the
+feed: it is the speed relative to DALI unmixed, both without the feed.
 
---methods takes all methods of dali_mix in place of peers. --sweep takes lines of batch sizes
-and of image sizes, in all types and layouts, with 7 rounds.
+--methods measures all methods of dali_mix, and no peers. --sweep measures many batch sizes and many
+image sizes, in all types and layouts, with 7 rounds.
 """
 
 import os
@@ -40,13 +40,13 @@ from dali_mix.measure.operators import COPY, Case, copying, make_case
 
 DTYPES = ("float32", "float16", "uint8")
 BATCHES = (1, 4, 16, 64, 256, 1024)
-"""Of a sweep, at 224 x 224."""
+"""Batch sizes of a sweep, at 224 x 224."""
 SIZES = (32, 64, 128, 224, 512)
-"""Of a sweep, in batches of 64."""
+"""Image sizes of a sweep, in batches of 64."""
 
 
 def peers(case: Case) -> tuple[dict[str, graphs.Run], dict[str, str]]:
-    """What mixes in PyTorch, checked; and for those that are missing why."""
+    """The contestants that mix in PyTorch, checked, and why the missing ones are missing."""
     try:
         import torch
 
@@ -61,7 +61,7 @@ def peers(case: Case) -> tuple[dict[str, graphs.Run], dict[str, str]]:
     for name, contestant in (torch_peers.contestants(case) | libraries).items():
         try:
             contestant.run()
-        except Exception as error:  # any: a peer has its own ways to fail
+        except Exception as error:  # a peer may fail with any error
             missing[name] = f"fails ({str(error).strip().splitlines()[0]})"
         else:
             torch_peers.check(name, case, contestant)
@@ -70,7 +70,7 @@ def peers(case: Case) -> tuple[dict[str, graphs.Run], dict[str, str]]:
 
 
 def measure(case: Case, options: Any) -> dict[str, Any]:
-    """Times of every contestant, and for those that are missing why."""
+    """Times of every contestant, and why the missing ones are missing."""
     runs = {COPY: copying(case)} | graphs.contestants(case, methods=options.methods)
     others, missing = peers(case) if options.peers else ({}, {})
     runs |= others
@@ -78,7 +78,7 @@ def measure(case: Case, options: Any) -> dict[str, Any]:
     results = timing.compare(
         runs,
         baseline=UNMIXED,
-        check=timing.nothing,  # was done as they were made
+        check=timing.nothing,  # they were checked when they were made
         rounds=options.rounds,
         synchronize=synchronize,
         seed=case.seed,
@@ -104,7 +104,7 @@ def keys(options: Any) -> Iterator[dict[str, Any]]:
 
 
 def run(key: dict[str, Any], options: Any) -> dict[str, Any]:
-    """One case, or why it is left out."""
+    """The results of one case, or why it is left out."""
     shape = key["batch"], key["size"], key["size"]
     needed, free = device.memory_needed(*shape), device.free_memory(options.device)
     if needed > free:
@@ -122,7 +122,7 @@ def main(arguments: list[str] | None = None) -> None:
     for key in wanted:
         cases.append(case := run(key, options))
         print(f"\n{rows.title(case)}\n{rows.table(case).text()}", flush=True)
-        if options.out:  # after each: a run that is stopped leaves what it has measured
+        if options.out:  # after each case, so that a stopped run keeps what it has measured
             made = recorded(cases, options) | {"complete": len(cases) == len(wanted)}
             record.write(options.out, made, again=len(cases) > 1)
 

@@ -1,4 +1,4 @@
-"""What a CPU and a GPU tell of themselves: free memory, and what runs on a GPU."""
+"""Free memory of the CPU and the GPU, and the kernels that run on a GPU."""
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -7,17 +7,17 @@ from typing import Any
 from dali_mix.measure import timing
 
 BYTES_PER_ELEMENT = 165
-"""All contestants together, for each element of a batch, with 4 bytes of output: 120 at 64 images
-of 224 x 224, and up to 155 at 1,024, where Linux ended the process for want of memory."""
+"""Memory of all contestants together for each element of a batch, with outputs of 4 bytes. It was
+120 for 64 images of 224 x 224, and up to 155 for 1,024."""
 
 
 def memory_needed(count: int, height: int, width: int) -> int:
-    """Bytes that a case may take, all contestants together."""
+    """Bytes that all contestants of a case may take together."""
     return BYTES_PER_ELEMENT * 3 * count * height * width
 
 
 def free_memory(device: str) -> int:
-    """Bytes for a case; what earlier cases kept is given back."""
+    """Free bytes for a case. Memory that earlier cases kept is given back first."""
     timing.release_freed_memory()
     if device == "cpu":
         facts = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
@@ -31,8 +31,8 @@ def free_memory(device: str) -> int:
 
 
 def kernels(run: Callable[[], object], synchronize: Callable[[], object]) -> dict[str, Any]:
-    """What one call starts on the GPU, as torch's profiler sees it by CUPTI, DALI's work too; or
-    why it cannot be seen."""
+    """The kernels and copies that one call starts on the GPU, DALI's too, or why they cannot be
+    seen. torch's profiler sees them by CUPTI."""
     from torch import profiler
 
     activity = profiler.ProfilerActivity.CUDA
@@ -47,8 +47,8 @@ def kernels(run: Callable[[], object], synchronize: Callable[[], object]) -> dic
 
 
 def counted(events: Iterable[Any]) -> dict[str, Any]:
-    """Number of kernels and copies, and the seconds in them, of the profiler's events: of those on
-    the GPU, CUPTI calls the copies "Memcpy …" and "Memset …"."""
+    """Number of kernels and of copies among the profiler's events on the GPU, and their seconds.
+    CUPTI calls copies "Memcpy …" and "Memset …"."""
     seen = [event for event in events if event.device_type().name == "CUDA"]
     if not seen:
         return {"missing": "torch's profiler recorded nothing on the GPU"}

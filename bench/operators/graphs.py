@@ -1,4 +1,4 @@
-"""The DALI contestants beside those of `dali_mix.measure.graphs`: unmixed, CutMix, every method."""
+"""Further DALI contestants than `dali_mix.measure.graphs`: unmixed, CutMix, and every method."""
 
 import math
 from collections.abc import Callable
@@ -15,11 +15,12 @@ from dali_mix.measure.operators import Case, check, runner
 Run = Callable[[], Any]
 FEED = "feed"
 IMAGES_READ = {FEED: 0, UNMIXED: 1, "dali_mix unmixed": 1, "dali_mix multimix": 3}
-"""For each image of the result; else 2, which bounds what is read where images are cut."""
+"""How many images are read for each image of the result. For others 2 is counted, which is an upper
+bound if they cut."""
 
 
 def contestants(case: Case, *, methods: bool) -> dict[str, Run]:
-    """Checked. methods: with one for every other method of dali_mix"""
+    """The contestants, checked. `methods`: add one for every other method of dali_mix."""
     height, width = case.batches[0].shape[1:3]
     graphs = {UNMIXED: GRAPHS[UNMIXED], "dali_mix unmixed": ours_unmixed} | GRAPHS
     graphs["DALI stock CutMix, then cmn"] = stock_cutmix(case.count, height, width)
@@ -31,7 +32,7 @@ def contestants(case: Case, *, methods: bool) -> dict[str, Run]:
 
 
 def other_methods(height: int, width: int) -> dict[str, Any]:
-    """All but mixup and cutmix."""
+    """All methods except mixup and cutmix."""
     patch = math.gcd(height, 16), math.gcd(width, 16)
     return {
         "resizemix": dali_mix.ResizeMix(),
@@ -46,7 +47,7 @@ def other_methods(height: int, width: int) -> dict[str, Any]:
 
 
 def feed(images: Any, labels: Any, mirror: Any, output: dict[str, Any]) -> Mixed:
-    # The images themselves, as an output, would be copied, which they are in no other row.
+    # If the images were an output, they would be copied, and no other row copies them.
     return Mixed(images.shape(), (labels, mirror))
 
 
@@ -56,8 +57,8 @@ def ours_unmixed(images: Any, labels: Any, mirror: Any, output: dict[str, Any]) 
 
 
 def stock_cutmix(count: int, height: int, width: int) -> Graph:
-    """CutMix as it is composed from stock operators: the partner pasted over the image, both then
-    mirrored together, which is the cheaper way."""
+    """CutMix from DALI's own operators. The partner is pasted over the image, and both are then
+    mirrored together, which costs less."""
 
     def graph(images: Any, labels: Any, mirror: Any, output: dict[str, Any]) -> Mixed:
         partner = fn.batch_permutation(no_fixed_points=True)
@@ -82,7 +83,7 @@ def stock_cutmix(count: int, height: int, width: int) -> Graph:
 
 
 def _span(side: Any, length: int) -> tuple[Any, Any]:
-    """Ends of a span of `side` times `length` about a uniform centre, clipped."""
+    """Begin and end of a span of `side` times `length` around a uniform centre, clipped."""
     span = fn.cast(dali_math.floor(side * float(length)), dtype=types.INT32)
     centre = fn.random.uniform(range=[0.0, float(length)])
     begin = fn.cast(dali_math.floor(centre), dtype=types.INT32) - span // 2

@@ -1,7 +1,8 @@
 """The contestants from libraries: timm, torchvision and kornia.
 
-Each mixes tensors that are stacked already, normalised before, or after timm's FastCollateMixup;
-the work on the labels, 1,000 classes or one for each image, is part of its call.
+Each mixes tensors that are already stacked. They are normalised before, or after timm's
+FastCollateMixup. The call also mixes the labels, of 1,000 classes, or of one class for each image
+if there are more images.
 """
 
 from collections.abc import Callable
@@ -19,7 +20,7 @@ Contestants = dict[str, Contestant]
 
 
 def contestants(case: Case) -> tuple[Contestants, dict[str, str]]:
-    """What can be imported here, and for the others why not."""
+    """The contestants that can be imported here, and why the others cannot."""
     batches = Batches(case)
     # Every image has a class of its own, so that a soft target names the partner.
     classes = max(1000, case.count)
@@ -68,7 +69,7 @@ def kornia(augmentation: Any, batches: Batches, _: int) -> Contestants:
 
     def told(labels: Tensor, cut: bool) -> tuple[np.ndarray, np.ndarray]:
         _, partner, weight = labels.cpu().numpy().reshape(-1, 3).T
-        return partner.astype(int), weight if cut else 1 - weight  # mixup's weighs the partner
+        return partner.astype(int), weight if cut else 1 - weight  # mixup gives the partner's
 
     return {
         "kornia RandomMixUpV2": mixing_tensors(batches, mixup, False, lambda y: told(y, False)),
@@ -77,7 +78,8 @@ def kornia(augmentation: Any, batches: Batches, _: int) -> Contestants:
 
 
 def soft_target(target: Tensor) -> tuple[np.ndarray, np.ndarray]:
-    """The label of image i is i: its share stands there, and the other one names the partner."""
+    """Partner and lam from a soft target. Image i has the label i, so column i holds its share, and
+    the other column that is not 0 is the partner."""
     rows = target.cpu().numpy().astype(float)
     lam = np.diagonal(rows).copy()
     np.fill_diagonal(rows, 0)
@@ -98,8 +100,8 @@ def mixing_tensors(
 
 
 def collating(batches: Batches, collate: Callable[..., Any]) -> Contestant:
-    """Collate (image, label) pairs, channels first by a view as timm's datasets make them; then
-    normalise."""
+    """Collate (image, label) pairs, then normalise. The images are channels-first views, as timm's
+    datasets make them."""
     samples = {
         images.data_ptr(): [(image.transpose(2, 0, 1), i) for i, image in enumerate(array)]
         for images, array in zip(batches.images, batches.case.batches, strict=True)

@@ -17,7 +17,8 @@ def title(case: dict[str, Any]) -> str:
 
 
 def ratio(case: dict[str, Any], name: str, base: str, less: str | None = None) -> float:
-    """Of times, within each round. less: a contestant whose time is taken off both"""
+    """Median ratio of the times of `name` and `base`, within each round. `less`: a contestant whose
+    time is subtracted from both."""
     ours, theirs, off = (
         np.array(case["results"][one]["wall"]["seconds"]) if one else 0.0
         for one in (name, base, less)

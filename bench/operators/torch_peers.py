@@ -1,4 +1,4 @@
-"""The contestants that mix in PyTorch: written out, and what they share with the libraries."""
+"""The contestants that mix in PyTorch by hand, and what they share with the libraries."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -13,26 +13,27 @@ from dali_mix.measure.graphs import MEAN, STD, Mixed, Output
 from dali_mix.measure.operators import Case, samples_of
 
 ROUNDINGS = {"mixing": 4, "normalising": 6}
-"""By how many half distances of `checks.ULP`, which is between values of up to 4, results may be
-off where every step is rounded to their type. Of k, the relative error counts 255 times."""
+"""Error of results whose every step is rounded to their type, in half units of `checks.ULP`. The
+relative error of k counts 255 times."""
 HALF_LAM_ULP = 2.0**-11
-"""Distance between neighbours of lam in float16, as which timm gives it when it mixes in that."""
+"""Distance between neighbouring values of lam in float16. timm gives such a lam if it mixes in
+float16."""
 Told = Callable[[Any], tuple[np.ndarray, np.ndarray]]
-"""Partner and lam, from what a contestant says of the labels."""
+"""Finds partner and lam in the labels that a contestant returns."""
 
 
 class Contestant(NamedTuple):
     run: Callable[[], tuple[Tensor, Any]]
-    """The next batch of the case's in turn, the first one first, and what is said of the labels."""
+    """Mixes the next batch of the case, and returns the images and the mixed labels."""
     told: Told
     cut: bool = False
     """Whether the partner shows in a box."""
     raw_rounding: float = 0.0
-    """By how many levels the mixed pixels are rounded before they are normalised."""
+    """Error in grey levels from rounding the mixed pixels before they are normalised."""
 
 
 def check(name: str, case: Case, contestant: Contestant, step: int = 1) -> None:
-    """AssertionError: run number `step` does not mix as it says."""
+    """An AssertionError unless run number `step` mixes by its partner and lam."""
     x, labels = contestant.run()
     partner, lam = contestant.told(labels)
     plan = Plan(partner, None if contestant.cut else lam, None, lam, None)
@@ -45,7 +46,7 @@ def check(name: str, case: Case, contestant: Contestant, step: int = 1) -> None:
 
 
 def peers_tolerance(output: Output, contestant: Contestant) -> float:
-    """Where they mix in float16 they round at every step; for uint8 all round once."""
+    """The largest error of a peer. With float16 peers round at every step, else once at the end."""
     half = output.dtype == "float16"
     return tolerance(
         output,
@@ -56,8 +57,8 @@ def peers_tolerance(output: Output, contestant: Contestant) -> float:
 
 
 class Batches:
-    """The images of a case as one tensor on its device, and the steps around the mixing, each in
-    the fastest way found."""
+    """The images of a case as one tensor on its device, and the steps before and after mixing, each
+    in the fastest way found."""
 
     def __init__(self, case: Case) -> None:
         self.case = case
@@ -65,7 +66,7 @@ class Batches:
         self.device = self.images[0].device
         self.dtype: torch.dtype = getattr(torch, case.output.dtype)
         self.channels_last = case.output.layout == "HWC"
-        # Arithmetic in float16 is what is fast on a GPU, and slow on a CPU.
+        # Arithmetic in float16 is fast on a GPU and slow on a CPU.
         in_half = case.device == "gpu" and case.output.dtype == "float16"
         self.arithmetic = torch.float16 if in_half else torch.float32
         given = case.output.normalization
@@ -82,14 +83,15 @@ class Batches:
         return x.half() if self.case.output.dtype == "float16" else x
 
     def finished(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) as the case wants it."""
+        """(N, C, H, W) in the type and layout of the case."""
         if self.dtype == torch.uint8:
             x = x.round_().clamp_(0, 255)
         x = x.to(self.dtype)
         return (x.permute(0, 2, 3, 1) if self.channels_last else x).contiguous()
 
     def contestant(self, mix: Callable[[Tensor], Any], told: Told, **more: Any) -> Contestant:
-        """mix: the images of a batch to the finished ones, and what is said of the labels"""
+        """A contestant that calls `mix` with the images of a batch. `mix` returns the finished
+        images and the mixed labels."""
         step = -1
 
         def run() -> Any:
@@ -107,7 +109,7 @@ def contestants(case: Case) -> dict[str, Contestant]:
     def drawn(mix: Callable[..., Tensor]) -> Contestant:
         def mixed(images: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
             partner, lam = torch.randperm(case.count), beta.sample((case.count,))
-            if case.device == "gpu":  # from memory that is not pinned, it would wait for the GPU
+            if case.device == "gpu":  # pinned, because a copy would otherwise wait for the GPU
                 partner, lam = (
                     v.pin_memory().to(batches.device, non_blocking=True) for v in (partner, lam)
                 )
@@ -116,7 +118,7 @@ def contestants(case: Case) -> dict[str, Contestant]:
         return batches.contestant(mixed, _arrays)
 
     def eager(images: Tensor, partner: Tensor, lam: Tensor) -> Tensor:
-        """As fastai mixes: normalised images, indexed by the partners, and lerp."""
+        """Mix as fastai does: normalise, index by the partners, and lerp."""
         x = batches.normalized(images)
         return batches.finished(torch.lerp(x[partner], x, lam.view(-1, 1, 1, 1).to(x.dtype)))
 
@@ -128,11 +130,12 @@ def _arrays(labels: tuple[Tensor, Tensor]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def compiled(batches: Batches) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
-    """Normalised and blended in one expression, compiled, in the form that came out fastest.
+    """Normalise and blend in one compiled expression, in the fastest form found.
 
-    On a CPU, images are rows of W*C values with constants as long, since a last dimension of three
-    is not vectorised; and partners are collected, and channels moved to the front, by calls of
-    their own, since within the compiled loop either makes it scalar. On a GPU all is one kernel.
+    On a CPU, an image is rows of W*C values, and the constants are as long, because a last
+    dimension of three is not vectorised. Indexing the partners and moving the channels to the front
+    are calls of their own, because inside the compiled loop either makes it scalar. On a GPU
+    everything is one kernel.
     """
     count, height, width, _ = batches.images[0].shape
     k, s = (values.repeat(width) for values in (batches.k, batches.s))
@@ -151,7 +154,7 @@ def compiled(batches: Batches) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
     def whole(images: Tensor, partner: Tensor, lam: Tensor) -> Tensor:
         return laid_out(rows(images, images[partner], lam))
 
-    torch.compiler.reset()  # or the limit of compilations of one function is reached
+    torch.compiler.reset()  # so that the limit of compilations of one function is not reached
     if batches.case.device == "gpu":
         return torch.compile(whole, dynamic=False)
     fast = torch.compile(rows, dynamic=False)

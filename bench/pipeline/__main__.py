@@ -1,21 +1,22 @@
-"""JPEG files to mixed tensors, images per second: the input pipeline with and without mixing.
+"""Measures input pipelines from JPEG files to tensors, with and without mixing: images per second.
 
-    DALI unmixed            decode, random resized crop, crop_mirror_normalize; the baseline
-    DALI stock, then cmn    mixup of stock DALI operators, before the normalisation
-    cmn, then DALI stock    the same after it
-    dali_mix mixup, cutmix  the mix in place of crop_mirror_normalize
-    DataLoader ...          PyTorch and PIL, unmixed and with timm's mixing; torch_loaders.py
-    FFCV ...                ffcv_loaders.py
+    DALI unmixed            decode, random resized crop, crop_mirror_normalize: the baseline
+    DALI stock, then cmn    mixup from DALI's own operators, before crop_mirror_normalize
+    cmn, then DALI stock    the same after crop_mirror_normalize
+    dali_mix mixup, cutmix  dali_mix instead of crop_mirror_normalize
+    DataLoader ...          PyTorch and PIL, unmixed and with timm's mixing; see torch_loaders.py
+    FFCV ...                see ffcv_loaders.py
 
-With --step, a training step of ResNet-50 follows each batch: step.py.
+With --step, a training step of ResNet-50 follows each batch; see step.py.
 
-Random resized crop to --size, mirror, normalised CHW. The images are those of --data (one folder of
-images for each class), or synthetic JPEGs of about 100 kB, made for the run. Before anything is
-timed, the outputs are checked. Contestants then alternate in segments of --images images, from
-loaders that keep running; what a loader has made in advance is consumed before the clock starts.
+All crop at random, resize to --size, mirror, and give normalised CHW tensors. The images are those
+of --data (one folder of images for each class), or synthetic JPEGs of about 100 kB, made for the
+run. The outputs are checked before anything is timed. The loaders keep running, and take turns in
+segments of --images images; batches that a loader has made in advance are read before the clock
+starts.
 
 CPU milliseconds count this process and its workers. Ratios are taken within each round; their 95 %
-interval is by paired t on the logarithms.
+intervals are by paired t on the logarithms.
 """
 
 import os
@@ -38,11 +39,12 @@ UNMIXED_OF = (
     | torch_loaders.UNMIXED_OF
     | ffcv_loaders.UNMIXED_OF
 )
-"""The same loader without mixing, for every one that mixes."""
+"""For each loader that mixes, the same loader without mixing."""
 
 
 def contestants(task: Task, settings: Settings, peers: bool) -> tuple[dict[str, Loader], Any]:
-    """All loaders, checked; and why who is missing. Those of PyTorch first: they fork."""
+    """All loaders, checked, and why the missing ones are missing. PyTorch's loaders come first,
+    because their workers are forks."""
     found: dict[str, Loader] = {}
     missing: dict[str, str] = {}
     for module in (torch_loaders, ffcv_loaders) if peers else ():
@@ -54,7 +56,7 @@ def contestants(task: Task, settings: Settings, peers: bool) -> tuple[dict[str, 
 
 
 def measure(root: Path, options: Any) -> dict[str, Any]:
-    """Everything but where it was measured."""
+    """Settings and results of a run."""
     task = Task(str(root), options.batch, options.size, options.dtype, options.device, options.seed)
     settings = Settings(options.threads, options.prefetch, options.hw_decoder_load)
     if options.step:

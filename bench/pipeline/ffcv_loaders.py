@@ -1,9 +1,9 @@
-"""The peer that loads with FFCV, which reads a file of its own making.
+"""The loaders of FFCV, which reads a file in its own format.
 
     FFCV                random resized crop from the stored JPEG bytes, mirror, normalised float
-    FFCV + ImageMixup   its mixup, one lam per sample, with the previous sample, on the bytes
+    FFCV + ImageMixup   its mixup on the bytes, one lam per sample, with the previous sample
 
-The JPEGs are written into a .beton file before anything is timed: encoded anew, as bytes.
+The images are encoded to JPEG again, and written into a .beton file before anything is timed.
 """
 
 import contextlib
@@ -24,14 +24,14 @@ from dali_mix.measure.segments import Loader
 NAMES = ("FFCV", "FFCV + ImageMixup")
 UNMIXED_OF = {"FFCV + ImageMixup": "FFCV"}
 EPOCH = 100_000
-"""Images of an epoch, at least: with fewer it would stop and start again all the time."""
+"""An epoch has at least so many images, because FFCV stops and starts after each epoch."""
 AHEAD = 3
 """Batches that FFCV keeps ready; its default."""
 PARTS = ("loader", "writer", "transforms", "fields", "fields.decoders")
 
 
 def loaders(task: Task, workers: int) -> tuple[dict[str, Loader], dict[str, str]]:
-    """Both, or why they cannot run here."""
+    """Both loaders, or why they cannot run here."""
     ffcv = {}
     for module in ("torchvision.datasets", *(f"ffcv.{part}" for part in PARTS)):
         ffcv[module.removeprefix("ffcv.")], why = peer(module)
@@ -84,9 +84,10 @@ def _loader(
 
 
 def _endless(loader: Any, folder: Any) -> Iterator[Any]:
-    """`folder` holds the file of the loader, and goes with it.
+    """Batches without end. `folder` holds the file, and lives as long as this generator.
 
-    FFCV's thread is stopped with the generator: while Python ends, it would abort the process.
+    FFCV's thread is stopped with the generator, because it would abort the process if it still ran
+    when Python ends.
     """
     while True:
         epoch = iter(loader)

@@ -1,12 +1,12 @@
-"""A training step of ResNet-50 behind the loaders, in images per second.
+"""Measures a training step of ResNet-50 after each batch of a loader, in images per second.
 
-    random tensors       a batch that lies on the device: the ceiling
+    random tensors       always the same batch, which is on the device: the upper bound
     DALI unmixed         decoded by DALI, crop_mirror_normalize
-    dali_mix mixup       decoded by DALI, mixed in place of crop_mirror_normalize
-    DataLoader + Mixup   PIL in the workers, timm's Mixup, mode "elem", where the model is
+    dali_mix mixup       decoded by DALI, dali_mix instead of crop_mirror_normalize
+    DataLoader + Mixup   PIL in the workers, timm's Mixup in mode "elem" on the model's device
 
-One model for all, bfloat16 autocast, channels_last, SGD with momentum. Batches made in advance are
-trained on before the clock starts.
+All train one model, with bfloat16 autocast, channels_last, and SGD with momentum. Batches that were
+made in advance are trained on before the clock starts.
 """
 
 from collections.abc import Callable
@@ -30,7 +30,7 @@ CEILING, MIXUP = "random tensors", "dali_mix mixup"
 
 
 class NoNetworkError(RuntimeError):
-    """There is no ResNet-50 here."""
+    """torchvision, which has the ResNet-50, cannot be imported."""
 
 
 def network(classes: int) -> nn.Module:
@@ -42,7 +42,7 @@ def network(classes: int) -> nn.Module:
 
 
 def contestants(task: Task, settings: Settings) -> tuple[dict[str, Loader], dict[str, str]]:
-    """name -> a loader with the step behind it; and who is missing."""
+    """name -> a loader followed by the step; and why the missing ones are missing."""
     device = "cuda" if task.device == "gpu" else "cpu"
     classes = len(class_names(task.root))
     peers, missing = torch_loaders.loaders(task, settings.threads, [torch_loaders.MIXUP])  # forks
@@ -62,7 +62,7 @@ def contestants(task: Task, settings: Settings) -> tuple[dict[str, Loader], dict
 
 
 def fed(pipeline: Any) -> tuple[Tensor, Any]:
-    """As MixLoader gives it, without the ends of epochs."""
+    """The next batch as MixLoader yields it, but without end."""
     x, *rest = (torch.from_dlpack(batch.as_tensor()) for batch in pipeline.run())
     y, *more = (part.flatten() for part in rest)
     return x, MixTarget(y.long(), more[0].long(), more[1]) if more else y.long()
@@ -76,7 +76,7 @@ def random_batch(task: Task, classes: int, device: str) -> tuple[Tensor, MixTarg
 
 
 def training_step(model: nn.Module, device: str) -> Callable[[Tensor, Any], None]:
-    """Forward, backward and update; the same for every loader."""
+    """A function that runs forward, backward and update. All loaders share it."""
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9)
     criterion = MixLoss(nn.CrossEntropyLoss())
 

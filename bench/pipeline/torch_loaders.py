@@ -1,11 +1,11 @@
-"""The peers that load with PyTorch: DataLoader and PIL, timm's mixing.
+"""The loaders of PyTorch: DataLoader and PIL, with timm's mixing.
 
     DataLoader                      float32 from the workers; timm's transforms
     DataLoader + Mixup              timm's Mixup, mode "elem", on that tensor
     DataLoader uint8                bytes from the workers (timm's fast_collate), normalised here
     DataLoader + FastCollateMixup   mode "elem", on the bytes, in the workers
 
-Mixing and normalising of float tensors happen where the output is wanted, on the CPU or the GPU.
+Float tensors are mixed and normalised on the device of the output, the CPU or the GPU.
 """
 
 import os
@@ -30,17 +30,17 @@ FLOAT, MIXUP, BYTES, COLLATE = NAMES = (
 )
 UNMIXED_OF = {MIXUP: FLOAT, COLLATE: BYTES}
 PREFETCH = 2
-"""Batches that each worker works ahead; DataLoader's default."""
+"""Batches that each worker makes in advance; DataLoader's default."""
 MIXING = {"mixup_alpha": 1.0, "cutmix_alpha": 0.0, "mode": "elem", "label_smoothing": 0.0}
 ENDLESS = 2**40
-"""Images in an epoch, which is made of permutations."""
+"""Images in an epoch. It consists of many permutations."""
 
 
 def loaders(
     task: Task, workers: int, names: Sequence[str] = NAMES
 ) -> tuple[dict[str, Loader], dict[str, str]]:
-    """Those that can run here, checked, and for the others why not. To be called before
-    DALI or CUDA are started: the workers are forks of this process."""
+    """The loaders that can run here, checked, and why the others cannot. Call this before DALI or
+    CUDA start, because the workers are forks of this process."""
     datasets, why = peer("torchvision.datasets")
     timm, why_not = peer("timm.data")
     lacking = why or why_not or _lacking(task, len(names) * workers)
@@ -56,8 +56,8 @@ def loaders(
 
 
 def _lacking(task: Task, processes: int) -> str:
-    """What the loaders would fail for. Workers hand over batches through /dev/shm, and die of
-    SIGBUS where it is full."""
+    """Why the loaders would fail, or "". Workers pass batches through /dev/shm, and die of SIGBUS
+    if it is full."""
     if task.batch % 2:
         return f"timm mixes an even batch only, got {task.batch}"
     needed = task.batch * 3 * task.size**2 * 4 * processes * (PREFETCH + 1)
@@ -98,7 +98,7 @@ def _loader(name: str, task: Task, workers: int, datasets: Any, timm: Any) -> Lo
     mean, std = (torch.tensor(values).view(1, 3, 1, 1).to(place) for values in (MEAN, STD))
 
     def finished() -> tuple[Tensor, Tensor]:
-        """The next batch of the workers, with what is left to be done to it."""
+        """The next batch of the workers, normalised and mixed if they did not do it."""
         x, y = (part.to(place, non_blocking=True) for part in next(batches))
         if in_bytes:
             x = x.float().sub_(mean).div_(std)  # as timm's PrefetchLoader
@@ -111,7 +111,7 @@ def _loader(name: str, task: Task, workers: int, datasets: Any, timm: Any) -> Lo
 
 
 def check_tensor(name: str, task: Task, x: Tensor) -> None:
-    """Shape, type and range are those of the other contestants. Raises AssertionError."""
+    """An AssertionError unless shape, type and range are those of the other contestants."""
     assert x.shape == (task.batch, 3, task.size, task.size), f"{name}: {tuple(x.shape)}"
     assert str(x.dtype) == f"torch.{task.dtype}", f"{name}: {x.dtype}"
     lowest = min(-mean / std for mean, std in zip(MEAN, STD, strict=True))
@@ -120,7 +120,7 @@ def check_tensor(name: str, task: Task, x: Tensor) -> None:
 
 
 def _check_target(name: str, task: Task, y: Tensor) -> None:
-    """Only who mixes has soft labels."""
+    """An AssertionError unless the labels are soft where the loader mixes, else class ids."""
     if name in UNMIXED_OF:
         torch.testing.assert_close(y.sum(1).cpu(), torch.ones(task.batch), check_dtype=False)
         assert ((y > 0) & (y < 1)).any(), f"{name}: nothing is mixed"

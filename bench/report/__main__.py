@@ -1,9 +1,8 @@
-"""Writes bench/README.md and its charts from bench/results/*.json, and nothing else into them; and
-the section on speed of the README.
+"""Writes bench/README.md, its charts, and the README's section on speed from bench/results/*.json.
 
     python -m bench.report
 
-Every table says where it was measured. A file of results is never edited; a newer run of the same
+Every table says where it was measured. Files of results are never edited. A newer run of the same
 benchmark on the same kind of machine is another file, and both are shown.
 """
 
@@ -29,7 +28,8 @@ ROOMS: dict[str, tuple[str, dict[str, Any]]] = {
     "kernel": ("The CUDA kernel alone", {"kernel-times": sections.kernel}),
     "training": ("What mixing does to training", {"training": sections.training}),
 }
-"""Title, and what shows a run: by the last word of its benchmark that is known."""
+"""For each folder its title, and the functions that show its runs. The last word of a run's
+benchmark that is a key here chooses the function."""
 INTRO = """# Benchmarks
 
 Made by `python -m bench.report` from the files in `results/`; not edited by hand."""
@@ -77,7 +77,7 @@ def generate(runs: dict[str, Any]) -> dict[str, str]:
 
 
 def docstring(room: str) -> str:
-    """What its command says of itself."""
+    """The docstring of the command in this folder of bench/."""
     text = (HERE / room / "__main__.py").read_text()
     return ast.get_docstring(ast.parse(text)) or ""
 
@@ -101,7 +101,7 @@ def where(name: str, run: dict[str, Any]) -> str:
 
 
 def commit(p: dict[str, Any]) -> str:
-    """With what is known of local changes, which only git tells."""
+    """The commit of a run, and whether there were local changes, if that is known."""
     if p["commit"] is None:
         return "commit unknown"
     changes = {True: " with local changes", False: "", None: ", local changes unknown"}

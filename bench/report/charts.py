@@ -12,16 +12,17 @@ from dali_mix.measure.chart import bars
 
 PALETTE = ["#8a8f98", "#0b63ce", "#d1495b", "#2e8b57", "#e07b39", "#7a4fbf", "#c2a012", "#66a3e8"]
 Samples = Mapping[str, Mapping[str, Sequence[Sequence[float]]]]
-"""panel -> line -> rows, each a curve."""
+"""panel -> line -> its curves."""
 
 
 def bar_chart(panels: Sequence[tuple[str, Any]], caption: str, **how: Any) -> str:
-    """As `dali_mix.measure.chart.bars`."""
+    """The figure of `dali_mix.measure.chart.bars` as SVG."""
     return _svg(bars(panels, caption, **how))
 
 
 def curves(panels: Samples, x_label: str, y_label: str) -> str:
-    """A line is the mean of its rows, and its band one standard deviation to either side."""
+    """A chart of lines. A line is the mean of its curves; its band is one standard deviation to
+    either side."""
     columns = min(3, len(panels))
     rows = -(-len(panels) // columns)
     figure = Figure(figsize=(1.6 + 3 * columns, 0.8 + 2.2 * rows), layout="constrained")
@@ -46,7 +47,7 @@ def curves(panels: Samples, x_label: str, y_label: str) -> str:
 
 
 def _svg(figure: Any) -> str:
-    """The same text for the same numbers: no date, no random ids."""
+    """The figure as SVG, without date and random ids, so that equal numbers give equal text."""
     buffer = io.StringIO()
     with matplotlib.rc_context({"svg.hashsalt": "dali_mix", "svg.fonttype": "none"}):
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})

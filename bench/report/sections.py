@@ -1,4 +1,4 @@
-"""What is shown of a run: its tables in Markdown, and its chart."""
+"""Shows a run: its tables in Markdown, and its chart."""
 
 from itertools import groupby
 from typing import Any
@@ -12,7 +12,7 @@ from dali_mix.measure.tables import Table, loss_table
 
 Run = dict[str, Any]
 Shown = tuple[list[str], str | None]
-"""Parts of a page, and an SVG."""
+"""Parts of a page, and an SVG, if the run has a chart."""
 
 
 def operators(run: Run) -> Shown:

@@ -1,4 +1,4 @@
-"""What the results say in a few sentences: the top of bench/README.md, and Speed in the README."""
+"""Sums up the results in a few sentences, for the top of bench/README.md and the README's Speed."""
 
 import re
 from typing import Any
@@ -26,13 +26,13 @@ AGAINST = ("DALI stock, then cmn", "DataLoader + Mixup", "FFCV + ImageMixup")
 
 
 def in_readme(text: str, runs: Runs) -> str:
-    """The README with its section made anew."""
+    """The README with a new section on speed."""
     made = "\n\n".join(speed(runs)) + "\n"
     return MARKS.sub(lambda marks: marks[1] + made + marks[2], text)
 
 
 def headlines(runs: Runs) -> list[str]:
-    """For bench/README.md: what is won, what is lost, what is not known."""
+    """The top of bench/README.md: what is faster, what is slower, what is not known."""
     parts = speed(runs)
     for run in runs.values():
         if run["benchmark"] == "operators sweep":
@@ -47,7 +47,8 @@ def headlines(runs: Runs) -> list[str]:
 
 
 def speed(runs: Runs) -> list[str]:
-    """A sentence on the newest run of the pipeline, and a table of that of the operators."""
+    """A sentence on the newest run of the pipeline, and a table of the newest run of the
+    operators."""
     pipelines = [run for run in by_date(runs, "pipeline") if run["settings"]["device"] == "cpu"]
     measured = [run for run in by_date(runs, "operators") if all(map(case_in(run), CASES))]
     return [
@@ -62,7 +63,7 @@ def by_date(runs: Runs, kind: str) -> list[dict[str, Any]]:
 
 
 def case_in(run: dict[str, Any]) -> Any:
-    """Finds a case by type and layout; an empty one where it was not measured."""
+    """A function that finds a case by type and layout. It is empty if it was not measured."""
     found = {
         (case["dtype"], case["layout"]): case
         for case in run["cases"]

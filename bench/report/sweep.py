@@ -1,4 +1,4 @@
-"""What is shown of `python -m bench.operators --sweep`: who is fastest, and where we lose."""
+"""Shows a run of `python -m bench.operators --sweep`: who is fastest, and where we lose."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -63,7 +63,7 @@ def table(cases: Cases, axis: str) -> Table:
 
 
 def others(case: dict[str, Any], method: str) -> dict[str, float]:
-    """Whoever else mixes by the method, and its time as a multiple of ours."""
+    """The other contestants that mix by the method, and their times as multiples of ours."""
     return {
         name: ratio(case, name, f"dali_mix {method}")
         for name in case["results"]
@@ -82,7 +82,7 @@ def best_other(case: dict[str, Any], method: str) -> str:
 
 
 def lost(cases: Cases) -> list[tuple[str, float, str]]:
-    """Every case that a contestant wins: who, in which share of our time, where."""
+    """Every case that another contestant wins: its name, its time as a share of ours, the case."""
     return [
         (name, found, short(case))
         for case, method in measured(cases)

@@ -1,20 +1,22 @@
-"""What mixing does to training: small networks, many seeds, the experiments of those who began it.
+"""Measures what mixing does to training, with small networks, many seeds, and known experiments.
 
     python -m bench.training threes --data mnist.npz
     python -m bench.training noise --data mnist.npz cifar10-mini.tar
 
-threes: that of fastai v1, which brought mixup to many. The threes and sevens of MNIST, `simple_cnn`
-        (three 3x3 convolutions of stride 2), Adam as fastai's default (lr 3e-3, betas 0.9 and 0.99,
-        decoupled weight decay 0.01), constant rate; mixup with alpha 0.4; beside published figures.
+threes: the experiment of fastai v1's documentation of mixup: the threes and sevens of MNIST,
+        `simple_cnn` (three 3x3 convolutions of stride 2), fastai's Adam (lr 3e-3, betas 0.9 and
+        0.99, decoupled weight decay 0.01), constant rate, mixup with alpha 0.4. The table has the
+        published figures too.
 noise:  wrong labels, as in section 3.4 of the mixup paper (Zhang et al. 2018). A share of the
         training files lies in the folder of a wrong class; the test files do not. With clean, easy
         labels mixing gains nothing. Three blocks of 16, 32 and 64 channels, AdamW with weight decay
         1e-4, one cycle to 1e-2.
 
-Files of images go through `MixLoader` in batches of 64, and the loss is `MixLoss`, as a user has
-them. Nothing but mixing augments. A seed fixes the order of the images, the wrong labels and the
-initial weights, the same for all ways; no early stopping; tested on images that are not mixed,
-after every epoch. Figures are mean and standard deviation over the seeds.
+Image files go through `MixLoader` in batches of 64, and the loss is `MixLoss`, as in a user's
+program. Mixing is the only augmentation. A seed fixes the order of the images, the wrong labels and
+the initial weights, the same for all ways of mixing. There is no early stopping. After every epoch
+the network is tested on images that are not mixed. Figures are mean and standard deviation over the
+seeds.
 
 --data: a NumPy archive of x_train, y_train, x_test, y_test, or a tar of NAME/train/CLASS/FILE and
 NAME/test/CLASS/FILE.
@@ -39,9 +41,9 @@ from dali_mix.measure import record
 
 SHARES = (0.2, 0.4, 0.6)
 DEFAULTS = {"threes": (20, 20), "noise": (3, 30)}
-"""Seeds and epochs."""
+"""Numbers of seeds and of epochs."""
 Named = tuple[dict[str, Any], learning.Task]
-"""A training, with its data set and share of wrong labels."""
+"""Data set and share of wrong labels of a training, and the training."""
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -54,7 +56,7 @@ def main(arguments: list[str] | None = None) -> None:
             parser.error(f"argument --data: {error}")
         for result in tqdm(trained(tasks, options.workers), total=len(tasks), unit="run"):
             runs.append(result)
-            if options.out:  # after each: a run that is stopped leaves what it has
+            if options.out:  # after each training, so that a stopped run keeps its results
                 made = recorded(runs, options, complete=len(runs) == len(tasks))
                 record.write(options.out, made, again=len(runs) > 1)
     run = recorded(runs, options, complete=True)
@@ -64,7 +66,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def planned(options: Any, folder: Path) -> Iterator[Named]:
-    """Every training; its files are written."""
+    """Every training. Writes its files."""
     threes = options.experiment == "threes"
     for number, path in enumerate(options.data):
         clean = unpacked(path, folder / str(number), only=(3, 7) if threes else ())
@@ -80,7 +82,7 @@ def planned(options: Any, folder: Path) -> Iterator[Named]:
 
 
 def trained(tasks: list[Named], workers: int) -> Iterator[dict[str, Any]]:
-    """Results as they come; each worker is a process of its own."""
+    """Results in the order in which they are finished, from worker processes."""
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=context) as pool:
         futures = {pool.submit(learning.run, task): key for key, task in tasks}

@@ -1,4 +1,4 @@
-"""Images to train and to test on, as folders with one folder for each class; and wrong labels."""
+"""Writes training and test images as folders with one folder for each class, and wrong labels."""
 
 import os
 import tarfile
@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 WRONG = "wrong-"
-"""What the names of files in a wrong folder begin with."""
+"""Names of files in the folder of a wrong class begin with this."""
 RULE = (
     "a NumPy archive of x_train, y_train, x_test and y_test, or a tar of NAME/train/CLASS/FILE and "
     "NAME/test/CLASS/FILE"
@@ -22,16 +22,16 @@ class Data(NamedTuple):
     name: str
     train: Path
     test: Path
-    """Image folders."""
+    """Folder of the test images; `train` is that of the training images."""
     size: int
-    """Height and width."""
+    """Height and width in pixels."""
     classes: int
 
 
 def unpacked(path: Path, folder: Path, only: tuple[int, ...] = ()) -> Data:
-    """What a file holds, as images in `folder`. only: the classes of an archive to take
+    """Write the images of a file into `folder`. `only`: take these classes of a NumPy archive.
 
-    ValueError: it is no file of that kind.
+    ValueError: the file is not of the kind in RULE.
     """
     try:
         if path.suffix == ".tar":
@@ -50,7 +50,7 @@ def unpacked(path: Path, folder: Path, only: tuple[int, ...] = ()) -> Data:
 
 
 def _write(path: Path, root: Path, only: tuple[int, ...]) -> None:
-    """As PNG files, which lose nothing."""
+    """Write the images of a NumPy archive as PNG files, which are lossless."""
     with np.load(path, allow_pickle=False) as archive:
         for part in ("train", "test"):
             pairs = zip(archive[f"x_{part}"], archive[f"y_{part}"].tolist(), strict=True)
@@ -62,7 +62,7 @@ def _write(path: Path, root: Path, only: tuple[int, ...]) -> None:
 
 
 def corrupted(data: Data, folder: Path, share: float, seed: int) -> Data:
-    """The same files, of which a share lies in the folder of another class, drawn evenly."""
+    """The same files, but a share of them is in the folder of another class, drawn evenly."""
     names = sorted(path.name for path in data.train.iterdir())
     files = [path for name in names for path in sorted((data.train / name).iterdir())]
     chance = np.random.default_rng(seed)
@@ -79,5 +79,5 @@ def corrupted(data: Data, folder: Path, share: float, seed: int) -> Data:
 
 
 def wrong_files(data: Data) -> list[str]:
-    """Names of the files in a wrong folder, relative to that of the training images."""
+    """Names of the files in a wrong folder, relative to the training folder."""
     return sorted(str(path.relative_to(data.train)) for path in data.train.glob(f"*/{WRONG}*"))

@@ -1,7 +1,7 @@
-"""One training: a small network, one way of mixing, one seed; its curves come out.
+"""Runs one training of a small network, with one way of mixing and one seed.
 
-It goes the way of a user: `MixLoader`, `MixLoss`, `manifold_mixup`. One thread, every random state
-seeded: a way and a seed fix the result.
+It uses `MixLoader`, `MixLoss` and `manifold_mixup`, as a user does. There is one thread, and every
+random state is seeded, so a way and a seed fix the result.
 """
 
 import itertools
@@ -23,12 +23,12 @@ PROCESS: dict[str, Any] = {"num_threads": 1, "device": "cpu"}
 
 @dataclass(frozen=True)
 class Way:
-    """How a batch is mixed and judged."""
+    """How a batch is mixed, and what the criterion does."""
 
     methods: Any = None
     per: str = "sample"
     manifold: bool = False
-    """The input or one of two hidden layers is mixed, instead of the pixels."""
+    """Whether the input or one of two hidden layers is mixed in the network, instead of pixels."""
     smoothing: float = 0.0
     """Label smoothing of the criterion."""
 
@@ -51,10 +51,10 @@ WAYS = {"threes": THREES, "noise": NOISE}
 
 @dataclass(frozen=True)
 class Task:
-    """What fixes a result."""
+    """Everything that the result depends on."""
 
     experiment: str
-    """threes, noise."""
+    """"threes" or "noise"."""
     way: str
     data: Data
     seed: int
@@ -63,7 +63,7 @@ class Task:
 
 
 def run(task: Task) -> dict[str, Any]:
-    """Train; what came of each epoch, and which share of the wrong labels was learnt."""
+    """Train, and return the figures of each epoch and the share of wrong labels that was learnt."""
     torch.set_num_threads(1)
     torch.manual_seed(task.seed)
     way = WAYS[task.experiment][task.way]
@@ -92,7 +92,7 @@ def run(task: Task) -> dict[str, Any]:
 
 
 def training_loader(task: Task, way: Way) -> MixLoader:
-    """No augmentation but mixing: the whole image, not mirrored."""
+    """The training batches, without augmentation except mixing: whole images, not mirrored."""
     root, size = task.data.train, task.data.size
     whole = {"size": size, "area": (1.0, 1.0), "aspect": (1.0, 1.0), "mirror": 0.0, **PIXELS}
     whole["shuffle_seed"] = task.seed
@@ -111,7 +111,7 @@ def training_loader(task: Task, way: Way) -> MixLoader:
 def forward(
     model: nn.Module, x: Tensor, target: Any, way: Way, chance: torch.Generator
 ) -> tuple[Tensor, Any]:
-    """Logits, and what they are judged by."""
+    """Logits and target."""
     if not way.manifold:
         return model(x), target
     target = ManifoldTarget(*target)
@@ -133,13 +133,13 @@ def learner(task: Task, steps: int) -> tuple[nn.Module, Any, Any]:
 
 
 def network(widths: tuple[int, ...], make: Any, *head: nn.Module) -> nn.Module:
-    """Blocks, and the average over the image."""
+    """A network of blocks, and the average over the image."""
     blocks = [make(*pair) for pair in itertools.pairwise(widths)]
     return nn.Sequential(*blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(), *head)
 
 
 def simple_block(inputs: int, outputs: int) -> nn.Module:
-    """Initialised after He."""
+    """A convolution with He's initialisation, and a ReLU."""
     convolution = nn.Conv2d(inputs, outputs, 3, stride=2, padding=1)
     nn.init.kaiming_normal_(convolution.weight)
     nn.init.zeros_(convolution.bias)
@@ -152,7 +152,7 @@ def block(inputs: int, outputs: int) -> nn.Module:
 
 
 def in_memory(folder: Path, task: Task, files: list[str] | None = None) -> tuple[Tensor, Tensor]:
-    """All images, or the named ones, as they are, and their labels."""
+    """All images, or the named ones, unchanged, and their labels."""
     whole = {"size": task.data.size, "resize": task.data.size, "files": files, **PIXELS}
     with MixLoader.from_imagefolder(
         folder, batch_size=256, training=False, **PROCESS, **whole

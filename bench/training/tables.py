@@ -1,4 +1,4 @@
-"""What came of the trainings: tables, curves, and which claims the intervals bear out."""
+"""Shows the trainings: tables, curves, and which claims the intervals confirm."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,14 +11,14 @@ from dali_mix.measure.tables import Table
 Run = dict[str, Any]
 Rows = list[dict[str, Any]]
 PUBLISHED = {"none": ["99.3", "0.02"], "mixup": ["99.5", "0.08"]}
-"""Accuracy in % and validation loss of one run each, in fastai v1's documentation of mixup."""
+"""Accuracy in % and validation loss, each of one run, in fastai v1's documentation of mixup."""
 CLAIMS = (
     ("mixup raises accuracy", "accuracy", "mixup", "none"),
     ("mixup raises the validation loss", "test_loss", "mixup", "none"),
     ("one lam per sample is better than one per batch", "accuracy", "mixup", "mixup per batch"),
     ("folding raises accuracy", "accuracy", "mixup", "mixup unfolded"),
 )
-"""Of the threes and sevens: text, figure, the way that has more of it, the way that has less."""
+"""Claims about the threes and sevens: text, figure, the way with the larger figure, the other."""
 
 
 def groups(run: Run) -> dict[str, Rows]:
@@ -31,7 +31,7 @@ def groups(run: Run) -> dict[str, Rows]:
 
 
 def of_way(rows: Rows, way: str) -> Rows:
-    """In the order of the seeds."""
+    """The trainings of one way, in the order of the seeds."""
     return sorted((row for row in rows if row["way"] == way), key=lambda row: row["seed"])
 
 
@@ -78,7 +78,7 @@ def accuracies(run: Run) -> dict[str, dict[str, list[Any]]]:
 
 
 def claims(run: Run) -> list[str]:
-    """What the intervals bear out or contradict, and in one line what they do not show."""
+    """Three lines at most: the claims that the intervals confirm, contradict, and do not decide."""
     said: dict[str, list[str]] = {"Confirmed": [], "Contradicted": [], "Not shown": []}
     for rows in groups(run).values():
         for text, figure, more, less in CLAIMS:
@@ -95,7 +95,7 @@ def claims(run: Run) -> list[str]:
 
 
 def sentence(run: Run) -> str:
-    """For a summary: of the group where mixup changes most, what it changes."""
+    """A sentence for the summary, on the group in which mixup changes the accuracy most."""
     found = []
     for heading, ways in accuracies(run).items():
         last = {way: np.mean([own[-1] for own in seeds]) for way, seeds in ways.items() if seeds}
