@@ -5,8 +5,8 @@ namespace dali_mix {
 
 namespace {
 
-// The samples, each followed by its first partner where it can be: what was just read as a partner
-// is read as the own image while the cache still holds it.
+// The order of the samples. The first partner of a sample follows it if possible: an image that was
+// just read as a partner is then read as the own image while the cache still holds it.
 std::vector<int> AlongPartners(const std::vector<SampleMix> &mixes) {
   const int count = static_cast<int>(mixes.size());
   std::vector<int> order;
@@ -64,7 +64,7 @@ class SampleMaker {
                      mask.width};
     }
     layers.blend = static_cast<float>(mix_.weights[0]);
-    // A map has one image of weight 1 behind the boxes; a soft mask has two to choose from.
+    // A map has one image of weight 1 behind the boxes. A soft mask leaves the choice of two.
     layers.copied = format_.copied == 1 ? 1 : 0;
     for (int k = 2; k < mix_.images; k++) {
       if (mix_.weights[k] != 0) {
@@ -84,7 +84,7 @@ class SampleMaker {
   bool HasBoxes(int frame) const {
     return mix_.boxed_frames.begin <= frame && frame < mix_.boxed_frames.end;
   }
-  // Whether an image is one that was made for the box.
+  // Whether an image was made for the box.
   bool IsFitted(int image) const { return mix_.fitted && image == 1; }
   const ImageShape &ShapeOf(int image) const {
     return IsFitted(image) ? images_.fitted.shapes[sample_] : images_.ShapeOf(mix_.index[image]);

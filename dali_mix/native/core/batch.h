@@ -1,4 +1,4 @@
-// A batch ready for the pixel code: crop, mirror and plan, turned into addresses.
+// A batch ready for the pixel code: crop, mirror and plan have been turned into addresses.
 #ifndef DALI_MIX_NATIVE_CORE_BATCH_H_
 #define DALI_MIX_NATIVE_CORE_BATCH_H_
 
@@ -8,24 +8,24 @@
 
 namespace dali_mix {
 
-// What the outputs of a call are like.
+// The format of the outputs of a call.
 struct OutputFormat {
-  int channels, out_channels;  // the latter with those that pad
-  int images;                  // that one sample mixes, at most
+  int channels, out_channels;  // out_channels counts the padding too
+  int images;                  // largest number of images that one sample mixes
   int in_size, out_size;       // bytes of a value
-  bool channels_first;         // of the frames too: "CHW", "CFHW"
+  bool channels_first;         // before the frames too: "CHW", "CFHW"
   int copied;                  // as in mixes.h
 };
 
 // Addresses of the buffers of a call.
 struct Buffers {
-  std::vector<const void *> images;  // of all inputs, one after the other
+  std::vector<const void *> images;  // of all inputs, input by input
   std::vector<const void *> fitted;
   std::vector<const void *> masks;
   std::vector<void *> outputs;
 };
 
-// Samples, frame by frame, and all that they point to.
+// The samples, frame by frame, and what they point to.
 struct Batch {
   std::vector<Sample> samples;
   std::vector<Layers> layers;
@@ -33,7 +33,7 @@ struct Batch {
   std::vector<float> weights;  // [samples][channels][images]
 };
 
-// `factors`: of each channel, what its weights are multiplied with.
+// `factors`: for each channel, the factor of its weights.
 Batch MakeBatch(const std::vector<SampleMix> &mixes, const Images &images,
                 const OutputFormat &format, const std::vector<double> &factors,
                 const Buffers &buffers);

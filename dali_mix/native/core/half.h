@@ -1,4 +1,4 @@
-// IEEE half precision as 16 bits, converted in hardware wherever the target has the instruction.
+// IEEE half precision as 16 bits. It is converted in hardware if the target has the instruction.
 #ifndef DALI_MIX_NATIVE_CORE_HALF_H_
 #define DALI_MIX_NATIVE_CORE_HALF_H_
 
@@ -37,7 +37,7 @@ MIX_HD float HalfToFloatSoft(Half half) {
   const uint32_t sign = static_cast<uint32_t>(half.bits & 0x8000u) << 16;
   const uint32_t magnitude = half.bits & 0x7fffu;
   uint32_t bits;
-  if (magnitude >= 0x7c00u) {  // infinity, NaN (made quiet, as the hardware does)
+  if (magnitude >= 0x7c00u) {  // infinity or NaN, which becomes quiet as in hardware
     bits = 0x7f800000u | ((magnitude & 0x3ffu) << 13) | (magnitude > 0x7c00u ? 0x400000u : 0u);
   } else if (magnitude >= 0x400u) {
     bits = (magnitude << 13) + ((127u - 15u) << 23);
@@ -52,13 +52,13 @@ MIX_HD Half FloatToHalfSoft(float value) {
   const uint32_t sign = (bits >> 16) & 0x8000u;
   const uint32_t magnitude = bits & 0x7fffffffu;
   uint32_t half;
-  if (magnitude > 0x7f800000u) {  // NaN, made quiet
+  if (magnitude > 0x7f800000u) {  // NaN, which becomes quiet
     half = 0x7e00u | ((magnitude >> 13) & 0x3ffu);
   } else if (magnitude >= 0x47800000u) {  // 65536 and more
     half = 0x7c00u;
   } else if (magnitude < 0x38800000u) {
-    // Below 2^-14 the result is a whole number of 2^-24, the last place of a float at 0.5: the
-    // addition itself rounds to nearest even.
+    // Below 2^-14 the result is a whole number of 2^-24. That is the last place of a float at 0.5,
+    // so the addition itself rounds to nearest even.
     half = BitCast<uint32_t>(BitCast<float>(magnitude) + 0.5f) - 0x3f000000u;
   } else {  // round the 13 dropped bits to nearest even; a carry into the exponent is right
     half = (magnitude - ((127u - 15u) << 23) + 0xfffu + ((magnitude >> 13) & 1u)) >> 13;
@@ -86,7 +86,7 @@ MIX_HD Half ToHalf(float value) {
 #endif
 }
 
-// Two in one word, by one instruction where there is one.
+// Converts two values into one word, by one instruction if there is one.
 MIX_HD uint32_t ToHalves(float low, float high) {
 #if defined(__CUDA_ARCH__)
   return BitCast<uint32_t>(__floats2half2_rn(low, high));

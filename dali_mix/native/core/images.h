@@ -1,4 +1,4 @@
-// What is known of the images of one call of apply before they are mixed: shapes, crop windows.
+// The images of one call of apply, before the plan is read: shapes, crop windows, mirror flags.
 #ifndef DALI_MIX_NATIVE_CORE_IMAGES_H_
 #define DALI_MIX_NATIVE_CORE_IMAGES_H_
 
@@ -9,11 +9,11 @@
 
 namespace dali_mix {
 
-// Shape of one image, or of the frames of one video: sizes, and the strides of its layout.
+// Shape of one image or one sequence: sizes and strides.
 struct ImageShape {
   int frames, channels;
   Extent extent;
-  int frame, row, column, channel;  // from one to the next, in values
+  int frame, row, column, channel;  // distance from one to the next, in values
   int64_t volume;
 };
 
@@ -23,18 +23,18 @@ struct CropWindow {
   Extent size;
 };
 
-// A batch of images that a plan may take partners from.
+// A batch of images from which a plan may take partners.
 struct ImageInput {
   std::vector<ImageShape> shapes;
   std::vector<CropWindow> windows;
 };
 
-// All inputs of a call. An index counts through the batches: input * batch + sample.
+// All inputs of a call. The index of an image is input * batch size + sample.
 struct Images {
   std::vector<ImageInput> inputs;  // the images, and the others if there are any
-  ImageInput fitted;               // images of the size of the box; empty: none
-  std::vector<Extent> masks;       // empty: none
-  std::vector<bool> mirrored;      // [samples], alike in all inputs
+  ImageInput fitted;               // images of the size of the box; empty if there are none
+  std::vector<Extent> masks;       // empty if there are none
+  std::vector<bool> mirrored;      // [samples], the same for all inputs
   bool has_fitted = false;
 
   int Count() const { return static_cast<int>(inputs[0].shapes.size()); }

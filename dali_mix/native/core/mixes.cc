@@ -1,4 +1,4 @@
-// Reads the plan for the images of a call, and refuses what cannot be mixed.
+// Reads the plan for the images of a call. Refuses images that cannot be mixed.
 #include "core/mixes.h"
 
 #include <algorithm>
@@ -23,7 +23,7 @@ bool ShowsInBox(const SampleMix &mix, int image) {
   return std::find(mix.shows, mix.shows + mix.boxes, image) != mix.shows + mix.boxes;
 }
 
-// Whether anything of an image shows where there is no box.
+// Whether an image shows where there is no box.
 bool ShowsBehind(const SampleMix &mix, int image) {
   return mix.weights[image] != 0 || (image == 1 && mix.masked);
 }
@@ -45,7 +45,7 @@ void CheckPlannedSize(const PlanColumns &plan, const Images &images, int i) {
   }
 }
 
-// Maps are never blended: one of the images has the whole weight.
+// Maps are never blended: one of the images gets the whole weight.
 void CopyOneOfABlend(SampleMix &mix, int copied) {
   int blended = 0;
   for (const double weight : mix.weights) {
@@ -59,7 +59,7 @@ void CopyOneOfABlend(SampleMix &mix, int copied) {
   mix.weights[shown] = 1;
 }
 
-// An image mixed with nothing but itself is unmixed, whatever the weights.
+// A sample that is mixed with itself only is unmixed, whatever its weights are.
 void UnmixAlone(SampleMix &mix, int i) {
   const bool whole = mix.weights[0] == 1 && mix.boxes == 0 && !mix.masked;
   if (mix.images == 2 && (mix.index[1] == i || whole)) {
@@ -119,7 +119,7 @@ void CheckFitted(const SampleMix &mix, const Images &images, int i) {
   }
 }
 
-// Images of other sizes may show in boxes alone, if the plan says which part of them.
+// Refuses a partner of another size, unless it shows in boxes only and the plan has offsets.
 void CheckShapes(const SampleMix &mix, const Images &images, int i, int image, bool any_size,
                  char frames_axis) {
   const int index = mix.index[image];
@@ -129,7 +129,7 @@ void CheckShapes(const SampleMix &mix, const Images &images, int i, int image, b
   if (fits && as_long) {
     return;
   }
-  // A crop leaves the number of frames as it is.
+  // A crop does not change the number of frames.
   const std::string longer = Text(
       " Give all samples equally many frames: cut the longer ones, or pad the others with "
       "fn.pad(images, axis_names=\"",
@@ -139,7 +139,7 @@ void CheckShapes(const SampleMix &mix, const Images &images, int i, int image, b
          ".", as_long ? "" : longer, fits ? "" : " Resize the images, or pass crop=(H, W).");
 }
 
-// What shows in the boxes must be there.
+// Refuses offsets by which a box would show pixels outside its image.
 void CheckInBoxes(const SampleMix &mix, const Images &images, int i, int image) {
   const Extent extent = images.WindowOf(mix.index[image]).size;
   const int64_t y = mix.offset[image][0], x = mix.offset[image][1];

@@ -1,5 +1,4 @@
-// Which images are mixed in each sample, and how: the plan of a call of apply, checked against its
-// images.
+// The plan of a call of apply, checked against its images.
 #ifndef DALI_MIX_NATIVE_CORE_MIXES_H_
 #define DALI_MIX_NATIVE_CORE_MIXES_H_
 
@@ -9,14 +8,14 @@
 
 namespace dali_mix {
 
-// How one sample is mixed. What does not show is left out.
+// How one sample is mixed. Images and boxes that do not show are left out.
 struct SampleMix : MixedSample {
   bool masked;
   Shows outside;
 };
 
-// `copied`: of maps, which are never blended, the image that shows in place of a blend; -1: images.
-// `frames_axis`: the letter of the frames in a layout, for the words of a refusal.
+// `copied`: -1 for images. Maps are never blended: this image shows instead of a blend.
+// `frames_axis`: the letter of the frames in the layout, for error messages.
 std::vector<SampleMix> MixSamples(const PlanColumns &plan, const Images &images, int copied,
                                   char frames_axis);
 

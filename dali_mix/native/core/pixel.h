@@ -1,11 +1,11 @@
-// The arithmetic of one pixel: the one truth behind the CPU loops and the CUDA kernel.
+// The arithmetic of one pixel. The CPU loops and the CUDA kernel must both agree with it.
 //
-//   w = 0 inside the box, blend outside it, times the mask where there is one
+//   w = 0 inside the box, blend outside it, times the mask if there is one
 //   out = fma(own, w*k, fma(partner, (1-w)*k, s)),   k = scale/std,   s = shift - mean*k
 //
-// and with more images, of weights w[0], w[1], …, fma(image 0, w[0]*k, fma(image 1, w[1]*k, …)).
+// With more images, of weights w[0], w[1], …: fma(image 0, w[0]*k, fma(image 1, w[1]*k, …)).
 // The coefficients are computed in double and rounded once to float. Contraction is off in every
-// build, so the two fma are the only fused operations and all backends agree to the bit.
+// build, so the two fma are the only fused operations, and all backends agree to the bit.
 #ifndef DALI_MIX_NATIVE_CORE_PIXEL_H_
 #define DALI_MIX_NATIVE_CORE_PIXEL_H_
 
@@ -15,12 +15,12 @@
 
 namespace dali_mix {
 
-// Coefficients of one channel where a single image shows.
+// Coefficients of one channel for pixels that show one image.
 struct Single {
   float k, s;
 };
 
-// Coefficients of one channel of one sample where both images show; `s` is that of Single.
+// Coefficients of one channel of one sample for pixels that blend two images. `s` is in Single.
 struct Blend {
   float own, partner;
 };
@@ -29,7 +29,7 @@ MIX_HD Blend BlendOf(double k, double w) {
   return {static_cast<float>(w * k), static_cast<float>((1.0 - w) * k)};
 }
 
-// Own weight where the mask has `level`.
+// Own weight at a pixel where the mask has the value `level`.
 MIX_HD double SoftWeight(float blend, uint8_t level) {
   return static_cast<double>(blend) * (level / 255.0);
 }
@@ -43,7 +43,7 @@ struct Normalization {
   Single ForSingle() const { return {static_cast<float>(k), static_cast<float>(s)}; }
 };
 
-// A value that is copied and never computed with, as those of class maps.
+// A value that is only copied, such as those of class maps.
 template <typename T>
 struct Copied {
   T bits;
@@ -85,8 +85,8 @@ MIX_HD float Saturate(float value, float low, float high) {
 #endif
 }
 
-// Adding it leaves no fraction bits, so the addition itself rounds, halves to even; the low bits of
-// the sum are then the integer.
+// A float of this size has no fraction bits. So adding this constant rounds, halves to even, and
+// the low bits of the sum are the integer.
 constexpr float kNoFraction = 12582912.0f;  // 1.5 * 2^23
 
 MIX_HD float RoundInto(float value, float low, float high) {
@@ -112,7 +112,7 @@ MIX_HD int8_t Narrow<int8_t>(float value) {
   return static_cast<int8_t>(RoundInto(value, -128.0f, 127.0f));
 }
 
-// Narrow to 8 bits, which are the low byte of the result: no conversion to an integer.
+// Narrows to 8 bits without a conversion to an integer. They are the low byte of the result.
 template <typename Out>
 MIX_HD uint32_t NarrowToByte(float value);
 template <>

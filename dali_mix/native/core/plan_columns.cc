@@ -1,4 +1,4 @@
-// Refuses what is no plan, and reads it sample by sample.
+// Checks the columns of a plan, and reads them sample by sample.
 #include "core/plan_columns.h"
 
 #include <algorithm>

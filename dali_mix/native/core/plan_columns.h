@@ -1,4 +1,4 @@
-// The columns of a plan, checked: what all that read plans share.
+// Reads and checks the columns of a plan, for all operators that take plans.
 #ifndef DALI_MIX_NATIVE_CORE_PLAN_COLUMNS_H_
 #define DALI_MIX_NATIVE_CORE_PLAN_COLUMNS_H_
 
@@ -15,38 +15,37 @@ struct Extent {
   bool operator==(const Extent &) const = default;
 };
 
-// Values of one column for each sample of a batch, of all samples equally many.
+// One column of a plan. All samples of a batch have the same number of values.
 template <typename T>
 struct Column {
   bool given = false;
-  bool varies = false;             // from sample to sample; else `constant` holds for all
-  int length = 0;                  // values of one sample
+  bool varies = false;             // each sample has its values; else all have `constant`
+  int length = 0;                  // number of values of one sample
   std::vector<T> constant;         // [length]
   std::vector<const T *> samples;  // [samples][length]
 
   const T *operator[](int i) const { return varies ? samples[i] : constant.data(); }
 };
 
-// How one sample is mixed, as its plan says.
+// How one sample is mixed, as the plan says.
 struct MixedSample {
-  int images;                  // the own among them
-  int index[kMaxImages];       // over all inputs: input * batch + sample
-  double weights[kMaxImages];  // where there is no box
-  int offset[kMaxImages][2];   // of what is seen in a box, (y, x)
-  int boxes;                   // that are not empty
+  int images;                  // number of images, with the own one
+  int index[kMaxImages];       // in all inputs: input * batch size + sample
+  double weights[kMaxImages];  // outside the boxes
+  int offset[kMaxImages][2];   // (y, x): a box shows the image's pixel p + offset at pixel p
+  int boxes;                   // number of boxes that are not empty
   Box box[kMaxBoxes];
   int shows[kMaxBoxes];  // the image that each box shows
-  Range boxed_frames;    // that have the boxes
-  bool fitted;           // the box shows an image that was made for it
+  Range boxed_frames;    // the frames that have the boxes
+  bool fitted;           // whether the box shows an image that was made for it
 };
 
 struct PlanColumns {
   Column<int> partner, box, size, offset, fit, frames;
   Column<float> blend;
-  int images = 2;  // that one sample mixes
+  int images = 2;  // number of images that one sample mixes
 
-  // Sets `images`, and refuses columns of other lengths than a plan has. Comes before all that
-  // follows.
+  // Sets `images`, and refuses columns of a wrong length. Call this before the functions below.
   void Check(int batch);
 
   int Boxes() const { return box.length / 4; }
@@ -55,22 +54,23 @@ struct PlanColumns {
   // Height and width of the output that the plan was drawn for.
   Extent Size(int sample) const;
 
-  // The following refuse wrong values.
+  // The following functions refuse wrong values.
 
-  // Weights of all images. One value is the own; the first partner has what it leaves.
+  // Weights of all images. If the plan has one value, it is the own weight, and the first partner
+  // has the rest.
   void Weights(int sample, double *weights) const;
-  // A box, inside the output.
+  // A box, which must lie inside the output.
   Box BoxOf(int sample, int b, Extent output) const;
-  // Those of `count` frames that have the boxes.
+  // Which of `count` frames have the boxes.
   Range BoxedFrames(int sample, int count) const;
-  // All of it. Partners are of `batch` samples in each of `inputs` inputs.
+  // The whole plan of a sample. There are `batch` images in each of `inputs` inputs.
   MixedSample SampleOf(int sample, int batch, int inputs, Extent output, int frame_count) const;
 
  private:
   int Partner(int sample, int image, int batch, int inputs) const;
 };
 
-// Refuses what is no index into the batch or, where there are several inputs, the others behind it.
+// Refuses an index that is not in the batch or, if there are two inputs, in the others after it.
 void CheckPartner(int partner, int sample, int batch, int inputs);
 
 }  // namespace dali_mix

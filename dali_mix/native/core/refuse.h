@@ -1,4 +1,4 @@
-// How wrong values of the user's are refused: in Python as ValueError, with one sentence.
+// Refuses wrong values of the user. Python gets a ValueError of one sentence.
 #ifndef DALI_MIX_NATIVE_CORE_REFUSE_H_
 #define DALI_MIX_NATIVE_CORE_REFUSE_H_
 
@@ -8,7 +8,7 @@
 
 namespace dali_mix {
 
-// The parts as one text.
+// Joins the parts into one text.
 template <typename... Parts>
 std::string Text(const Parts &...parts) {
   std::ostringstream text;

@@ -1,4 +1,4 @@
-// What one output image is made of: plain data, read by the CPU loops and by the CUDA kernel.
+// Describes how one output image is made, in plain data for the CPU loops and the CUDA kernel.
 #ifndef DALI_MIX_NATIVE_CORE_SAMPLE_H_
 #define DALI_MIX_NATIVE_CORE_SAMPLE_H_
 
@@ -8,8 +8,8 @@
 
 namespace dali_mix {
 
-constexpr int kMaxImages = 8;  // mixed in one sample, its own among them
-constexpr int kMaxBoxes = 8;   // in one sample
+constexpr int kMaxImages = 8;  // images that one sample may mix, with its own
+constexpr int kMaxBoxes = 8;   // boxes that one sample may have
 
 // Half-open, in output pixels. All zero: no box.
 struct Box {
@@ -24,56 +24,55 @@ struct Range {
   int begin, end;
 };
 
-// What shows where there is no box: the own image, the first partner, or a blend.
+// What shows outside the boxes: the own image, the first partner, or a blend.
 enum class Shows : int { kOwn, kPartner, kBlend };
 
-// Where the bytes of one input image begin and end: vector loads may run over within it.
+// The memory of one input image. Vector loads may read beyond a block, but not beyond this.
 struct Bytes {
   const uint8_t *begin, *end;
 };
 
-// An input image as the output sees it, crop, mirror and shift folded into address arithmetic: the
-// value behind output (y, x, c) is origin[y*row + x*column + c*channel]. Packed, so that a whole
-// batch of samples fits into the parameters of a kernel.
+// An input image as the output reads it. Crop, mirror and offset are part of the addresses: the
+// value for output (y, x, c) is origin[y*row + x*column + c*channel]. Packed, so that a whole batch
+// of samples fits into the parameters of a kernel.
 struct __attribute__((packed, aligned(4))) Source {
   const void *origin;
   int row, column, channel;
 };
 
-// Own weight of single pixels, in 1/255; a value stands for a cell of the output. 255 everywhere
-// is as good as none.
+// Own weight in 1/255 for each cell of the output. 255 everywhere is the same as no mask.
 struct Mask {
-  const uint8_t *values;  // [height][width], null: none
+  const uint8_t *values;  // [height][width]; null: there is no mask
   int height, width;
 };
 
-// What a sample has beyond two images and one box. Few samples have it, so it lies apart.
+// What a sample has besides two images and one box. Few samples have it, so it is stored apart.
 struct Layers {
-  Source images[kMaxImages - 2];  // after the own and the first partner
-  int image_count;                // those two among them
-  Box boxes[kMaxBoxes - 1];       // after the first
-  int box_count;
-  int shows[kMaxBoxes];  // the image that shows in each box
-  Mask mask;             // between the own image and the first partner
-  float blend;           // of the own image, where the mask is full
-  int copied;            // where nothing is computed: the image that shows in place of a blend
+  Source images[kMaxImages - 2];  // images after the own and the first partner
+  int image_count;                // number of all images, with these two
+  Box boxes[kMaxBoxes - 1];       // boxes after the first
+  int box_count;                  // number of all boxes
+  int shows[kMaxBoxes];           // the image that each box shows
+  Mask mask;                      // between the own image and the first partner
+  float blend;                    // own weight where the mask is 255
+  int copied;                     // for maps: the image that shows instead of a blend
 };
 
 struct Sample {
   void *out;  // in the layout of the call
   Source own, partner;
   int height, width;
-  int plane;  // planar output: from one channel to the next, in elements
+  int plane;  // planar output: distance from one channel to the next, in values
   Box box;
   Shows outside;
-  int layers;  // index into Call::layers, -1: none
+  int layers;  // index into Call::layers; -1: there are none
 };
 
-// A sample together with its layers, null: none.
+// A sample together with its layers; null: there are none.
 struct Layered : Sample {
   const Layers *more;
 
-  // By value, so that a sample in registers stays there.
+  // Returned by value, so that a sample in registers stays there.
   MIX_HD Source Image(int k) const {
     return k == 0 ? own : (k == 1 ? partner : more->images[k - 2]);
   }
@@ -87,21 +86,21 @@ struct Layered : Sample {
 // What all samples of a call share.
 struct Call {
   const Single *singles;  // [channels]
-  const double *factors;  // [channels]: k before rounding, for the pixels of a soft mask
-  const float *weights;   // [samples][channels][images]: those of a blend, times k
+  const double *factors;  // [channels]: k before rounding, for pixels of a soft mask
+  const float *weights;   // [samples][channels][images]: weights of a blend, times k
   const Layers *layers;
-  const Bytes *bytes;  // [samples][images]; where there are layers, else null
+  const Bytes *bytes;  // [samples][images]; null if there are no layers
   int channels;
-  int out_channels;  // channels, or the power of two above it; the padding is zero
-  int images;        // mixed in one sample, at most
-  bool planar;       // CHW output, else HWC
+  int out_channels;  // channels, or the next power of two; the padding is zero
+  int images;        // largest number of images that one sample mixes
+  bool planar;       // the output is CHW, else HWC
 };
 
 MIX_HD const float *WeightsOf(const Call &call, int sample) {
   return call.weights + static_cast<ptrdiff_t>(sample) * call.channels * call.images;
 }
 
-// Row (or column) of the mask behind row (or column) `at` of an output of `length`.
+// Row (or column) of the mask for row (or column) `at` of an output of `length`.
 MIX_HD int CellAt(int at, int cells, int length) {
   return cells == length
              ? at
@@ -114,8 +113,8 @@ MIX_HD uint8_t MaskAt(const Layered &sample, int y, int x) {
                      CellAt(x, mask.width, sample.width)];
 }
 
-// What shows at one pixel: an image; or the blend (`image` -1), to which a mask may give another
-// weight (`level` of 255, else the whole one).
+// What shows at one pixel: an image, or the blend (`image` is -1). `level` is the mask's value
+// there; 255 leaves the weights of the blend as they are.
 struct Shown {
   int image;
   uint8_t level;
@@ -127,8 +126,8 @@ struct Shown {
 
 constexpr int kBlended = -1;
 
-// The definition. Later boxes cover earlier ones, and any box covers the mask. `level_at()` is the
-// mask's value at the pixel, asked for only where it counts.
+// The definition of what shows. Later boxes cover earlier ones, and every box covers the mask.
+// `level_at()` gives the mask's value at the pixel, and is called only if that matters.
 template <typename Level>
 MIX_HD Shown ShownUnder(const Layered &sample, int y, int x, Level &&level_at) {
   for (int b = sample.Boxes() - 1; b >= 0; b--) {
@@ -183,8 +182,8 @@ MIX_HD Out ComputePixel(const Call &call, const Layered &sample, const float *we
   return Narrow<Out>(sum);
 }
 
-// One value of the output, by the definition. Reads only images that show. `weights` are those of
-// the sample.
+// One value of the output, by the definition. Reads only images that show. `weights` are the
+// sample's.
 template <typename In, typename Out>
 MIX_HD Out MixPixel(const Call &call, const Layered &sample, const float *weights, Shown shown,
                     int y, int x, int c) {
@@ -196,8 +195,8 @@ MIX_HD Out MixPixel(const Call &call, const Layered &sample, const float *weight
   }
 }
 
-// The columns of a row without layers fall into runs with one answer each: before the range and
-// behind it what shows outside, in it the partner.
+// The columns of row y that the box covers, for samples without layers. The partner shows in them;
+// `outside` shows before and after them.
 MIX_HD Range BoxedColumns(const Sample &sample, int y) {
   if (y < sample.box.y0 || y >= sample.box.y1) {
     return {0, 0};

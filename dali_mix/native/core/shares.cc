@@ -7,13 +7,13 @@ namespace dali_mix {
 
 namespace {
 
-// The sum of the mask over the pixels of a part of the output. `cells`: of the mask, behind each
-// column of the output.
+// The sum of the mask over the pixels of a part of the output. `cells`: the column of the mask for
+// each column of the output.
 int64_t SumOfLevels(const Mask &mask, const std::vector<int> &cells, Box part, int height) {
   int64_t sum = 0;
   for (int y = part.y0; y < part.y1;) {
     const int row = CellAt(y, mask.height, height);
-    int rows = 1;  // of the output that show this row of the mask
+    int rows = 1;  // rows of the output that take this row of the mask
     while (y + rows < part.y1 && CellAt(y + rows, mask.height, height) == row) {
       rows++;
     }

@@ -1,4 +1,4 @@
-// How much of an output each of its images shows: the one place that counts.
+// Counts how much of an output each image fills. All shares are counted here.
 #ifndef DALI_MIX_NATIVE_CORE_SHARES_H_
 #define DALI_MIX_NATIVE_CORE_SHARES_H_
 
@@ -18,18 +18,18 @@ struct BoxedOutput {
   int count;
 };
 
-// Pixels of one output.
+// Numbers of pixels of one output.
 struct Shares {
-  int64_t in_boxes[kMaxImages] = {};  // that boxes show, of each image
-  int64_t bare = 0;                   // without a box
-  int64_t levels = 0;  // the sum of the mask over these; 255 each where there is none
+  int64_t in_boxes[kMaxImages] = {};  // pixels at which boxes show each image
+  int64_t bare = 0;                   // pixels outside the boxes
+  int64_t levels = 0;                 // sum of the mask over bare pixels; 255 each without a mask
 };
 
-// `mask`: of the pixels without a box. Counts by rectangles; with a mask, by its rows and columns.
+// Counts by rectangles; with a mask, by its rows and columns.
 Shares CountShares(const BoxedOutput &output, const Mask &mask);
 
-// Calls visit(part, image) for rectangles that together are the output: in each of them one box
-// shows its image, or, where `image` is 0, none.
+// Calls visit(part, image) for rectangles that together cover the output. `image` is the image that
+// a box shows in the whole part, or 0 if no box covers it.
 template <typename Visit>
 void VisitParts(const BoxedOutput &output, Visit &&visit) {
   constexpr int kMostEdges = 2 * kMaxBoxes + 2;

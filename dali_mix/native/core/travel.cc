@@ -1,4 +1,4 @@
-// What is left of boxes and points when their images are mixed.
+// Finds the visible parts of boxes and points when their images are mixed.
 #include "core/travel.h"
 
 #include <algorithm>
@@ -10,8 +10,8 @@ namespace dali_mix {
 
 namespace {
 
-// Relative coordinates are rounded: an edge this close to one between pixels, in pixels, lies on
-// it. Else slivers of covered boxes would show.
+// Relative coordinates are rounded numbers. An edge that lies this close, in pixels, to a border
+// between pixels is moved onto it. Otherwise slivers of covered boxes would show.
 constexpr double kSnap = 1e-3;
 
 double Snap(double at) {
@@ -19,7 +19,7 @@ double Snap(double at) {
   return std::abs(at - edge) < kSnap ? edge : at;
 }
 
-// How much of the pixels [first, last) lies in [begin, end).
+// Length of the part of the pixels [first, last) that lies in [begin, end).
 double Overlap(double begin, double end, int first, int last) {
   return std::min(end, static_cast<double>(last)) - std::max(begin, static_cast<double>(first));
 }
@@ -83,7 +83,7 @@ void KeepPoint(Kept &kept, const TravelSample &sample, int image, const float *p
   if (!(0 <= column && column <= sample.size.width && 0 <= row && row <= sample.size.height)) {
     return;
   }
-  // The last edge belongs to the last pixel.
+  // A point on the last edge belongs to the last pixel.
   const double weight =
       sample.WeightAt(image, std::min(static_cast<int>(row), sample.size.height - 1),
                       std::min(static_cast<int>(column), sample.size.width - 1));
@@ -96,11 +96,11 @@ void KeepPoint(Kept &kept, const TravelSample &sample, int image, const float *p
   kept.weights.push_back(static_cast<float>(weight));
 }
 
-// Where an image of a sample lies.
+// Where an image of a sample lies on the output.
 Placement PlacementOf(const Column<int> &views, const TravelSample &sample, int image, int batch) {
   const MixedSample &mixed = sample.mixed;
   if (image == 1 && mixed.fitted && mixed.boxes > 0) {
-    const Box &box = mixed.box[0];  // that of the first partner, if it has one
+    const Box &box = mixed.box[0];  // the box of the first partner, if it has one
     return {double(box.y1) - box.y0, double(box.x1) - box.x0, double(box.y0), double(box.x0)};
   }
   Extent view = sample.size;
@@ -126,7 +126,7 @@ TravelSample ReadTravel(const PlanColumns &plan, const Column<int> &views, int i
   }
   MixedSample &mixed = sample.mixed;
   mixed = plan.SampleOf(i, batch, inputs, sample.size, 1);
-  // An image mixed with nothing but itself is unmixed.
+  // A sample that is mixed with itself only is unmixed.
   if (mixed.images == 2 && mixed.index[1] == i) {
     mixed.images = 1;
     mixed.boxes = 0;

@@ -1,4 +1,4 @@
-// How boxes and points travel with their images: the plan as they see it, and what is left of them.
+// Mixes bounding boxes and points as their images are mixed, and keeps what is visible.
 #ifndef DALI_MIX_NATIVE_CORE_TRAVEL_H_
 #define DALI_MIX_NATIVE_CORE_TRAVEL_H_
 
@@ -9,21 +9,21 @@
 
 namespace dali_mix {
 
-// Boxes (4 columns) or points (2) of one image, relative to what is seen of it.
+// Boxes (4 columns) or points (2 columns) of one image, relative to it after crop and mirror.
 struct Shapes {
   const float *values;  // [count][columns]
   const int *labels;    // [count]
   int count, columns;
 };
 
-// What is left of all images of a sample.
+// What is visible of the boxes or points of all images of a sample.
 struct Kept {
   std::vector<float> values;
   std::vector<int> labels;
   std::vector<float> weights;
 };
 
-// Where relative coordinates come to lie on the output, in pixels.
+// Where an image lies on the output, in pixels. Maps relative coordinates to the output.
 struct Placement {
   double height, width, y, x;
 
@@ -38,24 +38,24 @@ struct TravelSample {
   Placement places[kMaxImages];
   Mask mask;
 
-  // Of one pixel that has no box.
+  // Weight of an image at a pixel, without the boxes.
   double BareWeightAt(int image, int y, int x) const;
-  // The same for pixels in a box too.
+  // Weight of an image at a pixel, with the boxes.
   double WeightAt(int image, int y, int x) const;
   BoxedOutput Boxes() const {
     return {size.height, size.width, mixed.box, mixed.shows, mixed.boxes};
   }
 };
 
-// Sample i of a batch as its plan says, without the mask. `views`: (height, width) of what is seen
-// of image i of each input.
+// Sample i of a batch by its plan, without the mask. `views`: (height, width) of image i of each
+// input, after its crop.
 TravelSample ReadTravel(const PlanColumns &plan, const Column<int> &views, int i, int batch,
                         int inputs);
 
-// Refuses what is not finite, or inside out.
+// Refuses coordinates that are not finite, and boxes whose edges are swapped.
 void CheckShapes(const Shapes &shapes, int sample);
 
-// Appends what shows of the shapes of that image.
+// Appends the visible parts of the shapes of that image.
 void KeepVisible(Kept &kept, const TravelSample &sample, int image, const Shapes &shapes);
 
 }  // namespace dali_mix
