@@ -6,10 +6,9 @@
 
 namespace dali_mix {
 
-// By the centre law (Yun et al. 2019, eq.
-// 2) a side s covers [c - s/2, c + (s+1)/2) with s/2 rounded down, so that odd sides are exact, for
-// a pixel c; then it is clipped. By the uniform law every pixel is covered by `length` of the
-// places that are drawn from.
+// kCenter (Yun et al. 2019, equation 2): for a uniform pixel c, a side s covers [c - s/2,
+// c + (s+1)/2) with s/2 rounded down, so that odd sides are exact. Then it is clipped. kUniform:
+// every pixel is covered by `length` of the places that are drawn from.
 Range DrawSide(BoxPlace place, int length, int size, Random &random) {
   int begin = 0;
   if (place == BoxPlace::kCenter) {
@@ -34,7 +33,7 @@ Box DrawPlace(BoxPlace place, int box_height, int box_width, int height, int wid
 
 Box DrawBox(const Method &method, double lam, int height, int width, Random &random) {
   if (method.minmax.high > 0) {
-    // As timm's minmax: both sides by themselves, whatever lam.
+    // As timm's minmax: each side is drawn by itself, and lam is not used.
     const auto side = [&](int size) {
       const int low = static_cast<int>(size * method.minmax.low);
       const int high = static_cast<int>(size * method.minmax.high);
@@ -44,7 +43,7 @@ Box DrawBox(const Method &method, double lam, int height, int width, Random &ran
     return DrawPlace(method.place, box_height, box_width, height, width, random);
   }
   const double ratio = std::sqrt((1.0 - lam) / method.boxes);
-  double stretch = 1;  // of the height, over that of the width
+  double stretch = 1;  // factor of the height; the width is divided by it
   if (method.aspect.low != 1 || method.aspect.high != 1) {
     stretch =
         std::exp(0.5 * Uniform(random, std::log(method.aspect.low), std::log(method.aspect.high)));

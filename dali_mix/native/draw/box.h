@@ -7,13 +7,13 @@
 
 namespace dali_mix {
 
-// A side of `length` pixels, at most as long as the image, at the place that the law gives it.
+// Draws the place of a side of `length` pixels, which is at most `size`, by the law of `place`.
 Range DrawSide(BoxPlace place, int length, int size, Random &random);
 
-// A box of that size; all zero where nothing is left of it.
+// Draws the place of a box of that size. A box that is empty after clipping is all zero.
 Box DrawPlace(BoxPlace place, int box_height, int box_width, int height, int width, Random &random);
 
-// A box that leaves the share `lam` to the own image, before clipping.
+// Draws a box that leaves the share `lam` to the own image, before clipping.
 Box DrawBox(const Method &method, double lam, int height, int width, Random &random);
 
 }  // namespace dali_mix

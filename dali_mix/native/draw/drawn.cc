@@ -1,4 +1,4 @@
-// Draws what each method draws.
+// Draws a sample by each of the methods.
 #include "draw/drawn.h"
 
 #include <algorithm>
@@ -10,7 +10,7 @@ namespace dali_mix {
 
 namespace {
 
-// The exact shares of a sample of two images.
+// Counts the exact shares of a sample of two images.
 void CountPair(DrawnSample &drawn, Volume size) {
   const DrawnMask &drawn_mask = drawn.mask;
   const Mask mask = {drawn_mask.values.empty() ? nullptr : drawn_mask.values.data(),
@@ -33,7 +33,8 @@ void CountPair(DrawnSample &drawn, Volume size) {
   drawn.lam[1] = 1.0f - drawn.lam[0];
 }
 
-// The sides of a box of several dimensions whose share of the whole is 1 - lam.
+// Draws the frames that have the boxes: 1 - lam of them if whole frames are cut, and the third side
+// of a box in space and time.
 void DrawFrames(const Method &method, double lam, DrawnSample &drawn, Volume size, Random &random) {
   drawn.first_frame = 0;
   drawn.end_frame = size.frames;
@@ -53,7 +54,7 @@ DrawnSample DrawCut(const Method &method, double lam, Volume size, Random &rando
     if (method.extent == Extents::kTime) {
       drawn.boxes[b] = {0, 0, size.height, size.width};
     } else {
-      // Of the three sides of a box in space and time each is (1 - lam)^(1/3).
+      // A box in space and time has three sides of (1 - lam)^(1/3). Two of them are in space.
       drawn.boxes[b] =
           DrawBox(method, method.extent == Extents::kSpace ? lam : 1 - std::pow(1 - lam, 2.0 / 3),
                   size.height, size.width, random);
@@ -109,8 +110,8 @@ DrawnSample DrawMasked(const Method &method, double lam, Volume size, Random &ra
   return drawn;
 }
 
-// Weights from Dirichlet(alpha, …, alpha), by breaking a stick: each takes a Beta share of what the
-// ones before it left. Folded, the largest is the own.
+// Draws weights from Dirichlet(alpha, …, alpha) by stick-breaking: each takes a Beta share of what
+// the weights before it left. With `fold` the own image gets the largest weight.
 DrawnSample DrawBlend(const Method &method, double alpha, bool fold, Volume size, Random &random) {
   DrawnSample drawn;
   drawn.end_frame = size.frames;
@@ -128,8 +129,8 @@ DrawnSample DrawBlend(const Method &method, double alpha, bool fold, Volume size
   return drawn;
 }
 
-// Four images around one point, each cropped anywhere (Takahashi et al. 2018, RICAP); the own image
-// takes any of the corners, and shows there what it has there.
+// Draws four images around one point (Takahashi et al. 2018, RICAP). The own image takes one of the
+// corners, and shows its own pixels of that corner. The others are cropped anywhere.
 DrawnSample DrawCorners(double alpha, Volume size, Random &random) {
   DrawnSample drawn;
   drawn.end_frame = size.frames;
@@ -169,13 +170,13 @@ DrawnSample DrawMixUp(double share, Volume size) {
   return drawn;
 }
 
-// How much the own image of a pair is to keep, before counting.
+// The share that the own image of a pair should keep, before counting.
 double DrawShare(const Wanted &wanted, Random &random) {
   if (wanted.lam) {
     return *wanted.lam;
   }
   const double t = random.Beta(wanted.alpha, wanted.alpha);
-  // As the plan stores it, so that what is computed from it follows from the plan.
+  // Rounded as the plan stores it, so that results follow from the plan.
   return static_cast<float>(wanted.fold ? std::max(t, 1.0 - t) : t);
 }
 
@@ -192,7 +193,7 @@ DrawnSample DrawSample(const Method &method, int number, const Wanted &wanted, V
   if (wanted.alpha == 0 && !wanted.lam) {
     return {};
   }
-  // Opened where they are asked for: to seek to a stream takes a while.
+  // A stream is opened only if it is needed, because seeking to it takes a while.
   const auto weights = [&] { return streams.Open(unit, kMethod + 2 * number); };
   const auto place = [&] { return streams.Open(unit, kMethod + 2 * number + 1); };
   switch (method.kind) {

@@ -1,4 +1,4 @@
-// What is drawn for one sample, and the share of each image in it.
+// Draws one sample, and counts the share of each image in it.
 #ifndef DALI_MIX_NATIVE_DRAW_DRAWN_H_
 #define DALI_MIX_NATIVE_DRAW_DRAWN_H_
 
@@ -15,28 +15,28 @@ struct Volume {
 };
 
 struct DrawnSample {
-  float weights[kMaxImages] = {1};  // where there is no box
-  Box boxes[kMaxBoxes] = {};        // of the partners, or several of one
+  float weights[kMaxImages] = {1};  // outside the boxes
+  Box boxes[kMaxBoxes] = {};        // one for each partner, or several for one partner
   int offsets[kMaxImages - 1][2] = {};
-  int fit[2] = {};  // size that the whole partner is given; 0, 0: its own
+  int fit[2] = {};  // size to which the whole partner is resized; 0, 0: it is not
   int first_frame = 0, end_frame = 0;
   DrawnMask mask;
-  float lam[kMaxImages] = {1};  // shares, counted
+  float lam[kMaxImages] = {1};  // counted shares
 };
 
-// What a method is asked to leave to the own image.
+// How a method draws the share of the own image.
 struct Wanted {
-  double alpha;               // of Beta(alpha, alpha), or of Dirichlet; 0: nothing is mixed
-  bool fold;                  // take max(t, 1 - t) of a draw t; of several weights the largest
-  std::optional<double> lam;  // the share itself, which is not drawn then
+  double alpha;               // of Beta(alpha, alpha) or Dirichlet; 0: nothing is mixed
+  bool fold;                  // use max(t, 1 - t) of a draw t, or the largest of several weights
+  std::optional<double> lam;  // a given share, used instead of a draw
 };
 
-// What the method with this number draws for one sample, from the streams of sample `unit`. The
-// shares are counted.
+// Draws one sample by the method with this number, from the streams of sample `unit`, and counts
+// the shares.
 DrawnSample DrawSample(const Method &method, int number, const Wanted &wanted, Volume size,
                        const RandomStreams &streams, int unit);
 
-// The same for a box that is given; what leaves the image is clipped.
+// The same for a given box, which is clipped to the image.
 DrawnSample TakeBox(const Box &box, Volume size);
 
 }  // namespace dali_mix

@@ -8,7 +8,7 @@
 
 namespace dali_mix {
 
-// As many patches of the partner as leave the share, each choice equally likely.
+// The partner shows in (1 - lam) of the patches, rounded. Each choice of patches is equally likely.
 DrawnMask DrawPatches(const Method &method, double lam, int height, int width, Random &random) {
   DrawnMask mask = {height / method.patch_height, width / method.patch_width};
   const int cells = mask.height * mask.width;
@@ -23,8 +23,8 @@ DrawnMask DrawPatches(const Method &method, double lam, int height, int width, R
   return mask;
 }
 
-// A grid of holes through which the partner shows. All have one size, sqrt(1 - lam) of their tile;
-// the grid begins anywhere within a tile.
+// The partner shows in a grid of holes. The sides of a hole are sqrt(1 - lam) of those of its tile,
+// and the grid begins anywhere within a tile.
 DrawnMask DrawGrid(const Method &method, double lam, int height, int width, Random &random) {
   const int low = static_cast<int>(method.holes.low), high = static_cast<int>(method.holes.high);
   const int tiles = low + UniformInt(random, high - low + 1);
@@ -69,7 +69,7 @@ class Noise {
       for (int kx = 0; kx <= highest_x; kx++) {
         const double frequency = std::hypot(double(ky) / height, double(kx) / width);
         const double real = Normal(random), imaginary = Normal(random);
-        // Of a wave and its mirror image one is enough, or one axis would have more of them.
+        // At kx = 0, ky and -ky give the same wave. Both would count this axis twice.
         if (kx == 0 && ky <= 0) {
           continue;
         }
@@ -94,7 +94,7 @@ class Noise {
     }
   }
 
-  // Between the points, linear.
+  // Linear interpolation between the points.
   float At(int y, int x) const {
     const float *above = &values_[size_t(y / kStep) * columns_ + x / kStep];
     const float *below = above + columns_;
@@ -151,7 +151,7 @@ DrawnMask DrawBell(const Method &method, int height, int width, Random &random) 
   const auto rows = bell(height), columns = bell(width);
   DrawnMask mask = {height, width, std::vector<uint8_t>(static_cast<size_t>(height) * width)};
   for (int y = 0; y < height; y++) {
-    for (int x = 0; x < width; x++) {  // rounded: nothing is below 0
+    for (int x = 0; x < width; x++) {  // + 0.5 rounds, because no value is negative
       mask.values[static_cast<size_t>(y) * width + x] =
           static_cast<uint8_t>(255 * (1 - rows[y] * columns[x]) + 0.5);
     }

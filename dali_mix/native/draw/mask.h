@@ -1,4 +1,4 @@
-// The masks of the methods that draw one: own weights in 1/255, for pixels or for cells.
+// Draws masks: own weights in 1/255, for pixels or for cells of the output.
 #ifndef DALI_MIX_NATIVE_DRAW_MASK_H_
 #define DALI_MIX_NATIVE_DRAW_MASK_H_
 
@@ -7,13 +7,13 @@
 
 namespace dali_mix {
 
-// Empty: none.
+// An empty one stands for no mask.
 struct DrawnMask {
   int height = 0, width = 0;
   std::vector<uint8_t> values = {};
 };
 
-// `lam`: share of the own image, as near as the mask can come.
+// `lam`: the share of the own image. The mask comes as near to it as it can.
 DrawnMask DrawPatches(const Method &method, double lam, int height, int width, Random &random);
 DrawnMask DrawGrid(const Method &method, double lam, int height, int width, Random &random);
 DrawnMask DrawFourier(const Method &method, double lam, int height, int width, Random &random);

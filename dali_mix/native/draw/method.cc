@@ -19,7 +19,7 @@ class Option {
   Option(const std::string &method, const std::string &name, const std::string &text)
       : method_(method), name_(name), text_(text) {}
 
-  // A part of it: numbers stand between commas.
+  // The number in a part of the text, which has commas between numbers.
   double Number(size_t from = 0, size_t length = std::string::npos) const {
     const std::string part = text_.substr(from, length);
     size_t used = 0;
@@ -124,7 +124,7 @@ void SetHoles(Method &method, const Option &option) {
   method.holes = option.Ordered(1, 1000, rule);
 }
 
-// By method and option.
+// The setter of each option; the key is the name of the method and of the option.
 const std::map<std::string, Setter> &Setters() {
   constexpr double kTiny = std::numeric_limits<double>::min();
   constexpr double kHuge = std::numeric_limits<double>::max();

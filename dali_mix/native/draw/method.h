@@ -1,4 +1,4 @@
-// What a method is told: its name and options, as one line of text, "cutmix place=inside boxes=2".
+// Methods and their options. They are written as a line of text: "cutmix place=inside boxes=2".
 #ifndef DALI_MIX_NATIVE_DRAW_METHOD_H_
 #define DALI_MIX_NATIVE_DRAW_METHOD_H_
 
@@ -21,11 +21,11 @@ enum class Kind {
   kRicap
 };
 
-// Where a box lies: its centre anywhere and clipped; inside the image; or so that every pixel is
-// covered equally often.
+// Where a box lies: its centre is any pixel and it is clipped; it is inside the image; or it is
+// clipped and covers every pixel equally often.
 enum class BoxPlace { kCenter, kInside, kUniform };
 
-// What a box cuts out of a sequence: a part of every frame, whole frames, or a part of some.
+// What a box cuts out of a sequence: a part of every frame, whole frames, or a part of some frames.
 enum class Extents { kSpace, kTime, kSpaceTime };
 
 struct Interval {
@@ -36,16 +36,16 @@ struct Method {
   Kind kind = Kind::kMixUp;
   BoxPlace place = BoxPlace::kCenter;
   Extents extent = Extents::kSpace;
-  Interval minmax = {0, 0};      // of both sides, as shares of the image's; 0, 0: by alpha
-  Interval aspect = {1, 1};      // of the box, relative to the image's
-  Interval scope = {0.1, 0.8};   // ResizeMix: of both sides, as shares
-  Interval sigma = {0.25, 0.5};  // SmoothMix: of the bell, as a share of each side
-  Interval holes = {2, 6};       // GridMix: along each axis
-  double decay = 3;              // FMix: of the amplitudes, a power of the frequency
+  Interval minmax = {0, 0};      // sides of the box as shares of the image's; 0, 0: alpha decides
+  Interval aspect = {1, 1};      // height over width of the box, relative to the image's
+  Interval scope = {0.1, 0.8};   // ResizeMix: sides of the box as a share of the image's
+  Interval sigma = {0.25, 0.5};  // SmoothMix: width of the bell as a share of each side
+  Interval holes = {2, 6};       // GridMix: number along each side
+  double decay = 3;              // FMix: amplitudes fall with this power of the frequency
   int boxes = 1;
   int patch_height = 16, patch_width = 16;
   bool scattered = false;  // PatchMix: single patches rather than a box
-  int images = 2;          // mixed in one sample
+  int images = 2;          // number of images that one sample mixes
 
   bool DrawsMask() const {
     return kind == Kind::kGridMix || kind == Kind::kFMix || kind == Kind::kSmoothMix ||
@@ -54,10 +54,10 @@ struct Method {
   bool DrawsFrames() const { return extent != Extents::kSpace; }
 };
 
-// Each line of text as a method. Refuses what is none, and no line at all.
+// Reads a method from each line of text. Refuses wrong lines, and an empty list.
 std::vector<Method> ParseMethods(const std::vector<std::string> &lines);
 
-// Which columns a plan of these methods has beyond those that all plans have, in their order.
+// The optional columns that a plan of these methods has, in their order.
 struct FurtherColumns {
   bool offset, fit, frames, mask;
 };

@@ -15,8 +15,8 @@ std::vector<int> Ascending(int count) {
   return order;
 }
 
-// A permutation without fixed points, each equally likely: shuffles until one has none (2.7 tries
-// on average for any size from 2).
+// Draws a permutation without fixed points, each equally likely. It shuffles until there is no
+// fixed point, which takes 2.7 tries on average.
 void Derange(std::vector<int> &order, Random &random) {
   if (order.size() < 2) {
     return;
@@ -34,7 +34,7 @@ void Derange(std::vector<int> &order, Random &random) {
   } while (has_fixed_point());
 }
 
-// Disjoint pairs, each matching equally likely; the odd one keeps itself.
+// Draws disjoint pairs, each matching equally likely. An odd one stays its own partner.
 void Match(std::vector<int> &partner, Random &random) {
   std::vector<int> order = partner;
   Shuffle(order, random);
@@ -44,19 +44,19 @@ void Match(std::vector<int> &partner, Random &random) {
   }
 }
 
-// The partner that follows from a sample's place in the batch.
+// The partner for pairings that depend on the place in the batch only.
 int PartnerByPlace(Pairing pairing, int i, int samples) {
   switch (pairing) {
     case Pairing::kReverse:
       return samples - 1 - i;
     case Pairing::kRoll:  // the image before, as torchvision and FFCV pair
       return (i + samples - 1) % samples;
-    default:  // the image across, among the others
+    default:  // image i of the others
       return i + samples;
   }
 }
 
-// One partner of each sample, for the pairings that do not look at classes.
+// Draws one partner for each sample, for pairings that do not use classes.
 std::vector<int> DrawSingle(const PartnerRules &rules, Random &random) {
   std::vector<int> partner = Ascending(rules.samples);
   switch (rules.pairing) {
@@ -74,9 +74,9 @@ std::vector<int> DrawSingle(const PartnerRules &rules, Random &random) {
   return partner;
 }
 
-// The partners of each sample are images that follow one another in a cyclic order, each order
-// equally likely. They begin behind the sample's own place in it; by "others" at that place, where
-// the image across is; by "shuffle" anywhere.
+// Draws a cyclic order of the images, each equally likely. The partners of a sample are successive
+// images in it. They begin after the sample's own place; with "others" at that place, which is
+// image i of the others; with "shuffle" anywhere.
 Partners DrawSuccessors(const PartnerRules &rules, const RandomStreams &streams) {
   const int count = rules.samples;
   std::vector<int> order = Ascending(count), place = order;
@@ -99,8 +99,8 @@ Partners DrawSuccessors(const PartnerRules &rules, const RandomStreams &streams)
   return partners;
 }
 
-// Fills up `partners`, which hold the first ones, from the candidates; each of these is equally
-// likely. Then the partners come again.
+// Adds partners from the candidates, each equally likely, until there are `wanted`. If there are
+// too few candidates, the partners are repeated.
 void DrawFurther(std::vector<int> &partners, int wanted, std::vector<int> candidates,
                  Random &random) {
   int left = static_cast<int>(candidates.size());
@@ -114,7 +114,8 @@ void DrawFurther(std::vector<int> &partners, int wanted, std::vector<int> candid
   }
 }
 
-// By "reverse" and "roll" the first partner follows from the place, if it is another image.
+// With "reverse" and "roll", the place gives the first partner, unless that is the sample itself.
+// Further partners are drawn.
 Partners DrawAfterFirst(const PartnerRules &rules, const RandomStreams &streams) {
   Partners partners(rules.samples);
   for (int i = 0; i < rules.samples; i++) {
@@ -129,7 +130,7 @@ Partners DrawAfterFirst(const PartnerRules &rules, const RandomStreams &streams)
   return partners;
 }
 
-// Any of the other samples that have the class of a sample, or that have another one.
+// Draws partners among the other samples of the same class, or of other classes.
 Partners DrawByClass(const PartnerRules &rules, const RandomStreams &streams) {
   const bool same = rules.pairing == Pairing::kSameClass;
   Partners partners(rules.samples);

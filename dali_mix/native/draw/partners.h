@@ -1,4 +1,4 @@
-// Which images are mixed into which: the partners of a batch.
+// Draws the partners of a batch.
 #ifndef DALI_MIX_NATIVE_DRAW_PARTNERS_H_
 #define DALI_MIX_NATIVE_DRAW_PARTNERS_H_
 
@@ -22,18 +22,18 @@ enum class Pairing {
 // What the partners of a batch depend on, besides random numbers.
 struct PartnerRules {
   int samples;
-  int images;  // mixed in one sample, the own among them
+  int images;  // number of images that one sample mixes, with its own
   Pairing pairing;
-  bool matched;              // disjoint pairs, for "derange" of two images
+  bool matched;              // draw disjoint pairs, for "derange" of two images
   std::vector<int> classes;  // [samples], for pairings by class
 };
 
-// Indices into the batch, or into the others behind it: [samples][images - 1].
+// Indices into the batch, or into the others after it: [samples][images - 1].
 using Partners = std::vector<std::vector<int>>;
 
-// The partners of one sample differ from each other and, but by "shuffle", from the sample itself,
-// as far as the batch has images for that. Where it has fewer they come again in the same order; a
-// sample without any partner is its own.
+// The partners of one sample differ from each other and, unless by "shuffle", from the sample. If
+// the batch has too few images for that, they are repeated in the same order. A sample that finds
+// no partner is its own.
 Partners DrawPartners(const PartnerRules &rules, const RandomStreams &streams);
 
 }  // namespace dali_mix

@@ -1,4 +1,4 @@
-// What a draw asks of a generator of random numbers, and numbers of other laws made from it.
+// The interface of a random generator for the draw, and numbers of other laws made from it.
 #ifndef DALI_MIX_NATIVE_DRAW_RANDOM_H_
 #define DALI_MIX_NATIVE_DRAW_RANDOM_H_
 
@@ -18,12 +18,12 @@ class Random {
   virtual double Beta(double alpha, double beta) = 0;
 };
 
-// Independent streams within the sequence of one sample. Method m draws its weights from
+// The random numbers of one sample have independent streams. Method m draws its weights from stream
 // kMethod + 2m, and the place of its box or mask from kMethod + 2m + 1. kMorePairs is for partners
 // after the first.
 enum Stream : uint64_t { kPairs = 0, kProb = 1, kChoice = 2, kMethod = 3, kMorePairs = 1 << 20 };
 
-// The random numbers of a batch. Those of one sample and one stream are always the same.
+// The random numbers of a batch. Opening a stream of a sample twice gives the same numbers.
 class RandomStreams {
  public:
   virtual ~RandomStreams() = default;
@@ -54,7 +54,7 @@ inline void Shuffle(std::vector<int> &order, Random &random) {
   }
 }
 
-// Index of the weight interval that holds u times the sum.
+// Chooses an index by its weight. `u` is uniform in [0, 1).
 inline int Choose(const float *weights, int count, double u) {
   double sum = 0;
   for (int m = 0; m < count; m++) {
