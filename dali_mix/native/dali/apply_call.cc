@@ -1,4 +1,4 @@
-// Reads one call of apply, in the order in which its parts depend on each other.
+// Reads one call of apply. Each step needs the ones before it.
 #include "apply_call.h"
 
 #include <utility>

@@ -12,7 +12,7 @@
 
 namespace dali_mix {
 
-// What is to be computed, as far as it follows without the addresses of the buffers.
+// Everything that a call computes, except the addresses of its buffers.
 struct ApplyCall {
   InputFormat input;
   OutputFormat output;
@@ -21,11 +21,11 @@ struct ApplyCall {
   Coefficients coefficients;
   RowsKey key;
 
-  // The samples, for buffers that are allocated.
+  // The samples, with the addresses of these buffers.
   Batch MakeBatch(const Buffers &buffers) const {
     return dali_mix::MakeBatch(mixes, images, output, coefficients.factors, buffers);
   }
-  // What they share, without its pointers.
+  // What all samples share. Its pointers are not set.
   Call MakeCall() const;
   dali::TensorListShape<> OutputShape() const;
 };
@@ -39,7 +39,7 @@ class ApplyArguments {
   dali::DALIDataType OutputType(const ApplyCall &call) const {
     return options_.CopiesMaps() ? call.input.type : options_.dtype;
   }
-  // Reads them for these inputs, and refuses what cannot be applied.
+  // Reads the arguments for these inputs, and refuses a call that cannot be computed.
   ApplyCall Acquire(const dali::OpSpec &spec, const dali::ArgumentWorkspace &ws,
                     std::vector<InputShape> inputs);
 

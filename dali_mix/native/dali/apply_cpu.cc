@@ -20,19 +20,19 @@ class ApplyCpu : public ApplyOp<CPUBackend> {
 
 namespace {
 
-// Output beyond this is stored around the cache: it would push out what is still to be read. Not
-// single bytes, which arithmetic binds: such stores wait where images lie at the same place of a
-// page.
+// Stores of a larger output bypass the cache, because it would evict images that are still to be
+// read. Outputs of 8 bits do not: arithmetic limits them, and such stores wait if images lie at the
+// same place of a page.
 constexpr int64_t kStreamBytes = int64_t{2} << 20;
 
-// Work of one thread: a run of rows, from row `y` of sample `sample`, across samples.
+// Work of one thread: successive rows, from row `y` of sample `sample` on into further samples.
 struct Strip {
   int sample, y;
   int64_t rows;
 };
 
-// Cuts the rows of all samples into strips of about equal size; samples of one batch have similar
-// widths, so rows measure the work.
+// Cuts the rows of all samples into strips of about equal size. The number of rows measures the
+// work, since the samples of a batch have similar widths.
 std::vector<Strip> CutStrips(const std::vector<CpuSample> &samples, int count) {
   int64_t total = 0;
   for (const auto &sample : samples) {
@@ -69,11 +69,11 @@ void WriteStrip(RowsFn write_rows, const Call &call, const std::vector<CpuSample
   }
 }
 
-// Every thread that is free takes the next strip. The calling thread is one of them: it would wait
-// otherwise, and it need not be woken, while others may begin late.
+// Every free thread takes the next strip. The calling thread works too: it would only wait
+// otherwise, and it begins at once, while the others must be woken.
 void WriteStrips(RowsFn write_rows, const Call &call, const std::vector<CpuSample> &samples,
                  dali::ThreadPool &threads) {
-  // So many that threads end together.
+  // Enough strips, so that the threads end at about the same time.
   constexpr int kStripsPerThread = 32;
   const std::vector<Strip> strips = CutStrips(samples, kStripsPerThread * threads.NumThreads());
   std::atomic<size_t> next = 0;
@@ -120,7 +120,7 @@ void ApplyCpu::RunImpl(dali::Workspace &ws) {
 }
 
 #if defined(DALI_MIX_CPU_ONLY)
-// Takes the place of the CUDA backend, so that a GPU pipeline is told at graph build.
+// Stands for the CUDA backend, so that a GPU pipeline gets an error when its graph is built.
 class ApplyGpuMissing : public dali::StatelessOperator<dali::GPUBackend> {
  public:
   explicit ApplyGpuMissing(const dali::OpSpec &spec)

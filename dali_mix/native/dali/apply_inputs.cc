@@ -43,13 +43,13 @@ InType ParseCopiedType(dali::DALIDataType type) {
   }
 }
 
-// The letter of the frames (or slices) of a layout, 0 where it has none.
+// The letter of the frames (or slices) of a layout; 0 if it has none.
 char FramesAxis(const TensorLayout &layout) {
   return layout.find('F') >= 0 ? 'F' : (layout.find('D') >= 0 ? 'D' : '\0');
 }
 
-// One sample for each image, and the layout of the images (DALI sees to that one) where an input
-// has none.
+// Checks that each input has a sample for each image. An input without layout gets that of the
+// images, which DALI has checked.
 void ResolveLayouts(std::vector<InputShape> &inputs) {
   const TensorLayout &layout = inputs[0].layout;
   const int count = inputs[0].shape.num_samples();
@@ -97,10 +97,10 @@ ImageShape ShapeOf(const InputShape &input, int i) {
   return shape;
 }
 
-// One batch of images. `name`: of the input; `first`: the images themselves.
+// Reads one batch of images. `name`: the name of the input; `first`: the first input.
 ImageInput ReadImages(const char *name, const InputShape &input, const InputShape &first,
                       bool copies_maps, int channels) {
-  // Maps may come back from a resize with a channel.
+  // A resize may have added an axis of channels to maps.
   const bool alike = input.layout == first.layout ||
                      (copies_maps && first.layout == "HW" && input.layout == "HWC");
   if (!alike) {
@@ -138,8 +138,8 @@ std::vector<Extent> ReadMasks(const InputShape &input) {
   return masks;
 }
 
-// "CHW" and "HWC" stand for each frame of a sequence; "CFHW" takes the channels out of the frames.
-// Maps keep their layout where none is asked for.
+// "CHW" and "HWC" are the layout of each frame of a sequence; "CFHW" puts the channels before the
+// frames. Maps keep their layout unless another one is given.
 TensorLayout OutputLayoutOf(const ApplyOptions &options, const TensorLayout &layout) {
   const char axis = FramesAxis(layout);
   std::string asked = options.output_layout.str();

@@ -23,12 +23,12 @@ struct InputFormat {
   int channels;
   bool interleaved;
   dali::TensorLayout output_layout;
-  bool planar;       // the output, each frame of it
-  char frames_axis;  // the letter of the frames, or slices, in the layout; 0: there are none
+  bool planar;       // whether each frame of the output is planar
+  char frames_axis;  // the letter of the frames or slices in the layout; 0: there are none
 };
 
-// Reads the inputs, the images first, and sets shapes and masks of `images`. Refuses what does not
-// go together.
+// Reads the inputs, the images first, and sets shapes and masks of `images`. Refuses inputs that do
+// not fit together.
 InputFormat ReadInputs(const ApplyOptions &options, std::vector<InputShape> inputs, Images &images);
 
 }  // namespace dali_mix

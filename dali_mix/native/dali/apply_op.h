@@ -1,4 +1,4 @@
-// What the two backends of fn.dali_mix.apply share. No pixel is touched here.
+// What the two backends of fn.dali_mix.apply share: everything before the pixels are computed.
 #ifndef DALI_MIX_NATIVE_DALI_APPLY_OP_H_
 #define DALI_MIX_NATIVE_DALI_APPLY_OP_H_
 

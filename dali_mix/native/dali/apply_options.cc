@@ -1,4 +1,4 @@
-// Reads the constant arguments of apply, and refuses what can never be applied.
+// Reads the constant arguments of apply, and refuses wrong ones.
 #include "apply_options.h"
 
 #include <algorithm>
@@ -32,7 +32,7 @@ void CheckFinite(const char *name, const std::vector<float> &values) {
   }
 }
 
-// The value for channel c: there is one for all, or one for each.
+// The value for channel c. There is one value for all channels, or one for each.
 float ValueOf(const char *name, const std::vector<float> &values, int channels, int c) {
   const int count = static_cast<int>(values.size());
   if (count != 1 && count != channels) {
@@ -58,7 +58,7 @@ ApplyOptions::ApplyOptions(const dali::OpSpec &spec)
   const auto names = spec.GetRepeatedArgument<std::string>("inputs");
   const auto number_of = [&names](const char *name) {
     const int place = PlaceOfInput(names, name);
-    return place < 0 ? -1 : 1 + place;  // behind the images
+    return place < 0 ? -1 : 1 + place;  // after the images
   };
   others = number_of("others");
   fitted = number_of("fitted");

@@ -11,24 +11,24 @@
 namespace dali_mix {
 
 struct ApplyOptions {
-  // Refuses what can never be applied.
+  // Refuses wrong arguments.
   explicit ApplyOptions(const dali::OpSpec &spec);
 
-  int others, fitted, mask;  // numbers of the inputs, -1: there is none
+  int others, fitted, mask;  // numbers of these inputs; -1: there is none
   std::vector<float> mean, std;
   float scale, shift;
-  int copied;  // of maps, the image that shows in place of a blend; -1: images
+  int copied;  // for maps, the image that shows instead of a blend; -1: images
   bool pad_output;
-  dali::TensorLayout output_layout;  // empty: that of the maps
+  dali::TensorLayout output_layout;  // empty: the layout of the maps
   dali::DALIDataType dtype;
 
   bool CopiesMaps() const { return copied >= 0; }
-  // Those that pad among them.
+  // The number of channels of the output, with the padding.
   int OutChannels(int channels) const;
   OutType Out() const;
 };
 
-// What the channels of single images, and the weights of a blend, are multiplied with.
+// Coefficients of each channel, for pixels of one image and for the weights of a blend.
 struct Coefficients {
   std::vector<Single> singles;  // [channels]
   std::vector<double> factors;  // [channels]

@@ -37,7 +37,7 @@ CropWindow WindowArguments::WindowOf(const char *whose, int sample, Extent image
            " for sample ", sample, whose, " of ", image.height, " x ", image.width,
            ". Resize the images first, or crop less.");
   }
-  // As crop_mirror_normalize: halves away from zero, of the product in double.
+  // Like crop_mirror_normalize: the product is in double, and halves are rounded away from zero.
   const auto begin = [sample](const char *name, float position, int slack) {
     if (!(position >= 0 && position <= 1)) {
       Refuse(name, " must be in [0, 1], got ", position, " for sample ", sample, ".");

@@ -7,12 +7,12 @@
 
 namespace dali_mix {
 
-// The arguments that say what is seen of each image.
+// The arguments that crop and mirror each image.
 class WindowArguments {
  public:
   explicit WindowArguments(const dali::OpSpec &spec);
 
-  // Reads them for a batch whose shapes are known, and sets its windows.
+  // Reads the arguments for a batch whose shapes are set, and sets its windows and mirror flags.
   void Acquire(const dali::OpSpec &spec, const dali::ArgumentWorkspace &ws, Images &images);
 
  private:

@@ -1,4 +1,4 @@
-// Reads plans and crop sizes, and holds the schema of the latter.
+// Reads plans and crop sizes. Has the schema of crop sizes.
 #include "arguments.h"
 
 #include <algorithm>

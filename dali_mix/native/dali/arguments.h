@@ -1,4 +1,4 @@
-// Reads arguments of operators: what several operators share.
+// Reads arguments that several operators share.
 #ifndef DALI_MIX_NATIVE_DALI_ARGUMENTS_H_
 #define DALI_MIX_NATIVE_DALI_ARGUMENTS_H_
 
@@ -13,8 +13,8 @@
 
 namespace dali_mix {
 
-// Takes what the argument holds for each sample: a scalar (kDim 0) or `length` values (kDim 1; one
-// value stands for all of them).
+// Reads the values of an argument for each sample: a scalar if kDim is 0, else `length` values or
+// one value for all of them.
 template <int kDim, typename T>
 void AcquireArgument(dali::ArgValue<T, kDim> &argument, const char *name, const dali::OpSpec &spec,
                      const dali::ArgumentWorkspace &ws, int batch_size, int length = 1) {
@@ -36,7 +36,7 @@ void AcquireArgument(dali::ArgValue<T, kDim> &argument, const char *name, const 
   }
 }
 
-// What a column holds for all samples, where it is not a tensor. For the constructor.
+// A column, with its constant values if it is not a tensor. For the constructor of an operator.
 template <typename T>
 Column<T> ColumnOf(const char *name, const dali::OpSpec &spec) {
   Column<T> column;
@@ -48,7 +48,7 @@ Column<T> ColumnOf(const char *name, const dali::OpSpec &spec) {
   return column;
 }
 
-// What it holds for each sample, where it is a tensor. For each batch.
+// Reads the values of each sample if the column is a tensor. For each batch.
 template <typename T>
 void AcquireColumn(Column<T> &column, const char *name, const dali::ArgumentWorkspace &ws,
                    int batch_size) {
@@ -76,17 +76,17 @@ void AcquireColumn(Column<T> &column, const char *name, const dali::ArgumentWork
   }
 }
 
-// The columns of a plan, in two steps as each of them.
+// The columns of a plan, read in the same two steps.
 PlanColumns PlanColumnsOf(const dali::OpSpec &spec);
 void AcquirePlan(PlanColumns &plan, const dali::ArgumentWorkspace &ws, int batch_size);
 
-// `crop`, `crop_h` and `crop_w` as in crop_mirror_normalize: the size of the output. Their schema
-// is dali_mix__CropSize, a parent of those of plan and apply.
+// `crop`, `crop_h` and `crop_w`, the size of the output as in crop_mirror_normalize. Their schema
+// is dali_mix__CropSize, a parent of the schemas of plan and apply.
 class CropSize {
  public:
   explicit CropSize(const dali::OpSpec &spec);
 
-  // Whether the output size follows from the arguments, whatever the images.
+  // Whether the arguments give the size of the output. Else it is that of the images.
   bool Given() const { return crop_.HasExplicitValue() || crop_h_.HasExplicitValue(); }
   void Acquire(const dali::OpSpec &spec, const dali::ArgumentWorkspace &ws, int batch_size);
   Extent operator()(int sample, Extent image) const;
@@ -96,10 +96,10 @@ class CropSize {
   dali::ArgValue<float> crop_h_, crop_w_;
 };
 
-// The place of a name among those of the inputs that may be left out, or -1.
+// The index of a name in the argument `inputs`, or -1.
 int PlaceOfInput(const std::vector<std::string> &inputs, const char *name);
 
-// Height and width of a shape, found by layout; HWC is assumed where none is set.
+// Height and width of a shape, found by the layout. Without a layout HWC is assumed.
 template <typename Shape>
 Extent ExtentOf(const Shape &shape, const dali::TensorLayout &layout) {
   const int y = layout.empty() ? 0 : layout.find('H');

@@ -1,4 +1,4 @@
-// Copies of samples for which no host waits.
+// Copies samples without making the host wait.
 #ifndef DALI_MIX_NATIVE_DALI_COPY_SAMPLES_H_
 #define DALI_MIX_NATIVE_DALI_COPY_SAMPLES_H_
 
@@ -26,11 +26,11 @@ cudaStream_t StreamOf(const dali::Workspace &ws) {
   return std::is_same_v<Backend, dali::GPUBackend> ? ws.stream() : nullptr;
 }
 
-// Fills the samples of `to`, which have their shapes: on the CPU at once, on a GPU by one copy or
-// one kernel. TensorList::Copy, and SetSample, would wait on the host for the streams of both
-// batches; where there is a GPU, those on the CPU have one too, and the GPU may be busy with images
-// on it. `one_allocation` says that all of `from` lies in one, in this order: that two samples lie
-// side by side does not say so.
+// Fills the samples of `to`, whose shapes are set: on the CPU at once, on a GPU by one copy or one
+// kernel. TensorList::Copy and SetSample would make the host wait for the streams of both batches.
+// If there is a GPU, batches on the CPU have a stream too, which may be busy with images.
+// `one_allocation`: all of `from` is in one allocation, in this order. Two samples may be adjacent
+// in memory and yet belong to two allocations.
 template <typename Backend>
 void CopySamples(dali::TensorList<Backend> &to, Pointers from, bool one_allocation,
                  cudaStream_t stream) {

@@ -1,4 +1,4 @@
-// fn.dali_mix.gather: what belongs to the partners, from one batch or from two.
+// fn.dali_mix.gather: takes the samples of the partners from one batch or from two.
 #include "arguments.h"
 #include "copy_samples.h"
 #include "dali/pipeline/operator/checkpointing/stateless_operator.h"

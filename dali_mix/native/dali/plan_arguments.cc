@@ -1,4 +1,4 @@
-// Reads the arguments of plan, and refuses what cannot be drawn.
+// Reads the arguments of plan, and refuses wrong ones.
 #include "plan_arguments.h"
 
 #include <algorithm>
@@ -12,7 +12,7 @@ using dali::OpSpec;
 
 namespace {
 
-// The value that `name` stands for in `choices`; the schema lists them.
+// The value of `name` in `choices`.
 template <typename T>
 T Parse(const char *argument, const std::string &name,
         std::initializer_list<std::pair<const char *, T>> choices) {
@@ -115,7 +115,7 @@ void PlanArguments::CheckOptions(const OpSpec &spec) const {
   CheckGivenLam();
 }
 
-// Given, not drawn: of methods that can leave that share.
+// Refuses a given lam for methods that cannot leave a given share.
 void PlanArguments::CheckGivenLam() const {
   if (!given_lam_.HasExplicitValue()) {
     return;
@@ -223,7 +223,7 @@ void PlanArguments::CheckSample(int i) const {
   }
 }
 
-// Methods whose pattern must fit the size.
+// Refuses methods that do not fit the images: in time for images, or with patches of another size.
 void PlanArguments::CheckMethods() const {
   if (further.frames && !sequences && Count() > 0) {
     Refuse(

@@ -12,33 +12,34 @@
 
 namespace dali_mix {
 
-// What shares one draw.
+// Which samples share one draw.
 enum class Per { kSample, kPair, kBatch };
 
 class PlanArguments {
  public:
-  // Refuses what can never be drawn.
+  // Refuses wrong constant arguments.
   explicit PlanArguments(const dali::OpSpec &spec);
 
-  // Reads them for one batch, whose number and sizes are those of the images, if there are any.
+  // Reads the arguments for one batch. The images give the number of samples and their sizes, if
+  // there are images.
   void Acquire(const dali::OpSpec &spec, const dali::Workspace &ws);
 
   // Constant.
   std::vector<Method> methods;
   FurtherColumns further;
-  int images = 2, boxes = 1;  // of one sample, at most
+  int images = 2, boxes = 1;  // largest numbers in one sample
   Per per, prob_per, choose_per;
 
-  // Of the batch.
-  std::vector<Volume> sizes;  // of the outputs
+  // Of the present batch.
+  std::vector<Volume> sizes;  // sizes of the outputs
   bool sequences = false;
 
   int Count() const { return static_cast<int>(sizes.size()); }
   float Prob(int i) const { return prob_[i].data[0]; }
   const float *MethodWeights(int i) const { return weights_[i].data; }
-  // `unit`: the sample whose random numbers decide for sample i.
+  // `unit`: the sample whose random numbers sample i uses.
   Wanted WantedOf(int method, int unit, int i) const;
-  // The box of a sample, where it is given and the method cuts one.
+  // The given box of a sample, if there is one and the method is cutmix.
   std::optional<Box> GivenBox(int method, int i) const;
   Partners PartnersOf(const RandomStreams &streams) const;
 

@@ -1,5 +1,5 @@
-// fn.dali_mix.plan: draws the plan of a batch. Looks at the count and the shapes of the images
-// only.
+// fn.dali_mix.plan: draws the plan of a batch. It reads only the number and the shapes of the
+// images.
 #include <algorithm>
 #include <utility>
 #include <vector>
@@ -72,7 +72,7 @@ bool PlanOp::SetupImpl(std::vector<dali::OutputDesc> &outputs, const Workspace &
   return true;
 }
 
-// The sample whose random numbers decide for sample i.
+// The sample whose random numbers sample i uses.
 int PlanOp::UnitOf(Per per, int i) const {
   if (per == Per::kBatch) {
     return 0;
@@ -80,7 +80,7 @@ int PlanOp::UnitOf(Per per, int i) const {
   return arguments_.per == Per::kPair ? std::min(i, partners_[i][0]) : i;
 }
 
-// Whether sample i has no partner but itself.
+// Whether all partners of sample i are itself.
 bool PlanOp::IsAlone(int i) const {
   return std::all_of(partners_[i].begin(), partners_[i].end(),
                      [i](int partner) { return partner == i; });
@@ -88,10 +88,10 @@ bool PlanOp::IsAlone(int i) const {
 
 DrawnSample PlanOp::Draw(const RandomStreams &streams, int i) const {
   if (IsAlone(i)) {
-    return {};  // mixed with itself is itself
+    return {};  // mixing it with itself would not change it
   }
   const PlanArguments &arguments = arguments_;
-  // Nothing is drawn where there is nothing to decide: to seek to a stream takes a while.
+  // A number is drawn only if it decides something, because seeking to a stream takes a while.
   const int prob_unit = UnitOf(arguments.prob_per, i);
   const float prob = arguments.Prob(prob_unit);
   if (prob < 1 && !(Uniform(*streams.Open(prob_unit, kProb)) < prob)) {
@@ -122,7 +122,7 @@ void PlanOp::DrawAll(const Workspace &ws, const RandomStreams &streams) {
     }
     return;
   }
-  // Masks are worth the threads. Every sample has random numbers of its own.
+  // Masks take long enough for threads. Every sample has random numbers of its own.
   auto &threads = ws.GetThreadPool();
   for (int i = 0; i < count; i++) {
     threads.AddWork([draw, i] { draw(i); });
@@ -130,7 +130,7 @@ void PlanOp::DrawAll(const Workspace &ws, const RandomStreams &streams) {
   threads.RunAll();
 }
 
-// `values(i)`: where those of sample i are.
+// `values(i)`: a pointer to the values of sample i.
 template <typename T, typename Values>
 void PlanOp::Write(Workspace &ws, int output, Values &&values) const {
   auto &tensors = ws.Output<CPUBackend>(output);

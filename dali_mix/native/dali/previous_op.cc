@@ -1,4 +1,4 @@
-// fn.dali_mix.previous: the batch before this one, so that a batch of one finds a partner too.
+// fn.dali_mix.previous: returns the batch before this one, so that a batch of one has a partner.
 #include <cstring>
 #include <memory>
 
@@ -41,7 +41,7 @@ std::string ToBytes(const TensorList<CPUBackend> &batch) {
   return bytes;
 }
 
-// Reads what ToBytes wrote, and refuses what is too short.
+// Reads the bytes of ToBytes, and refuses them if they are too short.
 class Reader {
  public:
   explicit Reader(const std::string &bytes) : bytes_(bytes) {}
@@ -64,7 +64,7 @@ class Reader {
 };
 
 void FromBytes(TensorList<CPUBackend> &batch, const std::string &bytes) {
-  // Twice: shapes before values.
+  // The bytes are read twice: once for the shapes, then for the values.
   Reader shapes(bytes), values(bytes);
   const auto skip_head = [](Reader &reader) {
     const int64_t length = reader.Number();
@@ -113,7 +113,7 @@ class Previous : public dali::Operator<Backend> {
     dali::TensorListShape<> shape(count, shown.sample_dim());
     samples_.resize(count);
     for (int i = 0; i < count; i++) {
-      const int k = i % shown.num_samples();  // from the first again where there were fewer
+      const int k = i % shown.num_samples();  // repeats the samples if there were fewer
       shape.set_tensor_shape(i, shown.tensor_shape_span(k));
       samples_[i] = shown.raw_tensor(k);
     }
@@ -130,7 +130,8 @@ class Previous : public dali::Operator<Backend> {
     auto current = std::make_shared<TensorList<Backend>>();
     current->set_pinned(false);
     if constexpr (std::is_same_v<Backend, GPUBackend>) {
-      // Freed, in a later run, only when the GPU has read it. One from a checkpoint is waited for.
+      // A later run frees this batch in the order of the stream, after the GPU has read it. A batch
+      // from a checkpoint has another order, so the host waits.
       const AccessOrder order = ws.output_order();
       current->set_order(order);
       if (previous_ && previous_->order() != order) {
@@ -167,7 +168,7 @@ class Previous : public dali::Operator<Backend> {
       TensorList<CPUBackend> host;
       host.set_pinned(false);
       FromBytes(host, bytes);
-      // Whichever GPU the thread that restores has chosen: the batch belongs on the pipeline's.
+      // The batch belongs on the GPU of the pipeline; the restoring thread may have another one.
       const dali::DeviceGuard guard(device_);
       batch = std::make_shared<TensorList<Backend>>();
       batch->set_pinned(false);
@@ -180,10 +181,10 @@ class Previous : public dali::Operator<Backend> {
   }
 
  private:
-  int device_;  // of the pipeline; below 0 on the CPU alone
+  int device_;  // GPU of the pipeline; negative if it has none
   Batch previous_;
   Pointers samples_;
-  bool is_whole_ = false;  // the samples are all of one allocation, in its order
+  bool is_whole_ = false;  // the samples fill one allocation, in its order
 };
 
 }  // namespace dali_mix

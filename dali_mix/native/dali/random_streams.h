@@ -1,4 +1,4 @@
-// DALI's random numbers, as a draw asks for them.
+// DALI's random numbers behind the interface of the draw.
 #ifndef DALI_MIX_NATIVE_DALI_RANDOM_STREAMS_H_
 #define DALI_MIX_NATIVE_DALI_RANDOM_STREAMS_H_
 
@@ -13,7 +13,7 @@ namespace dali_mix {
 
 using Generator = dali::Philox4x32_10;
 
-// DALI's generator, and its sampler of Beta.
+// DALI's generator, and DALI's Beta distribution.
 class DaliRandom : public Random {
  public:
   explicit DaliRandom(const Generator &generator) : generator_(generator) {}
@@ -26,7 +26,7 @@ class DaliRandom : public Random {
   Generator generator_;
 };
 
-// Streams within the generators of the samples.
+// The streams are parts of DALI's generators of the samples.
 class DaliStreams : public RandomStreams {
  public:
   using GeneratorOf = std::function<Generator(int sample)>;

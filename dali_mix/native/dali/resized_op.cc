@@ -1,4 +1,4 @@
-// fn.dali_mix.resized: the same plan for another size of the output, its shares counted again.
+// fn.dali_mix.resized: makes the same plan for another output size, and counts its shares again.
 #include <algorithm>
 #include <cmath>
 
@@ -54,7 +54,7 @@ class Resized : public dali::StatelessOperator<CPUBackend> {
       }
       return;
     }
-    // Masks are worth the threads.
+    // Masks take long enough for threads.
     auto &threads = ws.GetThreadPool();
     for (const Counted &sample : samples) {
       threads.AddWork([this, &sample] { Count(sample); });
@@ -63,14 +63,14 @@ class Resized : public dali::StatelessOperator<CPUBackend> {
   }
 
  private:
-  // What the shares of one sample are counted from.
+  // One sample whose shares are counted.
   struct Counted {
     Extent size;
     Box boxes[kMaxBoxes];
-    int images[kMaxBoxes];  // that show in the boxes
+    int images[kMaxBoxes];  // the image that each box shows
     Mask mask;
     double weights[kMaxImages];
-    int frames, boxed;  // all of them, and those that have the boxes
+    int frames, boxed;  // number of all frames, and of those that have the boxes
     float *lam;
   };
 
@@ -85,12 +85,12 @@ class Resized : public dali::StatelessOperator<CPUBackend> {
     }
   }
 
-  // An edge (or a distance) at the other size, to the nearest pixel.
+  // An edge (or a distance) at the other size, rounded to a whole pixel.
   static int Scale(int value, int to, int from) {
     return static_cast<int>(std::lround(static_cast<double>(value) * to / from));
   }
 
-  // Writes all but the shares.
+  // Writes all outputs except the shares.
   Counted WriteSample(Workspace &ws, int i) const {
     const Extent size = plan_.Size(i);
     const Extent to = to_.given ? Extent{to_[i][0], to_[i][1]} : size;
@@ -121,7 +121,7 @@ class Resized : public dali::StatelessOperator<CPUBackend> {
       int *offset = ws.Output<CPUBackend>(output++).mutable_tensor<int>(i);
       for (int k = 0; k < plan_.offset.length; k++) {
         offset[k] = Scale(plan_.offset[i][k], tos[k % 2], froms[k % 2]);
-        // What shows in the box must stay inside its image.
+        // The box must show pixels inside its image.
         const int *edges = box + 4 * (k / 2) + k % 2;
         offset[k] = std::clamp(offset[k], -edges[0], tos[k % 2] - edges[2]);
       }
@@ -141,7 +141,8 @@ class Resized : public dali::StatelessOperator<CPUBackend> {
                        [i](int partner) { return partner == i; });
   }
 
-  // `box`: the boxes at the size. An unmixed sample has no boxes, and the own image all weight.
+  // `box`: the boxes at the new size. An unmixed sample has no boxes, and its own image has the
+  // whole weight.
   Counted ReadCounted(const Workspace &ws, int i, const int *box, Extent size, float *lam) const {
     Counted counted = {size, {}, {}, {}, {1}, 1, 0, lam};
     if (IsAlone(i)) {
@@ -165,7 +166,7 @@ class Resized : public dali::StatelessOperator<CPUBackend> {
     return counted;
   }
 
-  // The exact share of each image; of two, that of the own.
+  // Counts the exact share of each image; of two images, only that of the own one.
   void Count(const Counted &of) const {
     const auto [height, width] = of.size;
     const Shares with = CountShares({height, width, of.boxes, of.images, kMaxBoxes}, of.mask);
@@ -173,14 +174,14 @@ class Resized : public dali::StatelessOperator<CPUBackend> {
     if (of.boxed < of.frames) {
       without = CountShares({height, width, nullptr, nullptr, 0}, of.mask);
     }
-    // Of all frames: pixels without a box, and the sum of their mask.
+    // In all frames together: the number of pixels without a box, and the sum of their mask.
     const int64_t behind = with.bare * of.boxed + without.bare * (of.frames - of.boxed);
     const int64_t outside = with.levels * of.boxed + without.levels * (of.frames - of.boxed);
     const double pixels = static_cast<double>(height) * width * of.frames;
     const int shares_kept = plan_.images > 2 ? plan_.images : 1;
     for (int k = 0; k < shares_kept; k++) {
       double share = k == 0 ? of.weights[0] * (outside / 255.0) : of.weights[k] * behind;
-      // The first partner has what the mask takes from the own image.
+      // The first partner gets what the mask takes from the own image.
       if (k == 1) {
         share += of.weights[0] * (behind - outside / 255.0);
       }

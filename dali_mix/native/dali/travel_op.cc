@@ -1,4 +1,4 @@
-// fn.dali_mix.travel: boxes and points go along with the images they belong to.
+// fn.dali_mix.travel: mixes bounding boxes and points as the images that they belong to.
 #include <algorithm>
 #include <cmath>
 
@@ -19,7 +19,7 @@ class Travel : public dali::StatelessOperator<CPUBackend> {
     const auto names = spec.GetRepeatedArgument<std::string>("inputs");
     const auto number_of = [&names](const char *name) {
       const int place = PlaceOfInput(names, name);
-      return place < 0 ? -1 : 2 + place;  // behind the labels
+      return place < 0 ? -1 : 2 + place;  // after the labels
     };
     other_shapes_ = number_of("other_shapes");
     other_labels_ = number_of("other_labels");
@@ -36,7 +36,7 @@ class Travel : public dali::StatelessOperator<CPUBackend> {
 
  protected:
   bool SetupImpl(std::vector<dali::OutputDesc> &, const dali::Workspace &) override {
-    return false;  // How many are left is known after the work.
+    return false;  // the number of visible shapes is only known after the work
   }
 
   void RunImpl(dali::Workspace &ws) override {
@@ -141,8 +141,8 @@ class Travel : public dali::StatelessOperator<CPUBackend> {
 
   PlanColumns plan_;
   Column<int> views_;
-  int other_shapes_, other_labels_, mask_;  // places of the inputs, -1: none
-  int columns_ = 4;                         // of a box; 2: points
+  int other_shapes_, other_labels_, mask_;  // numbers of these inputs; -1: there is none
+  int columns_ = 4;                         // 4: boxes; 2: points
 };
 
 }  // namespace dali_mix

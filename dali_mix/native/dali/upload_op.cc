@@ -1,4 +1,4 @@
-// fn.dali_mix.upload: a batch on the CPU, such as labels, brought to the GPU.
+// fn.dali_mix.upload: copies a batch, such as labels, from the CPU to the GPU.
 #include <cstring>
 
 #include "dali/core/mm/memory.h"
@@ -27,7 +27,7 @@ class Upload : public dali::StatelessOperator<dali::MixedBackend> {
     if (input.nbytes() == 0) {
       return;
     }
-    // Memory for the host now, which is free again when the GPU has read it.
+    // Pinned memory that the host can fill now, and that is freed after the GPU has read it.
     const auto staged = dali::mm::alloc_raw_async_unique<char, dali::mm::memory_kind::pinned>(
         input.nbytes(), dali::mm::host_sync, ws.stream());
     const dali::TypeInfo &type = input.type_info();
