@@ -17,7 +17,7 @@ class Parser(argparse.ArgumentParser):
             description=description,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
-        self.add_argument("--seed", type=int, default=0, help="of everything random (default 0)")
+        self.add_argument("--seed", type=int, default=0, help="seed of everything (default 0)")
         self.add_argument("--out", type=new_file, help="new JSON file for the raw run")
 
     def count(self, name: str, default: int | None, what: str) -> None:

@@ -1,4 +1,4 @@
-"""Mixing in DALI's dynamic mode: the functions of `dali_mix.fn`, with `rng=` in place of `seed=`.
+"""Mixing in DALI's dynamic mode: the functions of `dali_mix.fn`, with `rng=` instead of `seed=`.
 
     import dali_mix.dynamic as dmix
 

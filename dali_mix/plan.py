@@ -55,7 +55,7 @@ class Plan(NamedTuple):
         return tuple(column for column in self if column is not None)
 
     def resized(self, height: int, width: int) -> Plan:
-        """The same plan for outputs of another size, to mix a second view of the images alike.
+        """The same plan for outputs of another size, to mix a second view in the same way.
 
         The edges of boxes are rounded to whole pixels, and lam is counted again.
         """

@@ -3,8 +3,8 @@
     python pipelines/manifold.py
 
 The DALI pipeline draws the plan and pairs the labels, but does not mix pixels. `manifold_mixup`
-draws a layer for each batch, and mixes its output with that of plan.partner. As in the paper, alpha
-is 2, each batch has one lam, and nothing is folded.
+draws a layer for each batch, and mixes its outputs for each image and its plan.partner. As in the
+paper, alpha is 2, each batch has one lam, and nothing is folded.
 """
 
 from collections import Counter, OrderedDict

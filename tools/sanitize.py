@@ -137,8 +137,10 @@ def check_operators(folder: Path) -> bool:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--batches", type=int, default=2000, help="of each sanitizer (%(default)s)")
-    parser.add_argument("--seed", type=int, default=1, help="of the first batch (%(default)s)")
+    parser.add_argument(
+        "--batches", type=int, default=2000, help="batches for each sanitizer (%(default)s)"
+    )
+    parser.add_argument("--seed", type=int, default=1, help="seed of the first batch (%(default)s)")
     parser.add_argument("--part", choices=("loops", "operators"), help="one part alone")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="dali_mix-sanitize-") as name:

@@ -194,7 +194,7 @@ def main():
     parser.formatter_class = argparse.ArgumentDefaultsHelpFormatter
     parser.add_argument("--iterations", type=int, default=100_000, help="batches of both streams")
     parser.add_argument("--every", type=int, default=500, help="batches between two states")
-    parser.add_argument("--loaders", type=int, default=100, help="to open and close")
+    parser.add_argument("--loaders", type=int, default=100, help="loaders to open and close")
     args = parser.parse_args()
     if min(args.iterations // max(args.every, 1), args.loaders) < 4 or args.every < 1:
         parser.error("at least four times --every batches are needed, and four --loaders")

@@ -66,7 +66,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--classes", type=program.positive, nargs="+", default=sizes)
     parser.count("--batch", 256, "rows of the logits")
     parser.count("--rounds", 20, "samples of each contestant")
-    parser.count("--threads", None, "default: torch's")
+    parser.count("--threads", None, "CPU threads (default: as many as torch takes)")
     parser.device()
     options = parser.checked(arguments)
     if options.threads:

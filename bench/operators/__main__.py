@@ -144,12 +144,12 @@ def recorded(cases: list[dict[str, Any]], options: Any) -> dict[str, Any]:
 def parsed(arguments: list[str] | None) -> Any:
     parser = program.Parser("bench.operators", __doc__)
     several: dict[str, Any] = {"type": program.positive, "nargs": "+"}
-    parser.add_argument("--batch", **several, help="default 128")
+    parser.add_argument("--batch", **several, help="images in a batch, default 128")
     parser.add_argument("--size", **several, help="height and width, default 224")
     parser.add_argument("--dtype", choices=DTYPES, nargs="+", help="default float32 float16")
     parser.add_argument("--layout", choices=["CHW", "HWC"], nargs="+", help="default both")
     parser.count("--rounds", None, "samples of each contestant (default 20)")
-    parser.count("--threads", 2, "of the CPU")
+    parser.count("--threads", 2, "CPU threads")
     parser.device()
     kind = parser.add_mutually_exclusive_group()
     kind.add_argument("--sweep", action="store_true", help="many batch sizes and image sizes")

@@ -106,9 +106,9 @@ def parsed(arguments: list[str] | None) -> tuple[program.Parser, Any]:
     parser = program.Parser("bench.training", __doc__)
     parser.add_argument("experiment", choices=list(learning.WAYS))
     parser.add_argument("--data", type=Path, nargs="+", required=True, help="files, see above")
-    parser.count("--seeds", None, "trainings of each way (default 20, of noise 3)")
-    parser.count("--epochs", None, "default 20, of noise 30")
-    parser.count("--workers", 2, "processes; results are alike")
+    parser.count("--seeds", None, "trainings of each way (default 20, for noise 3)")
+    parser.count("--epochs", None, "epochs of each training (default 20, for noise 30)")
+    parser.count("--workers", 2, "processes; they do not change the results")
     options = parser.checked(arguments)
     seeds, epochs = DEFAULTS[options.experiment]
     options.seeds, options.epochs = options.seeds or seeds, options.epochs or epochs

@@ -22,7 +22,7 @@ class Data(NamedTuple):
     name: str
     train: Path
     test: Path
-    """Folder of the test images; `train` is that of the training images."""
+    """`train` and `test` are the folders of the training and the test images."""
     size: int
     """Height and width in pixels."""
     classes: int

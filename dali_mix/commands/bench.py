@@ -1,6 +1,6 @@
 """Measure mixing on this machine: the operators, the pipeline from JPEG files, the loss.
 
-A short form of the programs in bench/, which are not installed, with the same contestants.
+It is a short form of the programs in bench/, which are not installed, with the same contestants.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from typing import Any
 from dali_mix.commands.output_file import check_writable
 
 SYNTHETIC = 128
-"""JPEG files that are made where no folder is given."""
+"""How many JPEG files are made if no folder is given."""
 CHARTS = (".png", ".svg", ".pdf")
 CLASSES = 1000
-"""Of the loss."""
+"""Number of classes of the loss."""
 LEAST = {"rounds": 2, "batch": 2, "size": 8, "threads": 1}
-"""In an image of one pixel the box of cutmix is always empty, in one of a few it may be."""
+"""Smallest values of the options. In images of a few pixels the box of cutmix may be empty."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,8 +41,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--size", type=int, default=224, help="side in pixels (%(default)s)")
     parser.add_argument("--dtype", choices=("float32", "float16"), default="float32")
     parser.add_argument("--threads", type=int, help="default: one for each core")
-    parser.add_argument("--device", choices=("cpu", "gpu"), default="cpu", help="of the pipeline")
-    parser.add_argument("--seed", type=int, default=0, help="of inputs and draws (%(default)s)")
+    parser.add_argument(
+        "--device", choices=("cpu", "gpu"), default="cpu", help="where the pipeline runs"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="seed of everything (%(default)s)")
     parser.add_argument("--out", type=Path, help="new JSON file for the raw run")
     parser.add_argument("--chart", type=Path, help=f"chart to draw: {', '.join(CHARTS)}")
 
@@ -58,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         with _photographs(args) as root, tqdm(total=3 * args.rounds, unit="round") as bar:
             record = _measured(root, args, bar)
-    except AssertionError as error:  # of `measure.checks`, before anything of the kind is timed
+    except AssertionError as error:  # from `measure.checks`, which run before the timing
         print(f"dali-mix bench: {_wrong(error)}", file=sys.stderr)
         return 1
     print(_tables(record))
@@ -77,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _wrong(error: AssertionError) -> str:
-    """Without the arrays that NumPy prints below its first lines."""
+    """The error in one sentence, without the arrays that NumPy prints after its first lines."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return (
         "a contestant does not put out what dali_mix.reference says, so its time means nothing; "
@@ -86,7 +88,7 @@ def _wrong(error: AssertionError) -> str:
 
 
 def _check(args: argparse.Namespace) -> None:
-    """Before the work is done rather than after it."""
+    """A ValueError, before the work begins, if an option is wrong."""
     for name, least in LEAST.items():
         value = getattr(args, name)
         if value is not None and value < least:
@@ -133,7 +135,7 @@ def _photographs(args: argparse.Namespace) -> Iterator[Path]:
 
 
 def _measured(root: Path, args: argparse.Namespace, bar: Any) -> dict[str, Any]:
-    """The whole record."""
+    """Measure, and return the whole record."""
     from dali_mix.measure import intervals, jpegs, operators, record
     from dali_mix.measure.comparisons import comparisons
     from dali_mix.measure.graphs import Output
@@ -189,7 +191,7 @@ def _pipeline(
 def _loss(
     args: argparse.Namespace, progress: Callable[[], object]
 ) -> tuple[dict[str, Any], dict[str, str]]:
-    """Of the loss, on the CPU; and why there is nothing to tell."""
+    """The results of the loss on the CPU, and why there are none."""
     try:
         from dali_mix.measure import losses, timing
     except ModuleNotFoundError as error:
@@ -205,7 +207,7 @@ def _loss(
 
 
 def _command(args: argparse.Namespace) -> str:
-    """As it could be typed again."""
+    """The command line that gives the same run."""
     words = ["dali-mix", "bench", *([str(args.folder)] if args.folder else [])]
     for name in ("rounds", "batch", "size", "dtype", "threads", "device", "seed"):
         words += [f"--{name}", str(getattr(args, name))]
@@ -242,7 +244,7 @@ def _tables(record: dict[str, Any]) -> str:
 
 
 def _verdict(record: dict[str, Any]) -> str:
-    """What to take home, in one sentence."""
+    """The result in one sentence."""
     from dali_mix.measure import comparisons
 
     costs = comparisons.cost_of_mixing(record["comparisons"], _unmixed_of(record["pipeline"]))

@@ -28,7 +28,7 @@ COMMANDS: dict[str, ModuleType] = {
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        """One sentence in place of argparse's usage and message."""
+        """Print one sentence instead of argparse's usage and message."""
         self.exit(2, f"{self.prog}: {message}; `{self.prog} --help` lists the arguments.\n")
 
 
@@ -43,10 +43,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
     except (ImportError, OSError, RuntimeError, ValueError) as error:
         if isinstance(error, BrokenPipeError) and _has_lost_its_reader():
-            # Whoever read our output has enough of it; Python must not flush the rest at exit.
+            # The reader of our output has closed it, so Python must not flush the rest at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 141
-        # One line, whatever came: DALI puts a traceback of the graph around what operators say.
+        # Print one line. DALI puts a traceback of the graph around the message of an operator.
         said = str(error).split("encountered:")[-1].split("Current pipeline object")[0]
         print(f"dali-mix {args.command}: {' '.join(said.split())}", file=sys.stderr)
         return 2
@@ -54,11 +54,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _has_lost_its_reader() -> bool:
-    """Whether a broken pipe is that of our output, and not one between processes of ours."""
+    """Whether the pipe of our output is broken, rather than one between our processes."""
     poll = select.poll()
     for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError):  # a stream of Python's alone
-            poll.register(stream.fileno(), 0)  # broken pipes are told unasked
+        with contextlib.suppress(OSError):  # a stream without a file descriptor
+            poll.register(stream.fileno(), 0)  # poll always reports broken pipes
     return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
 
 

@@ -23,7 +23,7 @@ _COMPUTE_CAPABILITY_MAJOR, _COMPUTE_CAPABILITY_MINOR = 75, 76  # from cuda.h
 
 @dataclass(frozen=True)
 class Line:
-    """One finding. Only an `essential` one that is not ok makes dali_mix unusable."""
+    """One finding. If an `essential` one is not ok, dali_mix cannot be used."""
 
     ok: bool
     text: str
@@ -39,10 +39,10 @@ class Gpu:
 
 @dataclass(frozen=True)
 class Driver:
-    """What the CUDA driver says."""
+    """The CUDA driver and its GPUs."""
 
     cuda: int
-    """Highest CUDA version it runs: 13000 for 13.0."""
+    """Highest CUDA version that it runs: 13000 for 13.0."""
     gpus: list[Gpu]
 
 
@@ -75,7 +75,7 @@ def findings() -> Iterator[Line]:
 
 
 def _dali_lines() -> Iterator[Line]:
-    """DALI packages; that there is none is for the plugin's line to say."""
+    """The installed DALI packages. If there is none, the plugin's line says so."""
     names = ("nvidia-dali-cuda130", "nvidia-dali-cuda120")
     found = {name: version for name in names if (version := _version(name))}
     for name, version in found.items():
@@ -147,8 +147,8 @@ def _coverage_line(gpu: Gpu, architectures: tuple[str, ...]) -> Line:
 def covers(architecture: str, capability: int) -> bool:
     """Whether code for `architecture` runs on a GPU of this compute capability.
 
-    Machine code (`sm_80`) runs in its own generation, on the same or a later minor number; PTX
-    (`compute_80`) on everything from there on.
+    Machine code (`sm_80`) runs in its own generation, on the same or a later minor number. PTX
+    (`compute_80`) runs on the same and every later capability.
     """
     kind, _, digits = architecture.partition("_")
     same_generation = int(digits) // 10 == capability // 10
@@ -179,7 +179,7 @@ def _gpu(cuda: ctypes.CDLL, index: int) -> Gpu:
 
 
 def cpu_flags() -> set[str]:
-    """Feature flags of the processor as Linux names them; empty where it has no such list."""
+    """Feature flags of the processor as Linux names them; empty if Linux does not list them."""
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         name, _, flags = line.partition(":")
         if name.strip() == "flags":

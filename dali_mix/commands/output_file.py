@@ -1,4 +1,4 @@
-"""Files that commands write at their end: whether they can, known at the start."""
+"""Checks at the start of a command that it can write its file at the end."""
 
 from __future__ import annotations
 

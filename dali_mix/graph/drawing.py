@@ -62,7 +62,7 @@ def plan(
     if mask is None:
         return drawn(mode, images, labels, listed, weights, output, draw)
     if methods is not DEFAULT or weights is not None:
-        raise ValueError("mask takes the place of methods and weights: give one of them.")
+        raise ValueError("mask replaces methods and weights: give either mask or these.")
     if draw.get("lam") is not None or draw.get("box") is not None:
         raise ValueError("mask cannot be combined with lam or box: the mask decides lam.")
     # Only the partners are drawn. The mask decides lam.

@@ -14,7 +14,7 @@ class Mode(ABC):
     """Implemented by `dali_mix.fn` and `dali_mix.dynamic`."""
 
     ops: Any
-    """The module of DALI's operators and of ours: `nvidia.dali.fn`, or that of dynamic mode."""
+    """The module with DALI's and our operators: `nvidia.dali.fn`, or the module of dynamic mode."""
     dtypes: ClassVar[dict[str, Any]]
     """FLOAT and INT32, as the operators take them."""
     dtype_kinds: ClassVar[tuple[type, ...]]
@@ -22,7 +22,7 @@ class Mode(ABC):
     batches: ClassVar[tuple[type, ...]]
     """The Python types of a batch."""
     feed: ClassVar[str]
-    """How a user makes a batch of an array. It ends the error that refuses an array."""
+    """Words that say how to make a batch of an array, for the error that refuses an array."""
     random: str
     """Name of the argument of the random state: "seed" or "rng"."""
     nearest: Any

@@ -78,7 +78,7 @@ def apply_mask(
 
 
 def resized(mode: Mode, plan: Drawn, size: Numbers) -> Plan:
-    """The same plan for outputs of another size, to mix a second view of the images alike.
+    """The same plan for outputs of another size, to mix a second view in the same way.
 
     size:    (height, width) in pixels, numbers or an int DALI tensor
     returns: the plan with the edges of its boxes rounded to whole pixels of that size, and with

@@ -60,7 +60,7 @@ class Share:
 
 def length(shares: Sequence[Share], last_batch: str, epoch: int) -> int:
     """Number of batches that a loader yields in that epoch. With "drop" and "fill" it is the same
-    in every process; with "partial" it is that of the share with the most samples."""
+    in every process; with "partial" the share with the most samples gives it."""
     first = shares[0]
     if last_batch == "drop":
         return first.images // first.num_shards // first.batch_size

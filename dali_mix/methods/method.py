@@ -29,7 +29,7 @@ class Method:
     draws: ClassVar[tuple[str, ...]] = ()
     """Optional columns of the plan that the method draws: offset, fit, frames, mask."""
     rival: ClassVar[str] = ""
-    """The field that a user may mean by a whole number in the place of alpha: PatchMix(16)."""
+    """The field that a user may mean by a whole number at the position of alpha: PatchMix(16)."""
 
     def __post_init__(self) -> None:
         check_alpha(self)

@@ -154,7 +154,7 @@ def test_a_mask_decides_lam(given):
 
 @pytest.mark.parametrize("given", [{"methods": MixUp(0.2)}, {"weights": [1]}])
 def test_a_mask_is_no_method(given):
-    with pytest.raises(ValueError, match="mask takes the place of methods and weights: give one"):
+    with pytest.raises(ValueError, match="mask replaces methods and weights: give either mask or"):
         dmix.plan(None, size=(3, 3), mask=object(), **given)
 
 

@@ -19,7 +19,7 @@ class Float32(nn.CrossEntropyLoss):
 
 
 class Flat:
-    """Like fastai's CrossEntropyLossFlat: its reduction is that of the loss that it wraps."""
+    """Like fastai's CrossEntropyLossFlat: it has the reduction of the loss that it wraps."""
 
     def __init__(self, *args, axis=-1, **options):
         self.func, self.axis = nn.CrossEntropyLoss(*args, **options), axis
@@ -38,7 +38,7 @@ class Flat:
 
 
 class Forwarding(nn.Module):
-    """Setting its reduction sets that of the loss that it wraps."""
+    """Setting its reduction sets the reduction of the loss that it wraps."""
 
     def __init__(self, reduction):
         super().__init__()

@@ -54,13 +54,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=100_000_000,
         metavar="N",
-        help="refuse, undecoded, an image with more (%(default)s)",
+        help="refuse larger images without decoding them (%(default)s)",
     )
     parser.add_argument(
         "--device",
         choices=("auto", "cpu", "gpu"),
         default="auto",
-        help="to decode on; auto: a GPU if there is one (%(default)s)",
+        help="where to decode; auto: on a GPU if there is one (%(default)s)",
     )
     parser.add_argument(
         "--jobs",

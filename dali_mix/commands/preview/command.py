@@ -41,11 +41,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="of the method, as place=inside or scope=0.2,0.5; may be repeated",
+        help="option of the method, such as place=inside or scope=0.2,0.5; may be repeated",
     )
     parser.add_argument("--count", type=int, default=6, help="images to mix (%(default)s)")
     parser.add_argument("--size", type=int, default=224, help="side in pixels (%(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="of files and draw (%(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="chooses files and draw (%(default)s)")
 
 
 def run(args: argparse.Namespace) -> int:
