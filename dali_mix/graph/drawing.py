@@ -36,7 +36,8 @@ def plan(
     """Draw how a batch of N images is mixed, without computing pixels.
 
     images:  batch of images, CPU or GPU. Only their number and sizes are read, so GPU images
-             cost no synchronisation. None: pass `size`; N is the batch size of the pipeline
+             cost no synchronisation. None: pass `size`; N is the batch size of the pipeline,
+             or in dynamic mode that of `labels`
     labels:  batch of N labels: the classes of partner="same_class" and "other_class". With
              exec_dynamic=False, labels on the CPU tell the number of GPU images
     methods: one method or several, `dali_mix.MixUp(...)`, `dali_mix.CutMix(...)` …

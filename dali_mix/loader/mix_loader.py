@@ -63,8 +63,8 @@ class MixLoader:
       target:  MixTarget(y1, y2, lam) or MultiMixTarget(ys, weights) when mixing, else y; a tuple
                of these for tuples of labels. Integer labels of shape (N,) or (N, 1) become (N,)
                int64, and (N, K) in ys; all others stay
-    The tensors are on the pipeline's device. They are not copied, except with exec_dynamic=False.
-    They are yours: DALI does not write to them again, even after close().
+    Tensors are on the CPU or GPU, as the pipeline returns them. They are not copied, except with
+    exec_dynamic=False. They are yours: DALI does not write to them again, even after close().
 
     len(loader) is the number of batches of the epoch; "drop" and "fill" give every rank the same.
     Each iter() is a new epoch, and epoch k has the same batches whatever happened before.
@@ -72,8 +72,8 @@ class MixLoader:
     If you leave an epoch early, the loader skips the rest of it without computing it, provided that
     the place of the pipelines can be computed. That is so if they come from functions, have
     enable_checkpointing=True and a reader, and the state of each operator depends on the number of
-    batches only. Exceptions are partner="previous", random operators that take an image inside an
-    `if`, and Python that keeps a state. Otherwise the rest is computed and thrown away.
+    batches only. It does not for partner="previous", random operators that take an image inside an
+    `if`, and Python that keeps a state. Then the rest is computed and thrown away.
 
     If a step is interrupted, such as by Ctrl-C, later epochs and states lose no batch, provided
     that the place of the pipelines can be computed. Otherwise the next call is a RuntimeError that
