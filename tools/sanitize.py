@@ -122,7 +122,11 @@ def check_operators(folder: Path) -> bool:
     )
     command = [sys.executable, "-m", "pytest", "--quiet", "-p", "no:cacheprovider", *tests]
     loaded = subprocess.run(
-        [sys.executable, "-c", "from dali_mix.plugin.loading import load_plugin; print(load_plugin())"],
+        [
+            sys.executable,
+            "-c",
+            "from dali_mix.plugin.loading import load_plugin; print(load_plugin())",
+        ],
         cwd=folder,
         env=environment,
         stdout=subprocess.PIPE,
