@@ -21,6 +21,7 @@ from dali_mix.methods import (  # noqa: E402
     RICAP,
     CutMix,
     MixUp,
+    MultiMix,
     PatchMix,
     ResizeMix,
 )
@@ -130,6 +131,38 @@ def test_rows_show_own_partner_and_their_blend(folder):
         blend = row.shares[0] * own + row.shares[1] * partner
         np.testing.assert_allclose(row.mixed, blend, atol=0.51)
         assert row.labels[0] != row.labels[1] and row.method == "mixup" and not row.boxes
+
+
+@pytest.mark.parametrize("method", [MixUp(0.1), CutMix(), CutMix(0.3), ResizeMix()])
+def test_every_row_shows_both_images_and_another_partner(folder, method):
+    for name in ("white", "black", "gray"):
+        (folder / name).mkdir()
+        Image.new("RGB", (30, 30), name).save(folder / name / "a.jpg")
+    files = preview.choose_files(folder, 6, 0)
+    labels = [file.parent.name for file in files]
+    for seed in range(3):
+        rows = _preview_batch.rows_of(files, labels, method, size=24, seed=seed)
+        assert all(0.1 < row.shares[0] < 0.95 for row in rows)
+        assert len({row.labels[1] for row in rows}) >= 4  # of 6: a dull draw would be worse
+
+
+def test_of_many_images_none_is_a_sliver(folder):
+    shares = [row.shares for seed in range(4) for row in rows_of(folder, MultiMix(), seed=seed)]
+    assert np.min(shares) > 0.02
+
+
+def test_a_wide_picture_is_one_row_for_each_method_without_a_title(folder, tmp_path, monkeypatch):
+    drawn = []
+    ordinary = sheet.contact_sheet
+    monkeypatch.setattr(sheet, "contact_sheet", lambda *a: drawn.append(a) or ordinary(*a))
+    arguments = ["preview", str(folder), "--wide", "--size", "32", "-o", str(tmp_path / "a.png")]
+    assert cli.main([*arguments, "--method", "cutmix"]) == 0
+    with Image.open(tmp_path / "a.png") as picture:
+        assert picture.width > 1.5 * picture.height
+    assert cli.main(arguments) == 0
+    (one, no_title), (each, _) = drawn
+    assert no_title == "" and [row.method for row in one] == ["cutmix"]
+    assert [row.method for row in each] == [kind.name for kind in METHODS]
 
 
 @pytest.mark.parametrize("method", [CutMix(), CutMix(boxes=2), RICAP(alpha=1.0)])

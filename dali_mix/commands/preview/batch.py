@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,43 +19,81 @@ from dali_mix.recipes import header_checked
 # isort: split
 from nvidia.dali import Pipeline, fn, types
 
+_DRAWS = 32
+_KEPT = 4
+"""Of the draws of an image: the most telling ones, of which one with a new partner is shown."""
+_TELLING = 0.6
+"""Share of the own image at which it and the partner are seen best."""
+
 
 def rows_of(
     files: Sequence[Path], labels: Sequence[str], method: Method, *, size: int, seed: int
 ) -> list[Row]:
-    """Mix the images with each other, as one batch.
+    """Mix the images with each other, as one batch, and show each as its most telling draws do:
+    all images are seen, and the partner is in no row above where that can be.
 
     files:  N images of any size
     labels: N names
     """
-    try:
-        drawn = _run(files, method, size, seed)
-    except (OSError, RuntimeError):
-        _name_unusable(files)
-        raise
-    return [_row(drawn, labels, method.name, i) for i in range(len(files))]
+    own = _decoded(files, size)
+    kept: list[list[tuple[float, list[int], Row]]] = [[] for _ in files]
+    for drawn in _draws(own, method, size, seed):
+        for i, best in enumerate(kept):
+            dull = _dullness(drawn["counted"][i])
+            if len(best) < _KEPT or dull < best[-1][0]:
+                best.append((dull, _partners(drawn, i), _row(own, drawn, labels, method.name, i)))
+                best.sort(key=lambda one: one[0])
+                del best[_KEPT:]
+    rows, seen = [], set[int]()
+    for best in kept:
+        _, partners, row = min(best, key=lambda one: one[0] + (not seen.isdisjoint(one[1])) / 4)
+        seen.update(partners)
+        rows.append(row)
+    return rows
 
 
-def _run(files: Sequence[Path], method: Method, size: int, seed: int) -> dict[str, np.ndarray]:
-    """The batch by name: own and mixed images, columns of the plan, counted shares."""
-    count = len(files)
-    with Pipeline(batch_size=count, num_threads=2, device_id=None, seed=seed) as pipeline:
+def _dullness(shares: np.ndarray) -> float:
+    best = np.full(len(shares), (1 - _TELLING) / (len(shares) - 1))
+    best[0] = _TELLING
+    return float(np.abs(shares - best).max())
+
+
+def _partners(drawn: dict[str, np.ndarray], i: int) -> list[int]:
+    partners: list[int] = np.atleast_1d(drawn["partner"][i]).tolist()
+    return partners
+
+
+def _decoded(files: Sequence[Path], size: int) -> np.ndarray:
+    """(N, size, size, 3), each image cut to a square."""
+    with Pipeline(batch_size=len(files), num_threads=2, device_id=None) as pipeline:
         # DALI's reader would take names in UTF-8 only.
         encoded = fn.external_source(source=[[np.fromfile(file, np.uint8) for file in files]])
         images = fn.decoders.image(header_checked(encoded), output_type=types.RGB)
         images = fn.resize(images, size=size, mode="not_smaller")
-        output = {"dtype": types.UINT8, "output_layout": "HWC", "crop": (size, size)}
-        unmixed = dmix.Plan(partner=None, blend=None, box=None, lam=None, size=None)
-        mixed, plan = dmix.mix(images, None, [method], **output)
-        found = {"own": dmix.apply(images, unmixed, **output), "mixed": mixed}
-        columns = {name: getattr(plan, name) for name in ("partner", "box", "lam", "offset", "fit")}
-        found |= {name: column for name, column in columns.items() if column is not None}
-        weights = _weights(plan, method.images, count, size)
-        pipeline.set_outputs(*found.values(), *weights)
-    outputs = [np.array(batch.as_tensor()) for batch in pipeline.run()]
-    arrays = dict(zip(found, outputs, strict=False))
-    shares = [weight.mean((1, 2, 3), dtype=float) for weight in outputs[len(found) :]]
-    return arrays | {"counted": np.stack(shares, 1)}
+        pipeline.set_outputs(fn.crop(images, crop=(size, size)))
+    try:
+        (images,) = pipeline.run()
+    except (OSError, RuntimeError):
+        _name_unusable(files)
+        raise
+    return np.array(images.as_tensor())
+
+
+def _draws(
+    own: np.ndarray, method: Method, size: int, seed: int
+) -> Iterator[dict[str, np.ndarray]]:
+    """What each draw is, by name: mixed images, columns of the plan, counted shares."""
+    count = len(own)
+    with Pipeline(batch_size=count, num_threads=2, device_id=None, seed=seed) as pipeline:
+        images = fn.external_source(source=[own], cycle=True, layout="HWC")
+        mixed, plan = dmix.mix(images, None, [method], dtype=types.UINT8, output_layout="HWC")
+        found = {name: getattr(plan, name) for name in ("partner", "box", "lam", "offset", "fit")}
+        found = {"mixed": mixed} | {k: column for k, column in found.items() if column is not None}
+        pipeline.set_outputs(*found.values(), *_weights(plan, method.images, count, size))
+    for _ in range(_DRAWS):
+        outputs = [np.array(batch.as_tensor()) for batch in pipeline.run()]
+        shares = [weight.mean((1, 2, 3), dtype=float) for weight in outputs[len(found) :]]
+        yield dict(zip(found, outputs, strict=False)) | {"counted": np.stack(shares, 1)}
 
 
 def _weights(plan: Any, images: int, count: int, size: int) -> list[Any]:
@@ -81,18 +119,19 @@ def _weights(plan: Any, images: int, count: int, size: int) -> list[Any]:
     return weights
 
 
-def _row(drawn: dict[str, np.ndarray], labels: Sequence[str], method: str, i: int) -> Row:
-    counted = drawn["counted"][i]
-    partners = np.atleast_1d(drawn["partner"][i]).tolist()
+def _row(
+    own: np.ndarray, drawn: dict[str, np.ndarray], labels: Sequence[str], method: str, i: int
+) -> Row:
+    partners = _partners(drawn, i)
     lam = np.atleast_1d(drawn["lam"][i]).astype(float)
     shares = lam if len(lam) > 1 else np.array([lam[0], 1 - lam[0]])
     everyone = [i, *partners]
     return Row(
-        pictures=[drawn["own"][j] for j in everyone],
+        pictures=[own[j] for j in everyone],
         labels=[labels[j] for j in everyone],
         shares=shares.tolist(),
-        counted=counted.tolist(),
-        mixed=drawn["mixed"][i],
+        counted=drawn["counted"][i].tolist(),
+        mixed=drawn["mixed"][i].copy(),
         boxes=_boxes(drawn, i, len(partners)),
         method=method if partners != [i] * len(partners) else "unmixed",
     )
@@ -110,7 +149,7 @@ def _boxes(drawn: dict[str, np.ndarray], i: int, partners: int) -> list[Box]:
             y, x = drawn["offset"][i][k].tolist()
             source = (y0 + y, x0 + x, y1 + y, x1 + x)
         if "fit" in drawn:
-            source = (0, 0, *drawn["own"].shape[1:3])
+            source = (0, 0, *drawn["mixed"].shape[1:3])
         boxes.append(Box(k + 1 if partners > 1 else 1, (y0, x0, y1, x1), source))
     return boxes
 

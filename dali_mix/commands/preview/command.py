@@ -43,6 +43,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=VALUE",
         help="option of the method, such as place=inside or scope=0.2,0.5; may be repeated",
     )
+    parser.add_argument(
+        "--wide", action="store_true", help="one row for each method alone, as for a README"
+    )
     parser.add_argument("--count", type=int, default=6, help="images to mix (%(default)s)")
     parser.add_argument("--size", type=int, default=224, help="side in pixels (%(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="chooses files and draw (%(default)s)")
@@ -69,10 +72,10 @@ def run(args: argparse.Namespace) -> int:
     files = choose_files(args.folder, args.count, args.seed)
     labels = _labels(files, args.folder)
 
-    most = len(files) if len(methods) == 1 else _OF_ALL
+    most = 1 if args.wide else len(files) if len(methods) == 1 else _OF_ALL
     rows = mixed_rows(files, labels, methods, size=args.size, seed=args.seed, most=most)
     settings = words_of(methods[0]) if len(methods) == 1 else "all methods"
-    sheet = contact_sheet(rows, f"dali_mix: {settings}")
+    sheet = contact_sheet(rows, "" if args.wide else f"dali_mix: {settings}")
     try:
         sheet.save(args.output)
     except Exception as error:  # beyond its format's size each of Pillow's writers has its own

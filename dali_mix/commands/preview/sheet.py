@@ -30,6 +30,10 @@ _MARGIN, _GAP = 32, 12
 _BAR, _LINE, _SMALL, _LARGE = 8, 24, 15, 24
 _SHORTEST, _LONGEST = 160, 320  # side of a picture on the sheet, in pixels
 _ROWS_IN_ONE_COLUMN = 3
+_HINTS = (
+    "An image, its partner, both mixed, and the label of the mix.",
+    "lam: share of the own label. Each row is a telling draw of many.",
+)
 
 Edges = tuple[int, int, int, int]
 """(y0, x0, y1, x1) in pixels of an image, half-open."""
@@ -67,28 +71,35 @@ class Row:
     """The text above the mixed image."""
 
 
-def contact_sheet(rows: Sequence[Row], title: str) -> Any:
-    """Draw one row of three pictures for each of `rows`, in one or two columns.
+def contact_sheet(rows: Sequence[Row], title: str = "") -> Any:
+    """Draw one row of three pictures for each of `rows`.
 
+    title:   stands above them, with two lines on what they show, and many rows take two columns;
+             without it there are the rows alone, as for a README
     returns: a PIL image. Blue is the own image, other colors are partners; boxes are outlined.
     """
-    columns = 1 if len(rows) <= _ROWS_IN_ONE_COLUMN else 2
+    columns = 2 if title and len(rows) > _ROWS_IN_ONE_COLUMN else 1
     lines = [rows[start : start + columns] for start in range(0, len(rows), columns)]
     width, height = _picture_size(rows[0].mixed)
     cell_width = 3 * width + 2 * _GAP
     # The text below has a line for each label, and one for the counted shares.
     texts = [max(len(row.labels) for row in line) + 1 for line in lines]
     heights = [_LINE + height + 4 + _BAR + 6 + text * _LINE + _MARGIN for text in texts]
-    y = _MARGIN + _LARGE + _MARGIN
-    whole = columns * (cell_width + _MARGIN) + _MARGIN, y + sum(heights)
-    sheet = Image.new("RGB", whole, _PAPER)
-    room = sheet.width - 2 * _MARGIN
-    _text(ImageDraw.Draw(sheet), (_MARGIN, _MARGIN), title, _INK, room, _LARGE)
+    y = _MARGIN + (_LARGE + _GAP + len(_HINTS) * _LINE + _MARGIN if title else 0)
+    sheet = Image.new("RGB", (columns * (cell_width + _MARGIN) + _MARGIN, y + sum(heights)), _PAPER)
+    if title:
+        _draw_title(ImageDraw.Draw(sheet), title, sheet.width - 2 * _MARGIN)
     for line, step in zip(lines, heights, strict=True):
         for column, row in enumerate(line):
             _draw_row(sheet, row, (_MARGIN + column * (cell_width + _MARGIN), y), (width, height))
         y += step
     return sheet
+
+
+def _draw_title(draw: Any, title: str, width: int) -> None:
+    _text(draw, (_MARGIN, _MARGIN), title, _INK, width, _LARGE)
+    for k, hint in enumerate(_HINTS):
+        _text(draw, (_MARGIN, _MARGIN + _LARGE + _GAP + k * _LINE), hint, _FAINT, width)
 
 
 def _picture_size(image: Any) -> tuple[int, int]:
@@ -107,11 +118,9 @@ def _draw_row(sheet: Any, row: Row, corner: tuple[int, int], size: tuple[int, in
     below = y + _LINE + height + 4
     step = width + _GAP
     draw = ImageDraw.Draw(sheet)
-    many = len(row.pictures) > 2
-    weight = f"{len(row.pictures)} images" if many else f"lam {row.shares[0]:.3f}"
-    for place, heading in enumerate(("own", "partners" if many else "partner")):
+    partner = "partners" if len(row.pictures) > 2 else "partner"
+    for place, heading in enumerate(("own image", partner, row.method)):
         _text(draw, (x + place * step, y), heading, _FAINT, width)
-    _text(draw, (x + 2 * step, y), f"{row.method}, {weight}", _FAINT, width)
     _draw_picture(sheet, row, 0, (x, y + _LINE), size)
     _draw_partners(sheet, row, (x + step, y + _LINE), size)
     _draw_mixed(sheet, row, (x + 2 * step, y + _LINE), size)
@@ -124,13 +133,14 @@ def _draw_row(sheet: Any, row: Row, corner: tuple[int, int], size: tuple[int, in
 
 def _share_lines(row: Row) -> list[Line]:
     lines = [
-        (f"{share:.3f} of {label}", color)
+        (f"{100 * share:.1f} % {label}", color)
         for share, label, color in zip(_adding_up(row.shares), row.labels, _COLORS, strict=False)
     ]
     counted = [f"{share:.3f}" for share in _adding_up(row.counted)]
+    if len(counted) > 2:
+        return [*lines, (f"counted {' '.join(counted)}", _FAINT)]
     # If there are two shares, one tells the other.
-    shown = counted if len(counted) > 2 else counted[:1]
-    return [*lines, (f"counted {' '.join(shown)}", _FAINT)]
+    return [*lines, (f"lam {row.shares[0]:.3f}, counted {counted[0]}", _FAINT)]
 
 
 def _adding_up(shares: Sequence[float]) -> list[float]:
