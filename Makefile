@@ -2,7 +2,7 @@
 #
 #   make test    build, install, run the tests          make demo    train on wrong labels, and mix
 #   make lint    formats, style, types                  make soak    a long run: does anything grow?
-#   make clean   remove what was built
+#   make docs    write the documentation to site/       make clean   remove what was built
 #
 #   make sanitize       our native code under the sanitizers of g++
 #   make fake-gpu       the tests for a GPU, without one; needs nvcc
@@ -26,7 +26,7 @@ ARCHS := $(subst ;,-,$(subst $() ,,$(DALI_MIX_CUDA_ARCHS)))
 STAMP := .venv/.installed-$(or $(DALI_MIX_CUDA),default)-$(ARCHS)
 NATIVE := $(wildcard $(addprefix dali_mix/native/*/*.,cc cu cuh h inc))
 
-.PHONY: test lint demo soak sanitize fake-gpu test-matrix clean
+.PHONY: test lint demo docs soak sanitize fake-gpu test-matrix clean
 
 # A file of tests is one worker's, so that what its tests share is made once. In their own order:
 # else files of few but long tests would come last, and all be waited for.
@@ -45,6 +45,15 @@ lint: $(STAMP)
 demo: $(STAMP)
 	$(BIN)/python pipelines/demo.py
 
+# Fetches nothing once its packages are there. API pages come from the docstrings of what is built.
+docs: $(STAMP) .venv/.installed-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	@echo site/index.html
+
+.venv/.installed-docs: $(STAMP) docs/requirements.txt
+	$(BIN)/pip install --quiet --require-hashes --requirement docs/requirements.txt
+	touch $@
+
 soak: $(STAMP)
 	$(BIN)/python tools/soak.py
 
@@ -58,7 +67,7 @@ test-matrix: $(STAMP)
 	$(BIN)/python tools/matrix.py
 
 clean:
-	rm -rf build dist demo *.egg-info .venv/.installed-* dali_mix/libdali_mix.so dali_mix/_built.json
+	rm -rf build dist demo site *.egg-info .venv/.installed-* dali_mix/libdali_mix.so dali_mix/_built.json
 
 # Versions and hashes are those of requirements.txt, which .ci/lock writes; pip is the first of them,
 # as older ones do not look for hashes there. What the build needs (setup.py names it) goes into .venv
