@@ -1,11 +1,11 @@
-"""What mixing is for: labels of which 40 % are wrong, as in section 3.4 of the mixup paper (Zhang et
-al. 2018), on the handwritten digits of scikit-learn.
+"""What mixing is for: labels of which 40 % are wrong, as in section 3.4 of the mixup paper (Zhang
+et al. 2018), on the handwritten digits of scikit-learn.
 
     python -m bench.demo --out bench/results/NAME.json
 
-It runs pipelines/demo.py, which `make demo` runs too, as it is: five seeds of a small network, about
-three minutes on two cores. Accuracy is that on 540 test images, whose labels are right; "wrong labels
-learnt" is the share of the wrong training labels that the network gives back.
+It runs pipelines/demo.py, which `make demo` runs too, as it is: five seeds of a small network, in
+about three minutes on two cores. Accuracy is that on 540 test images, whose labels are right;
+"wrong labels learnt" is the share of the wrong training labels that the network gives back.
 """
 
 import json

@@ -1,4 +1,5 @@
-"""Writes bench/README.md, its charts, and the README's section on speed from bench/results/*.json.
+"""Writes bench/README.md and its charts from bench/results/*.json, and nothing else into them; and
+the figures of the README.
 
     python -m bench.report
 
@@ -26,6 +27,7 @@ ROOMS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "loss": ("The loss", {"loss": sections.loss}),
     "kernel": ("The CUDA kernel alone", {"kernel-times": sections.kernel}),
+    "demo": ("The demo: labels of which 40 % are wrong", {"demo": sections.demo}),
     "training": ("What mixing does to training", {"training": sections.training}),
 }
 """For each folder its title, and the functions that show its runs. The last word of a run's

@@ -52,6 +52,19 @@ def loss(run: Run) -> Shown:
     return parts, None
 
 
+def demo(run: Run) -> Shown:
+    head = ["accuracy, %", "wrong labels learnt, %", "negative log-likelihood"]
+    lines = [
+        [
+            row["mixing"],
+            *(f"{100 * row[name]:.1f}" for name in ("accuracy", "wrong_labels_learnt")),
+            f"{row['nll']:.2f}",
+        ]
+        for row in run["results"]
+    ]
+    return [Table(head, lines).markdown()], None
+
+
 def kernel(run: Run) -> Shown:
     parts = []
     ordered = sorted(run["cases"], key=_shape, reverse=True)

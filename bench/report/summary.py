@@ -1,4 +1,4 @@
-"""Sums up the results in a few sentences, for the top of bench/README.md and the README's Speed."""
+"""Results in a few sentences: the top of bench/README.md, and figures in the README."""
 
 import re
 from typing import Any
@@ -22,13 +22,25 @@ WAYS = {
     "timm Mixup elem": "timm, `Mixup(mode='elem')`",
     "torchvision MixUp": "torchvision's `MixUp`",
 }
-AGAINST = ("DALI stock, then cmn", "DataLoader + Mixup", "FFCV + ImageMixup")
+DATALOADER = "DataLoader + Mixup"
+AGAINST = ("DALI stock, then cmn", DATALOADER, "FFCV + ImageMixup")
+SHARES = ("accuracy", "wrong_labels_learnt")
 
 
 def in_readme(text: str, runs: Runs) -> str:
-    """The README with a new section on speed."""
-    made = "\n\n".join(speed(runs)) + "\n"
+    """The README with its section made anew."""
+    made = "\n".join(figures(runs)) + "\n"
     return MARKS.sub(lambda marks: marks[1] + made + marks[2], text)
+
+
+def figures(runs: Runs) -> list[str]:
+    """For the README, an item each: what mixing costs, what it saves, what it is for."""
+    return [
+        *(f"- **End to end:** {end_to_end(run)}" for run in on_cpu(runs)[-1:]),
+        *(f"- **Alone:** {times_faster(run)}" for run in of_operators(runs)[-1:]),
+        *(f"- **What it is for:** {learnt(run)}" for run in by_date(runs, "demo")[-1:]),
+        *([] if on_gpu(runs) else ["- **Not measured yet:** anything on a GPU."]),
+    ]
 
 
 def headlines(runs: Runs) -> list[str]:
@@ -41,20 +53,29 @@ def headlines(runs: Runs) -> list[str]:
             parts.append(loss_sentence(run["sizes"][-1]))
         if run["benchmark"].startswith("training"):
             parts.append(sentence(run))
-    if not any(run["provenance"]["gpu"] for run in runs.values()):
+    if not on_gpu(runs):
         parts.append("**On a GPU nothing is measured yet.**")
     return parts
 
 
 def speed(runs: Runs) -> list[str]:
-    """A sentence on the newest run of the pipeline, and a table of the newest run of the
-    operators."""
-    pipelines = [run for run in by_date(runs, "pipeline") if run["settings"]["device"] == "cpu"]
-    measured = [run for run in by_date(runs, "operators") if all(map(case_in(run), CASES))]
+    """A sentence on the newest run of the pipeline, and a table of that of the operators."""
     return [
-        *(pipeline_sentence(run) for run in pipelines[-1:]),
-        *(part for run in measured[-1:] for part in operators(run)),
+        *(pipeline_sentence(run) for run in on_cpu(runs)[-1:]),
+        *(part for run in of_operators(runs)[-1:] for part in operators(run)),
     ]
+
+
+def on_cpu(runs: Runs) -> list[dict[str, Any]]:
+    return [run for run in by_date(runs, "pipeline") if run["settings"]["device"] == "cpu"]
+
+
+def of_operators(runs: Runs) -> list[dict[str, Any]]:
+    return [run for run in by_date(runs, "operators") if all(map(case_in(run), CASES))]
+
+
+def on_gpu(runs: Runs) -> bool:
+    return any(run["provenance"]["gpu"] for run in runs.values())
 
 
 def by_date(runs: Runs, kind: str) -> list[dict[str, Any]]:
@@ -83,6 +104,42 @@ def operators(run: dict[str, Any]) -> list[str]:
         f"of {SIZE} x {SIZE} to a normalised batch, on {where['cores']} cores ({where['cpu']}):",
         Table([" ".join(kind) for kind in CASES], rows).markdown(),
     ]
+
+
+def end_to_end(run: dict[str, Any]) -> str:
+    cost = cost_of_mixing(run["comparisons"], run["unmixed_of"])[MIXUP]
+    found = {row["against"]: row for row in run["comparisons"] if row["contestant"] == MIXUP}
+    return (
+        f"{verdict(cost)} That is from JPEG files to mixed tensors, and "
+        f"{found[DATALOADER]['speed']['ratio']:.1f} times faster than PyTorch's `DataLoader` with "
+        "timm's `Mixup`."
+    )
+
+
+def times_faster(run: dict[str, Any]) -> str:
+    found = map(case_in(run), CASES[:2])
+    single, half = ({name: ratio(case, name, MIXUP) for name in WAYS} for case in found)
+    return (
+        f"mixup of {BATCH} images is {single['torch eager']:.1f} times faster than the few lines "
+        f"of PyTorch that one would write ({half['torch eager']:.1f} times in float16), and "
+        f"{single['DALI stock, then cmn']:.1f} times faster than DALI's own operators. It "
+        f"replaces `crop_mirror_normalize`, which does not mix, and is {single[UNMIXED]:.1f} times "
+        f"faster than that ({run['provenance']['cores']} cores, {run['provenance']['cpu']})."
+    )
+
+
+def learnt(run: dict[str, Any]) -> str:
+    none, mixup = (
+        next({name: f"{100 * value:.1f} %" for name, value in row.items() if name in SHARES}
+             for row in run["results"] if row["mixing"] == mixing)
+        for mixing in ("none", "mixup")
+    )  # fmt: skip
+    return (
+        "`make demo` trains on labels of which 40 % are wrong. A network learns "
+        f"{none['wrong_labels_learnt']} of these by heart, with mixup "
+        f"{mixup['wrong_labels_learnt']}. Its accuracy on test images rises from "
+        f"{none['accuracy']} to {mixup['accuracy']}."
+    )
 
 
 def pipeline_sentence(run: dict[str, Any]) -> str:

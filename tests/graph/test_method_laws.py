@@ -96,7 +96,7 @@ def test_uniform_boxes_cover_every_pixel_equally_often(size, given):
 
 
 def test_corners_and_centres_of_the_papers_boxes():
-    """As the README's limits say: 48 % against 14 % on 32 by 32 pixels, at alpha 1."""
+    """As docs/how-it-works.md says: 48 % against 14 % on 32 by 32 pixels, at alpha 1."""
     heat = cover(boxes_of(CutMix(), (32, 32)), (32, 32)) / COUNT
     assert abs(heat[16, 16] - 0.48) < 0.02 and abs(heat[0, 0] - 0.14) < 0.01
 

@@ -97,7 +97,7 @@ def test_without_padding_the_last_batch_of_dynamic_mode_borrows_from_the_next_ep
 
 
 def test_in_dynamic_mode_the_copies_are_cut_off_before_they_are_mixed(ten):
-    """The recipe of the README."""
+    """The recipe of docs/pipeline.md."""
     reader = ndd.readers.File(file_root=str(ten), pad_last_batch=True)
     for _ in range(3):
         batches = []

@@ -87,7 +87,7 @@ def test_the_sdist_is_what_a_wheel_is_made_of(checkout, sdist):
     with tarfile.open(sdist) as archive:
         names = [entry.name.partition("/")[2] for entry in archive if entry.isfile()]
     native = (path for path in (checkout / "dali_mix/native").rglob("*") if path.is_file())
-    texts = "CHANGELOG.md LICENSE MANIFEST.in METHODS.md README.md pyproject.toml setup.py".split()
+    texts = "CHANGELOG.md LICENSE MANIFEST.in README.md pyproject.toml setup.py".split()
     texts.append("tools/cuda_toolkit.py")
     written = {*package(checkout), *(str(path.relative_to(checkout)) for path in native), *texts}
     made = {"PKG-INFO", "setup.cfg"}
