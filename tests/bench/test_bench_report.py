@@ -65,6 +65,22 @@ def test_a_changed_figure_changes_the_report(runs, generated):
         assert report.generate(changed(runs, name, path, 9.75e3)) != generated
 
 
+def test_the_readme_says_how_many_times_faster_and_what_is_not_measured(runs):
+    end_to_end, alone, *_, last = summary.figures(runs)
+    assert (
+        "95 % interval" in end_to_end and "times faster than PyTorch's `DataLoader`" in end_to_end
+    )
+    rows = [
+        row.split("|") for row in summary.operators(summary.of_operators(runs)[-1])[1].split("\n")
+    ]
+    first = {row[1].strip(): row[2].strip() for row in rows if len(row) > 2}
+    for way in ("torch eager", "DALI stock, then cmn", UNMIXED):
+        assert f"{first[summary.WAYS[way]]} times faster" in alone
+    assert ("on a GPU" in last) == (not summary.on_gpu(runs))
+    measured = changed(runs, next(iter(runs)), ["provenance", "gpu"], "a GPU")
+    assert "on a GPU" not in summary.figures(measured)[-1]
+
+
 def test_the_readme_is_of_the_newest_run_that_has_what_is_told(runs):
     name = next(name for name, run in runs.items() if run["benchmark"] == "pipeline")
     newer = changed(runs, name, ["provenance", "date"], "2999-01-01")[name]
