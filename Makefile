@@ -47,7 +47,7 @@ demo: $(STAMP)
 
 # Fetches nothing once its packages are there. API pages come from the docstrings of what is built.
 docs: $(STAMP) .venv/.installed-docs
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 	@echo site/index.html
 
 .venv/.installed-docs: $(STAMP) docs/requirements.txt

@@ -4,8 +4,10 @@ pictures.py writes them; a test compares what is committed with what is drawn he
 """
 
 import io
+import json
 import math
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import matplotlib
@@ -14,6 +16,7 @@ from matplotlib.figure import Figure
 
 from dali_mix import reference
 
+RESULTS = Path(__file__).parents[1] / "bench/results"
 BLUE, ORANGE, GREEN, PURPLE, GREY = "#0969da", "#d1570a", "#1a7f37", "#8250df", "#6e7781"
 INK, PALE = "#1f2328", "#eaeef2"
 ALPHAS = {0.1: BLUE, 0.4: ORANGE, 1: GREEN, 8: PURPLE}
@@ -22,7 +25,7 @@ ALPHAS = {0.1: BLUE, 0.4: ORANGE, 1: GREEN, 8: PURPLE}
 def all_of_them() -> dict[str, str]:
     """File name -> SVG."""
     drawn: list[Callable[[], Any]] = [
-        beta, targets, shuffled, manifold, life, box, covered, partner_rows
+        beta, targets, shuffled, manifold, life, box, covered, partner_rows, demo
     ]  # fmt: skip
     return {f"{draw.__name__.replace('_', '-')}.svg": svg(draw()) for draw in drawn}
 
@@ -199,6 +202,26 @@ def partner_rows() -> Figure:
         for place, index in enumerate(order):
             color = BLUE if k == 0 else GREY if index == place else ORANGE
             block(panel, 2.6 + 0.8 * place, y, letters[index], color, 0.6, 0.38)
+    return figure
+
+
+def demo() -> Figure:
+    """What `make demo` found: its newest recorded run."""
+    runs = [json.loads(path.read_text()) for path in RESULTS.glob("demo-*.json")]
+    rows = max(runs, key=lambda run: str(run["provenance"]["date"]))["results"]
+    figure = Figure(figsize=(8, 2.1), layout="constrained")
+    shares = {
+        "accuracy": "accuracy on test images, %",
+        "wrong_labels_learnt": "wrong training labels learnt by heart, %",
+    }
+    for panel, (name, title) in zip(figure.subplots(1, 2), shares.items(), strict=True):
+        percent = [100 * row[name] for row in rows]
+        bars = panel.barh([row["mixing"] for row in rows], percent, color=[GREY, BLUE, ORANGE])
+        panel.bar_label(bars, [f"{value:.1f}" for value in percent], fontsize=9, padding=3)
+        panel.set_title(title, fontsize=10)
+        panel.set(xlim=(0, 115), xticks=[])
+        panel.invert_yaxis()
+        panel.spines[["top", "right", "bottom"]].set_visible(False)
     return figure
 
 

@@ -110,9 +110,8 @@ def end_to_end(run: dict[str, Any]) -> str:
     cost = cost_of_mixing(run["comparisons"], run["unmixed_of"])[MIXUP]
     found = {row["against"]: row for row in run["comparisons"] if row["contestant"] == MIXUP}
     return (
-        f"{verdict(cost)} That is from JPEG files to mixed tensors, and "
-        f"{found[DATALOADER]['speed']['ratio']:.1f} times faster than PyTorch's `DataLoader` with "
-        "timm's `Mixup`."
+        f"from JPEG files to mixed tensors, it is {found[DATALOADER]['speed']['ratio']:.1f} times "
+        f"faster than PyTorch's `DataLoader` with timm's `Mixup`. {verdict(cost)}"
     )
 
 
@@ -136,7 +135,7 @@ def learnt(run: dict[str, Any]) -> str:
     )  # fmt: skip
     return (
         "`make demo` trains on labels of which 40 % are wrong. A network learns "
-        f"{none['wrong_labels_learnt']} of these by heart, with mixup "
+        f"{none['wrong_labels_learnt']} of the wrong ones by heart, and with mixup "
         f"{mixup['wrong_labels_learnt']}. Its accuracy on test images rises from "
         f"{none['accuracy']} to {mixup['accuracy']}."
     )

@@ -47,6 +47,6 @@ def test_a_program_that_fails_leaves_no_run(tmp_path, monkeypatch):
 
 def test_readme_and_report_tell_its_figures(run):
     (told, unmeasured) = summary.figures({"demo-here": run})
-    assert "97.0 % of these by heart, with mixup 4.2 %" in told
+    assert "97.0 % of the wrong ones by heart, and with mixup 4.2 %" in told
     assert "rises from 61.0 % to 93.0 %" in told and "GPU" in unmeasured
     assert "| mixup | 93.0 | 4.2 | 0.70 |" in report.generate({"demo-here": run})["README.md"]
