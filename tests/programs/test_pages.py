@@ -119,7 +119,8 @@ def test_what_the_examples_of_training_say(after):
     assert readme["loss"].isfinite() and len(readme["training"]) == 1  # 40 images, less 8
     assert 0 <= readme["right"] / 12 <= 1
     partial = named(after("docs/resume.md"), "again")
-    assert partial["target"].batch_size == 8  # of the second batch
+    assert len(partial["again"]) == 2 and partial["target"].batch_size == 8  # of the second batch
+    assert named(after("docs/travel.md"), "manifold_mixup")["target"].partner.shape == (32,)
     for name in ("manifold_mixup", "Scheduled"):
         assert named(after("docs/travel.md"), name)["loss"].isfinite()
 

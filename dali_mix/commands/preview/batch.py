@@ -35,7 +35,11 @@ def rows_of(
     files:  N images of any size
     labels: N names
     """
-    own = _decoded(files, size)
+    try:
+        own = _decoded(files, size)
+    except (OSError, RuntimeError):
+        _name_unusable(files)
+        raise
     kept: list[list[tuple[float, list[int], Row]]] = [[] for _ in files]
     for drawn in _draws(own, method, size, seed):
         for i, best in enumerate(kept):
@@ -71,11 +75,7 @@ def _decoded(files: Sequence[Path], size: int) -> np.ndarray:
         images = fn.decoders.image(header_checked(encoded), output_type=types.RGB)
         images = fn.resize(images, size=size, mode="not_smaller")
         pipeline.set_outputs(fn.crop(images, crop=(size, size)))
-    try:
-        (images,) = pipeline.run()
-    except (OSError, RuntimeError):
-        _name_unusable(files)
-        raise
+    (images,) = pipeline.run()
     return np.array(images.as_tensor())
 
 
