@@ -31,7 +31,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def results_of(path: Path, folder: Path) -> list[dict[str, object]]:
-    """What the program writes into its results.json, run in this folder."""
+    """The results.json of the program, which runs in this folder."""
     here = os.environ | {"PYTHONPATH": str(ROOT)}
     subprocess.run([sys.executable, path], cwd=folder, env=here, check=True)
     found: list[dict[str, object]] = json.loads((folder / "demo/results.json").read_text())

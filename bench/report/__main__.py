@@ -1,5 +1,4 @@
-"""Writes bench/README.md and its charts from bench/results/*.json, and nothing else into them; and
-the figures of the README.
+"""Writes bench/README.md, its charts, and the figures of the README from bench/results/*.json.
 
     python -m bench.report
 

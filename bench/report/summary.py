@@ -1,4 +1,4 @@
-"""Results in a few sentences: the top of bench/README.md, and figures in the README."""
+"""Sums up the results in a few sentences, for the top of bench/README.md and for the README."""
 
 import re
 from typing import Any
@@ -28,13 +28,14 @@ SHARES = ("accuracy", "wrong_labels_learnt")
 
 
 def in_readme(text: str, runs: Runs) -> str:
-    """The README with its section made anew."""
+    """The README with new figures."""
     made = "\n".join(figures(runs)) + "\n"
     return MARKS.sub(lambda marks: marks[1] + made + marks[2], text)
 
 
 def figures(runs: Runs) -> list[str]:
-    """For the README, an item each: what mixing costs, what it saves, what it is for."""
+    """The list in the README: mixing from files on, mixing alone, what it is for, and what is not
+    measured."""
     return [
         *(f"- **End to end:** {end_to_end(run)}" for run in on_cpu(runs)[-1:]),
         *(f"- **Alone:** {times_faster(run)}" for run in of_operators(runs)[-1:]),
@@ -59,7 +60,8 @@ def headlines(runs: Runs) -> list[str]:
 
 
 def speed(runs: Runs) -> list[str]:
-    """A sentence on the newest run of the pipeline, and a table of that of the operators."""
+    """A sentence on the newest run of the pipeline, and a table of the newest run of the
+    operators."""
     return [
         *(pipeline_sentence(run) for run in on_cpu(runs)[-1:]),
         *(part for run in of_operators(runs)[-1:] for part in operators(run)),

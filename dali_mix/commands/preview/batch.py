@@ -20,17 +20,18 @@ from dali_mix.recipes import header_checked
 from nvidia.dali import Pipeline, fn, types
 
 _DRAWS = 32
+"""Number of draws."""
 _KEPT = 4
-"""Of the draws of an image: the most telling ones, of which one with a new partner is shown."""
+"""Number of draws that are kept for an image: the most telling ones."""
 _TELLING = 0.6
-"""Share of the own image at which it and the partner are seen best."""
+"""Share of the own image at which all images are seen best."""
 
 
 def rows_of(
     files: Sequence[Path], labels: Sequence[str], method: Method, *, size: int, seed: int
 ) -> list[Row]:
-    """Mix the images with each other, as one batch, and show each as its most telling draws do:
-    all images are seen, and the partner is in no row above where that can be.
+    """Mix the images with each other, as one batch, and return a row for each. The row shows a
+    telling draw: all images are seen well, and the partner is in no row above, if possible.
 
     files:  N images of any size
     labels: N names
@@ -68,7 +69,7 @@ def _partners(drawn: dict[str, np.ndarray], i: int) -> list[int]:
 
 
 def _decoded(files: Sequence[Path], size: int) -> np.ndarray:
-    """(N, size, size, 3), each image cut to a square."""
+    """The decoded images, cut to squares: (N, size, size, 3) uint8."""
     with Pipeline(batch_size=len(files), num_threads=2, device_id=None) as pipeline:
         # DALI's reader would take names in UTF-8 only.
         encoded = fn.external_source(source=[[np.fromfile(file, np.uint8) for file in files]])
@@ -82,7 +83,7 @@ def _decoded(files: Sequence[Path], size: int) -> np.ndarray:
 def _draws(
     own: np.ndarray, method: Method, size: int, seed: int
 ) -> Iterator[dict[str, np.ndarray]]:
-    """What each draw is, by name: mixed images, columns of the plan, counted shares."""
+    """Yield each draw by name: mixed images, columns of the plan, counted shares."""
     count = len(own)
     with Pipeline(batch_size=count, num_threads=2, device_id=None, seed=seed) as pipeline:
         images = fn.external_source(source=[own], cycle=True, layout="HWC")

@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="option of the method, such as place=inside or scope=0.2,0.5; may be repeated",
     )
     parser.add_argument(
-        "--wide", action="store_true", help="one row for each method alone, as for a README"
+        "--wide", action="store_true", help="draw one row for each method and no title"
     )
     parser.add_argument("--count", type=int, default=6, help="images to mix (%(default)s)")
     parser.add_argument("--size", type=int, default=224, help="side in pixels (%(default)s)")

@@ -74,8 +74,8 @@ class Row:
 def contact_sheet(rows: Sequence[Row], title: str = "") -> Any:
     """Draw one row of three pictures for each of `rows`.
 
-    title:   stands above them, with two lines on what they show, and many rows take two columns;
-             without it there are the rows alone, as for a README
+    title:   text above the rows. Two lines on what they show follow it, and many rows take two
+             columns. Without a title there are only the rows, as for a README
     returns: a PIL image. Blue is the own image, other colors are partners; boxes are outlined.
     """
     columns = 2 if title and len(rows) > _ROWS_IN_ONE_COLUMN else 1
