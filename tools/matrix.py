@@ -54,20 +54,27 @@ def dali_of(environment: Path) -> Path:
     return packages_of(environment) / "nvidia/dali"
 
 
-def environment(folder: Path, release: str) -> tuple[Path, str]:
-    """Python of an environment with this DALI, and what went wrong, empty if nothing did."""
-    venv.create(folder, with_pip=False)
-    python = folder / "bin/python"
-    requirement = f"nvidia-dali-cuda{setup.dali_flavour()}0=={release}"
-    pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", requirement]
+def install(python: Path, *what: str) -> str:
+    """Installs packages there, and returns the error, empty if there is none."""
+    pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", *what]
     done = setup.cuda.run(*pip)
+    return done.stderr if done.returncode else ""
+
+
+def environment(folder: Path, release: str | None) -> tuple[Path, str]:
+    """Python of a new environment with this DALI, and the error, empty if there is none. None: the
+    DALI of the environment that runs this."""
+    venv.create(folder, with_pip=False)
+    python, error = folder / "bin/python", ""
+    if release is not None:
+        error = install(python, f"nvidia-dali-cuda{setup.dali_flavour()}0=={release}")
     # Only now, because pip would otherwise find what this DALI requires and not install it.
     packages = packages_of(folder)
     (packages / "behind.pth").write_text(sysconfig.get_path("purelib") + "\n")
     # Take NumPy from this environment, because its other packages were tested with it.
     for installed in packages.glob("numpy*"):
         shutil.rmtree(installed)
-    return python, done.stderr if done.returncode else ""
+    return python, error
 
 
 def read_report(report: Path) -> tuple[int, int, tuple[str, ...]]:

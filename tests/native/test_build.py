@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import build_wheel
 import pytest
 import tomllib
 from packaging.requirements import Requirement
@@ -198,6 +199,18 @@ def test_another_flavour_of_dali_names_both_and_the_command(rules, monkeypatch):
     wanted = f"nvidia-dali-cuda130=={rules.DALI_RELEASES[-1]}"
     with pytest.raises(SystemExit, match=f"{wanted}, but nvidia-dali-cuda120==2.3.0 is installed"):
         rules.dalis()
+
+
+def test_the_table_of_releases_is_what_is_built(rules):
+    [row] = re.findall(r"^\| (2\..*) \|$", (ROOT / "docs/install.md").read_text(), re.MULTILINE)
+    releases, flavours, python, torch, glibc = row.split(" | ")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert releases == ", ".join(rules.DALI_RELEASES)
+    assert re.findall(r"CUDA (\d+)", flavours) == [str(major) for major in build_wheel.FLAVOURS]
+    assert project["requires-python"] == ">=" + python.removesuffix(" or later")
+    needed = project["optional-dependencies"]["torch"]
+    assert needed == ["torch>=" + torch.removesuffix(" or later")]
+    assert glibc.removesuffix(" or later") == build_wheel.GLIBC
 
 
 def test_packages_of_dali_can_be_named(rules, monkeypatch, tmp_path):

@@ -10,6 +10,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import try_wheel
 
 from dali_mix.plugin import shim
 
@@ -95,7 +96,7 @@ def test_the_sdist_is_what_a_wheel_is_made_of(checkout, sdist):
     with tarfile.open(sdist) as archive:
         names = [entry.name.partition("/")[2] for entry in archive if entry.isfile()]
     native = (path for path in (checkout / "dali_mix/native").rglob("*") if path.is_file())
-    texts = "CHANGELOG.md LICENSE MANIFEST.in README.md pyproject.toml setup.py".split()
+    texts = "CHANGELOG.md LICENSE MANIFEST.in NOTICE README.md pyproject.toml setup.py".split()
     written = {*package(checkout), *(str(path.relative_to(checkout)) for path in native), *texts}
     made = {"PKG-INFO", "setup.cfg"}
     assert {name for name in names if ".egg-info/" not in name} == written | made
@@ -123,3 +124,20 @@ def test_an_unpacked_wheel_works(wheel, tmp_path):
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"ok  plugin {tmp_path / LIB / SHIM}," in done.stdout
+
+
+def test_first_steps_with_an_installed_wheel_need_no_compiler(sdist, tmp_path):
+    """As `make try-wheel` in each release; here in the one that is there."""
+    pytest.importorskip("sklearn")
+    with tarfile.open(sdist) as archive:
+        archive.extractall(tmp_path, filter="data")
+    wheel = call(tmp_path / sdist.name.removesuffix(".tar.gz"), "build_wheel")
+    assert try_wheel.try_release(tmp_path, None, wheel) == ""
+    damaged = tmp_path / "damaged"
+    damaged.mkdir()
+    lacking = damaged / wheel.name
+    with zipfile.ZipFile(wheel) as whole, zipfile.ZipFile(lacking, "w") as archive:
+        for name in whole.namelist():
+            archive.writestr(name, b"" if name.endswith(SHIM) else whole.read(name))
+    error = try_wheel.try_release(damaged, None, lacking)
+    assert error.startswith("doctor ended with status 1") and "cannot be loaded here" in error

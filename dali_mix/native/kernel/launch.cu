@@ -1,5 +1,6 @@
 // Brings a batch to the device, and launches the kernel that mixes it.
 #include <tuple>
+#include <utility>
 
 #include "core/refuse.h"
 #include "kernel/launch.cuh"
@@ -16,24 +17,23 @@ void Check(cudaError_t status) {
   }
 }
 
-// Brings arrays to the device in one copy; where they are there.
-template <typename... T>
-std::tuple<const T *...> Upload(cudaStream_t stream, LaunchMemory &memory,
-                                const std::vector<T> &...arrays) {
+// Brings arrays to the device in one copy; where they are there. Indices, since nvcc keeps no order
+// among the elements of a braced list.
+template <typename... T, size_t... k>
+std::tuple<const T *...> Upload(std::index_sequence<k...>, cudaStream_t stream,
+                                LaunchMemory &memory, const std::vector<T> &...arrays) {
   static_assert(((alignof(T) <= kLaunchAlignment) && ...));
-  size_t size = 0;
-  const auto place = [&size](size_t bytes) {
-    const size_t begin = size;
-    size = (begin + bytes + kLaunchAlignment - 1) / kLaunchAlignment * kLaunchAlignment;
-    return begin;
-  };
-  const size_t begins[] = {place(arrays.size() * sizeof(T))...};
+  constexpr size_t kUnit = kLaunchAlignment;
+  const size_t sizes[] = {arrays.size() * sizeof(T)...};
+  size_t begins[sizeof...(T)], size = 0;
+  for (size_t i = 0; i < sizeof...(T); i++) {
+    begins[i] = size;
+    size += (sizes[i] + kUnit - 1) / kUnit * kUnit;
+  }
   char *const host = memory.Pinned(size), *const device = memory.OnDevice(size);
-  const size_t *begin = begins;
-  (std::copy(arrays.begin(), arrays.end(), reinterpret_cast<T *>(host + *begin++)), ...);
+  (std::copy(arrays.begin(), arrays.end(), reinterpret_cast<T *>(host + begins[k])), ...);
   Check(cudaMemcpyAsync(device, host, size, cudaMemcpyHostToDevice, stream));
-  begin = begins;
-  return {reinterpret_cast<const T *>(device + *begin++)...};
+  return std::make_tuple(reinterpret_cast<const T *>(device + begins[k])...);
 }
 
 }  // namespace
@@ -45,8 +45,8 @@ void LaunchBatch(const RowsKey &key, const HostBatch &batch, cudaStream_t stream
     Call &call = device.call;
     std::tie(device.samples, device.schedule.work, call.layers, call.bytes, call.singles,
              call.factors, call.weights) =
-        Upload(stream, memory, host.samples, work, host.layers, host.bytes, host.singles,
-               host.factors, host.weights);
+        Upload(std::make_index_sequence<7>(), stream, memory, host.samples, work, host.layers,
+               host.bytes, host.singles, host.factors, host.weights);
     return device;
   });
   Check(cudaGetLastError());
