@@ -72,7 +72,7 @@ def find_toolkit(major: int) -> Toolkit | None:
 
 
 def find_headers(major: int, beside: Path | None = None) -> Toolkit | None:
-    """CUDA headers without nvcc, from PyPI packages, those in `beside` too; None if there are none."""
+    """CUDA headers without nvcc, from PyPI packages or `beside`; None if there are none."""
     folders = [beside / name for name in PYPI_FOLDERS[major]] if beside else []
     includes = [folder / "include" for folder in [*folders, *pypi_folders(major)]]
     includes = [folder for folder in includes if folder.is_dir()]
