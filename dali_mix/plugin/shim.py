@@ -70,7 +70,10 @@ def dali_in(folder: Path) -> Dali | None:
 
 
 def installed_dali() -> Dali | None:
-    spec = importlib.util.find_spec("nvidia")
+    try:
+        spec = importlib.util.find_spec("nvidia")
+    except ModuleNotFoundError:  # of a finder that hides it
+        return None
     for root in (spec.submodule_search_locations or []) if spec else []:
         if dali := dali_in(Path(root) / "dali"):
             return dali
