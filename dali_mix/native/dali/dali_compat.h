@@ -17,7 +17,7 @@
 #define DALI_MIX_NATIVE_DALI_DALI_COMPAT_H_
 
 #if !__has_include("dali/core/random/philox.h")
-#error "dali_mix needs DALI 2.2 or later; install a release that the README names."
+#error "dali_mix needs DALI 2.2 or later; install a release that docs/install.md names."
 #endif
 
 #endif  // DALI_MIX_NATIVE_DALI_DALI_COMPAT_H_
