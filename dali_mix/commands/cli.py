@@ -13,13 +13,14 @@ from collections.abc import Sequence
 from types import ModuleType
 from typing import NoReturn
 
-from dali_mix.commands import bench, doctor
+from dali_mix.commands import bench, build, doctor
 from dali_mix.commands.check import command as check
 from dali_mix.commands.preview import command as preview
 from dali_mix.plugin.version import __version__
 
 COMMANDS: dict[str, ModuleType] = {
     "bench": bench,
+    "build": build,
     "check": check,
     "doctor": doctor,
     "preview": preview,

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from dali_mix.plugin import loading
+from dali_mix.plugin import loading, shim
 from dali_mix.plugin.version import __version__
 
 # The instruction sets that native/loops/dispatch.cc asks for, best first.
@@ -104,13 +104,11 @@ def _load_line() -> Line:
         loading.load_plugin()
     except ImportError as error:
         return Line(False, f"plugin: {error}", essential=True)
-    import nvidia.dali as dali
-
-    cuda = loading.cuda_major(dali)
-    return Line(True, f"plugin loads in DALI {dali.__version__}, CUDA {cuda} flavour")
+    built = loading.built()
+    return Line(True, f"plugin loads in DALI {built.dali}, CUDA {built.dali_cuda} flavour")
 
 
-def _gpu_lines(built: loading.Built, found: Driver | None) -> Iterator[Line]:
+def _gpu_lines(built: shim.Built, found: Driver | None) -> Iterator[Line]:
     if built.cuda is None:
         code = "plugin has no GPU code (CPU-only build)"
     else:

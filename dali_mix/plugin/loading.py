@@ -1,64 +1,56 @@
 """Loads the native plugin into DALI, once per process, after checking that the two match.
 
-A plugin loads only in the DALI release it was linked with, and loading the same operators from two
-files aborts the process; so everything is checked before the library is opened. The operators
+Each DALI release and flavour has a shim of its own (shim.py), and loading the same operators from
+two files aborts the process; so everything is checked before a library is opened. The operators
 themselves and their Python wrappers live elsewhere.
 """
 
-import json
-import threading
-from dataclasses import dataclass
-from pathlib import Path
-from types import ModuleType
-from typing import Any
+from __future__ import annotations
 
+import importlib
+import threading
+from pathlib import Path
+
+from dali_mix.plugin import shim
 from dali_mix.plugin.dali_private import expose_in_dynamic_mode
+from dali_mix.plugin.shim import Built, Dali
 
 _NAMES = ("Plan", "Apply", "Gather", "Resized", "Travel")
 SCHEMAS = tuple(f"dali_mix__{name}" for name in _NAMES)
 
-_LIBRARY = "libdali_mix.so"
-_FOLDER = Path(__file__).resolve().parent.parent
 _lock = threading.Lock()
 _loaded = False
 
 
-@dataclass(frozen=True)
-class Built:
-    """What the plugin was built for, as recorded by setup.py."""
-
-    version: str
-    """Version of dali_mix."""
-    dali: str
-    """The DALI release it loads in."""
-    dali_cuda: int
-    """CUDA major of the DALI package it was built against."""
-    cuda: int | None
-    """CUDA major of its GPU code; None: CPU only."""
-    architectures: tuple[str, ...]
-    """GPU architectures, `sm_90` (machine code) or `compute_120` (PTX); empty: CPU only."""
-    compiler: str
-
-    @property
-    def dali_requirement(self) -> str:
-        return f"nvidia-dali-cuda{self.dali_cuda}0=={self.dali}"
-
-
 def plugin_path() -> Path:
-    """Path of the native library, whether or not it has been built."""
-    return _FOLDER / _LIBRARY
+    """Path of the native library for the installed DALI, whether or not it has been built."""
+    return shim.LIBRARIES / _dali().library
+
+
+def shims() -> list[Built]:
+    """What there are shims for, the newest release last."""
+    if not (shim.LIBRARIES / shim.CORE).is_file():
+        return []
+    found = [shim.read(record) for record in shim.LIBRARIES.glob("libdali_mix-dali-*.json")]
+    return sorted(found, key=lambda built: (_numbers(built.dali), built.dali_cuda))
 
 
 def built() -> Built:
-    """What the native library was built for; an ImportError if it has not been built."""
-    record = _FOLDER / "_built.json"
-    if not plugin_path().is_file() or not record.is_file():
+    """What the native library for the installed DALI was built for.
+
+    An ImportError says that there is none, or no DALI, and the commands that mend it.
+    """
+    there = shims()
+    if not there:
         raise ImportError(
-            f"the native part of dali_mix is not built (looked for {_LIBRARY} and {record.name} in "
-            f"{_FOLDER}); run `pip install -e .` in the checkout, with a C++20 compiler at hand."
+            f"the native part of dali_mix is not built (looked in {shim.LIBRARIES}); run "
+            "`pip install -e .` in the checkout, with a C++20 compiler at hand."
         )
-    fields = json.loads(record.read_text())
-    return Built(**{**fields, "architectures": tuple(fields["architectures"])})
+    dali = _dali()
+    record = (shim.LIBRARIES / dali.library).with_suffix(".json")
+    if not record.is_file():
+        raise ImportError(_no_shim(dali, there))
+    return shim.read(record)
 
 
 def load_plugin() -> Path:
@@ -70,10 +62,15 @@ def load_plugin() -> Path:
     global _loaded
     with _lock:
         if not _loaded:
-            wanted = built()
-            backend = _matching_dali(wanted)
+            fitting = built()
+            try:
+                backend = importlib.import_module("nvidia.dali.backend")
+            except ModuleNotFoundError as error:
+                if (error.name or "").partition(".")[0] != "nvidia":
+                    raise
+                raise ImportError(_no_dali()) from error
             if backend.TryGetSchema(SCHEMAS[0]) is None:
-                _open(wanted)
+                _open(fitting)
             else:
                 _check_same_file()
             expose_in_dynamic_mode(backend, SCHEMAS)
@@ -81,49 +78,44 @@ def load_plugin() -> Path:
     return plugin_path()
 
 
-def cuda_major(dali: ModuleType) -> int:
-    """CUDA major of a DALI package, 12 or 13; needs neither GPU nor driver."""
-    # DALI drops the dots: 13492 is 13.4.92, and 13.10.5 would be 13105. Two digits are certain.
-    return int(str(dali.__cuda_version__)[:2])
+def _dali() -> Dali:
+    dali = shim.installed_dali()
+    if dali is None:
+        raise ImportError(_no_dali())
+    return dali
 
 
-def _matching_dali(wanted: Built) -> Any:
-    """The backend module of the installed DALI, checked to be what the plugin was built for."""
-    try:
-        import nvidia.dali as dali
-        from nvidia.dali import backend
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] != "nvidia":
-            raise
-        raise ImportError(
-            "dali_mix needs NVIDIA DALI, which is not installed; run "
-            f"`pip install {wanted.dali_requirement}`."
-        ) from error
-    release, major = dali.__version__, cuda_major(dali)
-    if release != wanted.dali:
-        raise ImportError(
-            f"dali_mix was built for DALI {wanted.dali}, but DALI {release} is installed, and a "
-            "plugin loads only in the release it was built for; run "
-            f"`pip install {wanted.dali_requirement}`."
-        )
-    if major != wanted.dali_cuda:
-        raise ImportError(
-            f"dali_mix was built for DALI's CUDA {wanted.dali_cuda} flavour, but the CUDA {major} "
-            f"flavour is installed; run `pip uninstall -y nvidia-dali-cuda{major}0 && pip install "
-            f"--force-reinstall {wanted.dali_requirement}`, or reinstall dali_mix with "
-            f"DALI_MIX_CUDA={major}."
-        )
-    return backend
+def _numbers(release: str) -> list[int]:
+    return [int(part) for part in release.split(".") if part.isdigit()]
 
 
-def _open(wanted: Built) -> None:
+def _no_dali() -> str:
+    newest = {built.dali_cuda: built.dali_requirement for built in shims()}
+    packages = " or ".join(f"`pip install {newest[cuda]}`" for cuda in sorted(newest, reverse=True))
+    return f"dali_mix needs NVIDIA DALI, which is not installed; run {packages}."
+
+
+def _no_shim(dali: Dali, there: list[Built]) -> str:
+    newest = max(there, key=lambda built: (built.dali_cuda == dali.cuda, _numbers(built.dali)))
+    install = f"pip install {newest.dali_requirement}"
+    if newest.dali_cuda != dali.cuda:
+        install = f"pip uninstall -y {dali.package} && pip install --force-reinstall "
+        install += newest.dali_requirement
+    ours = ", ".join(built.dali_requirement for built in there)
+    return (
+        f"dali_mix has no operators for {dali.requirement}, which is installed, only for {ours}; "
+        f"run `dali-mix build`, which compiles them for it in half a minute, or `{install}`."
+    )
+
+
+def _open(fitting: Built) -> None:
     from nvidia.dali import plugin_manager
 
     try:
         plugin_manager.load_library(str(plugin_path()))
     except RuntimeError as error:
         raise ImportError(
-            f"the native part of dali_mix, built with {wanted.compiler}, cannot be loaded here "
+            f"the native part of dali_mix, built with {fitting.compiler}, cannot be loaded here "
             f"({error}); build it on this machine with `pip install -e .` in the checkout."
         ) from error
 
@@ -132,7 +124,8 @@ def _check_same_file() -> None:
     """Our operators are there already: fine if from this very file, such as by a DALI preload."""
     ours = str(plugin_path().resolve())
     maps = Path("/proc/self/maps").read_text()
-    mapped = {line.split(maxsplit=5)[5] for line in maps.splitlines() if line.endswith(_LIBRARY)}
+    name = Path(ours).name
+    mapped = {line.split(maxsplit=5)[5] for line in maps.splitlines() if line.endswith(name)}
     if ours not in mapped:
         other = ", ".join(sorted(mapped)) or "a library of another name"
         raise ImportError(

@@ -9,9 +9,9 @@ import pytest
 
 import dali_mix
 from dali_mix.commands import cli, doctor
-from dali_mix.plugin import loading as _plugin
+from dali_mix.plugin import shim
 
-BUILT = _plugin.Built("0.1.0", "2.4.0", 13, 13, ("sm_80", "sm_90", "compute_90"), "g++ 12")
+BUILT = shim.Built("0.1.0", "2.4.0", 13, 13, ("sm_80", "sm_90", "compute_90"), "g++ 12")
 NATIVE = Path(dali_mix.__file__).parent / "native"
 H200 = doctor.Gpu("NVIDIA H200", 90)
 
@@ -28,7 +28,7 @@ def test_doctor_finds_this_installation_usable(capsys):
 
 
 def test_doctor_says_that_the_plugin_is_not_built(monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(_plugin, "_FOLDER", tmp_path)
+    monkeypatch.setattr(shim, "LIBRARIES", tmp_path)
     assert cli.main(["doctor"]) == 1
     out = capsys.readouterr().out
     assert "--  plugin: the native part of dali_mix is not built" in out

@@ -34,8 +34,9 @@ def dynamic_images(images=None):
     return ndd.batch([ndd.tensor(image, layout="HWC") for image in images])
 
 
-def dynamic_labels():
-    return ndd.batch([np.int64(k) for k in range(COUNT)])
+def dynamic_labels(first=0):
+    # Arrays: of numbers DALI before 2.4 makes int32 if the first is 0.
+    return ndd.batch([np.array(first + k) for k in range(COUNT)])
 
 
 # dynamic mode
@@ -63,7 +64,8 @@ def test_dynamic_mode_draws_and_mixes_as_pipeline_mode(name):
             fold=[int(m.fold) for m in listed],
             weights=[1.0] * len(listed),
             prob=0.9,
-            _random_state=types.Constant(words),
+            # Fed as data: of a constant, DALI before 2.4 drops the highest bit.
+            _random_state=feed([[words] * COUNT]),
         )
         whole = dmix.Plan(
             **dict.fromkeys(dmix.Plan._fields) | dict(zip(fields, columns, strict=True))
@@ -103,7 +105,7 @@ def test_maps_and_labels_by_hand_in_dynamic_mode(name):
 
 def test_a_second_stream_in_dynamic_mode():
     images = one_hot(2 * COUNT, (6, 8))
-    second = dynamic_images(images[COUNT:]), ndd.batch([np.int64(COUNT + k) for k in range(COUNT)])
+    second = dynamic_images(images[COUNT:]), dynamic_labels(COUNT)
     x, y1, y2, lam = map(
         stacked,
         dali_mix.dynamic.cutmix(

@@ -5,10 +5,12 @@ import numbered
 import pytest
 import torch
 from numbered import cropping, noisy
+from nvidia import dali
 from nvidia.dali import ops
 
 import dali_mix
 import dali_mix.fn as dmix
+import setup
 from dali_mix import CutMix, MixLoader, MixUp
 
 
@@ -28,7 +30,7 @@ def refusal(loader, state):
     [
         ("format", 0),
         ("dali_mix", "0.0.9"),
-        ("DALI", "2.3.0"),
+        *(("DALI", release) for release in setup.DALI_RELEASES if release != dali.__version__),
         ("images", 16),
         ("batch_size", 5),
         ("num_shards", 2),

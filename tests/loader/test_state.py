@@ -148,7 +148,7 @@ def test_dynamic_mode_and_pipeline_mode_draw_the_same_from_one_state(per, pairin
             fold=[1, 0],
             weights=[1.0, 1.0],
             pairing=pairing,
-            _random_state=types.Constant(words),
+            _random_state=feed([[words] * 6]),
             **given,
         )
 

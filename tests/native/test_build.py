@@ -10,17 +10,20 @@ import subprocess
 import sys
 from pathlib import Path
 
+import build_wheel
 import pytest
+import tomllib
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[2]
 NATIVE = ROOT / "dali_mix/native"
-DALI_13, DALI_12 = "nvidia-dali-cuda130==", "nvidia-dali-cuda120=="
 
 
 @pytest.fixture
 def rules(monkeypatch):
     """setup.py as a module, on a machine without any nvcc unless the test adds one."""
-    for name in ("DALI_MIX_CUDA", "DALI_MIX_CUDA_ARCHS", "DALI_MIX_WERROR", "CUDA_HOME"):
+    variables = ("CUDA", "CUDA_ARCHS", "WERROR", "DALI")
+    for name in ("CUDA_HOME", *(f"DALI_MIX_{name}" for name in variables)):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.chdir(ROOT)
@@ -53,10 +56,8 @@ esac
 @pytest.fixture
 def pip_hooks(tmp_path):
     """Runs the hooks that pip runs, in a copy of the sources; its output, or its error."""
-    for name in ("setup.py", "pyproject.toml", "README.md", "LICENSE"):
+    for name in ("setup.py", "pyproject.toml", "README.md", "LICENSE", "NOTICE"):
         shutil.copy(ROOT / name, tmp_path)
-    (tmp_path / "tools").mkdir()
-    shutil.copy(ROOT / "tools/cuda_toolkit.py", tmp_path / "tools")
     ignore = shutil.ignore_patterns("*.so", "__pycache__")
     shutil.copytree(ROOT / "dali_mix", tmp_path / "dali_mix", ignore=ignore)
 
@@ -77,17 +78,33 @@ def pip_hooks(tmp_path):
 
 
 @pytest.mark.parametrize("flavour", ["", "cpu", "12", "13"])
-def test_pip_is_given_one_dali_pin_for_building_and_for_running(pip_hooks, tmp_path, flavour):
+def test_pip_builds_with_the_dali_that_is_there_and_replaces_none(rules, pip_hooks, flavour):
     code = "print(json.dumps(hooks.get_requires_for_build_wheel())); "
     code += "hooks.prepare_metadata_for_build_wheel('.')"
-    home = fake_toolkit(tmp_path / "cuda", "12.9" if flavour == "12" else "13.0")
+    home = fake_toolkit(pip_hooks.folder / "cuda", "12.9" if flavour == "12" else "13.0")
     out = pip_hooks(code, DALI_MIX_CUDA=flavour, CUDA_HOME=str(home))
     build = json.loads(next(line for line in out.splitlines() if line.startswith("[")))
+    there = rules.shim.installed_dali()
+    other = flavour in ("12", "13") and int(flavour) != there.cuda
+    newest = f"nvidia-dali-cuda{flavour}0=={rules.DALI_RELEASES[-1]}"
+    assert (newest if other else there.requirement) in build
     metadata = (pip_hooks.folder / "dali_mix-0.1.0.dist-info/METADATA").read_text()
-    [pin] = re.findall(r"^Requires-Dist: (nvidia-dali-.*)$", metadata, re.MULTILINE)
-    assert pin in build
-    if flavour in ("12", "13"):
-        assert pin.startswith(f"nvidia-dali-cuda{flavour}0==")
+    needed = re.findall(r"^Requires-Dist: (nvidia-dali[^;]+); (.*)$", metadata, re.MULTILINE)
+    # Of two flavours the one that is not there would be installed over the other.
+    assert [marker for _, marker in needed] == ['extra == "cuda13"', 'extra == "cuda12"']
+
+
+def test_the_range_of_dali_is_that_of_the_releases_that_are_tested(rules):
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
+        "optional-dependencies"
+    ]
+    for major in (12, 13):
+        [requirement] = map(Requirement, extras[f"cuda{major}"])
+        assert requirement.name == f"nvidia-dali-cuda{major}0"
+        assert all(release in requirement.specifier for release in rules.DALI_RELEASES)
+        first, *_, last = ([int(n) for n in r.split(".")] for r in rules.DALI_RELEASES)
+        assert f"{first[0]}.{first[1] - 1}.9" not in requirement.specifier
+        assert f"{last[0]}.{last[1] + 1}.0" not in requirement.specifier
 
 
 @pytest.mark.parametrize("value", ["11", "CPU", "12.9"])
@@ -101,7 +118,7 @@ def test_an_unknown_flavour_is_one_sentence(pip_hooks, value):
 
 def test_without_nvcc_the_headers_are_required_and_no_compiler(rules):
     pin, *packages = rules.build_requirements()
-    assert pin == DALI_13 + rules.DALI_RELEASE
+    assert pin == rules.dali_requirement()
     assert packages == rules.cuda.HEADER_PACKAGES[13]
 
 
@@ -122,7 +139,7 @@ def test_without_nvcc_cuda_12_says_that_pypi_has_none(rules, monkeypatch):
 def test_with_nvcc_dali_is_the_only_requirement(rules, monkeypatch, tmp_path):
     monkeypatch.setenv("CUDA_HOME", str(fake_toolkit(tmp_path, "12.9")))
     monkeypatch.setenv("DALI_MIX_CUDA", "12")
-    assert rules.build_requirements() == [DALI_12 + rules.DALI_RELEASE]
+    assert rules.build_requirements() == [rules.dali_requirement()]
 
 
 def test_cuda_home_comes_before_path(rules, monkeypatch, tmp_path):
@@ -143,39 +160,89 @@ def test_an_nvcc_of_another_cuda_is_passed_over(rules, monkeypatch, tmp_path):
 
 def test_a_cpu_build_uses_no_nvcc_that_is_there(rules, monkeypatch, tmp_path):
     monkeypatch.setenv("CUDA_HOME", str(fake_toolkit(tmp_path, "13.0")))
-    monkeypatch.setattr(rules, "dali_flavour", lambda: 13)
-    assert rules.cuda_for_build().nvcc
+    assert rules.cuda_for_build(13, tmp_path).nvcc
     monkeypatch.setenv("DALI_MIX_CUDA", "cpu")
-    assert rules.cuda_for_build().nvcc is None
+    assert rules.cuda_for_build(13, tmp_path).nvcc is None
 
 
 @pytest.mark.parametrize(("choice", "message"), [("13", "needs nvcc 13"), ("", "cuda_runtime.h")])
-def test_missing_cuda_names_the_packages(rules, monkeypatch, choice, message):
+def test_missing_cuda_names_the_packages(rules, monkeypatch, tmp_path, choice, message):
     monkeypatch.setenv("DALI_MIX_CUDA", choice)
     with pytest.raises(SystemExit, match=message + ".*`pip install nvidia-cuda-runtime=="):
-        rules.cuda_for_build()
+        rules.cuda_for_build(13, tmp_path)
+
+
+def is_installed(monkeypatch, rules, dali):
+    monkeypatch.setattr(rules.shim, "installed_dali", lambda: dali)
 
 
 def test_missing_dali_names_the_command(rules, monkeypatch):
-    monkeypatch.setitem(sys.modules, "nvidia.dali.sysconfig", None)
-    command = f"run `pip install {rules.dali_requirement()}`"
-    with pytest.raises(SystemExit, match=f"DALI cannot be imported .*{command}"):
-        rules.installed_dali()
+    is_installed(monkeypatch, rules, None)
+    command = f"run `pip install nvidia-dali-cuda130=={rules.DALI_RELEASES[-1]}`"
+    with pytest.raises(SystemExit, match=f"no DALI is installed; {command}"):
+        rules.dalis()
 
 
-def test_another_dali_names_both_and_the_command(rules, monkeypatch):
+@pytest.mark.parametrize("flavour", ["", "cpu", "12"])
+@pytest.mark.parametrize("release", ["2.2.0", "9.8.7"])
+def test_the_dali_that_is_there_is_built_for(rules, monkeypatch, flavour, release):
+    dali = rules.shim.Dali(release, 12, Path("nvidia/dali"))
+    is_installed(monkeypatch, rules, dali)
+    monkeypatch.setenv("DALI_MIX_CUDA", flavour)
+    assert rules.dalis() == [dali]
+    assert rules.dali_requirement() == f"nvidia-dali-cuda120=={release}"
+
+
+def test_another_flavour_of_dali_names_both_and_the_command(rules, monkeypatch):
+    is_installed(monkeypatch, rules, rules.shim.Dali("2.3.0", 12, Path("nvidia/dali")))
+    monkeypatch.setenv("DALI_MIX_CUDA", "13")
+    wanted = f"nvidia-dali-cuda130=={rules.DALI_RELEASES[-1]}"
+    with pytest.raises(SystemExit, match=f"{wanted}, but nvidia-dali-cuda120==2.3.0 is installed"):
+        rules.dalis()
+
+
+def test_the_table_of_releases_is_what_is_built(rules):
+    [row] = re.findall(r"^\| (2\..*) \|$", (ROOT / "docs/install.md").read_text(), re.MULTILINE)
+    releases, flavours, python, torch, glibc = row.split(" | ")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert releases == ", ".join(rules.DALI_RELEASES)
+    assert re.findall(r"CUDA (\d+)", flavours) == [str(major) for major in build_wheel.FLAVOURS]
+    assert project["requires-python"] == ">=" + python.removesuffix(" or later")
+    needed = project["optional-dependencies"]["torch"]
+    assert needed == ["torch>=" + torch.removesuffix(" or later")]
+    assert glibc.removesuffix(" or later") == build_wheel.GLIBC
+
+
+def test_packages_of_dali_can_be_named(rules, monkeypatch, tmp_path):
+    folders = [tmp_path / "a/nvidia/dali", tmp_path / "b/nvidia/dali"]
+    for folder, (release, cuda) in zip(
+        folders, [("2.3.0", "13.1.92"), ("2.4.1", "12.9.86")], strict=True
+    ):
+        folder.mkdir(parents=True)
+        text = f"__version__ = '{release}'\n__cuda_version__ = int('{cuda}'.replace('.', ''))\n"
+        (folder / "__init__.py").write_text(text)
+    monkeypatch.setenv("DALI_MIX_DALI", f"{folders[0]}:{folders[1]}")
+    assert [dali.requirement for dali in rules.dalis()] == [
+        "nvidia-dali-cuda130==2.3.0",
+        "nvidia-dali-cuda120==2.4.1",
+    ]
+    monkeypatch.setenv("DALI_MIX_DALI", str(tmp_path))
+    with pytest.raises(SystemExit, match=f"must name folders of DALI, got '{tmp_path}'"):
+        rules.dalis()
+
+
+def test_a_dali_package_is_read_as_it_describes_itself(rules):
     from nvidia import dali
 
-    monkeypatch.setattr(dali, "__version__", "9.8.7")
-    wanted = rules.dali_requirement()
-    with pytest.raises(SystemExit, match=f"against {wanted}, but nvidia-dali-cuda1[23]0==9.8.7 is"):
-        rules.installed_dali()
+    found = rules.shim.installed_dali()
+    assert found.release == dali.__version__ and found.folder == Path(dali.__file__).parent
+    assert str(dali.__cuda_version__).startswith(str(found.cuda))
 
 
 def test_architectures_can_be_chosen_in_one_variable(rules, monkeypatch, tmp_path):
     monkeypatch.setenv("CUDA_HOME", str(fake_toolkit(tmp_path, "13.0")))
     monkeypatch.setenv("DALI_MIX_CUDA_ARCHS", "90; 75")
-    archs = rules.architectures(rules.cuda.find_toolkit(13))
+    archs = rules.architectures(rules.cuda.find_toolkit(13), 13)
     assert archs == ["75", "90"]
     assert rules.gencode(archs)[-1] == "-gencode=arch=compute_90,code=compute_90"
 
@@ -191,27 +258,29 @@ def test_an_nvcc_builds_for_the_architectures_that_it_knows(
     home = fake_toolkit(tmp_path, f"{flavour}.0", known)
     monkeypatch.setenv("CUDA_HOME", str(home))
     monkeypatch.setenv("DALI_MIX_CUDA", flavour)
-    archs = rules.architectures(rules.cuda.find_toolkit(int(flavour)))
+    archs = rules.architectures(rules.cuda.find_toolkit(int(flavour)), int(flavour))
     assert archs == known[1:]
     assert rules.gencode(archs)[-1].endswith(f"code=compute_{known[-1]}")
     monkeypatch.setenv("DALI_MIX_CUDA_ARCHS", rules.ARCHITECTURES[int(flavour)])
     if {*lacks} & {*ours}:  # what is asked for by name is refused
         with pytest.raises(SystemExit, match="must list architectures that nvcc"):
-            rules.architectures(rules.cuda.find_toolkit(int(flavour)))
+            rules.architectures(rules.cuda.find_toolkit(int(flavour)), int(flavour))
 
 
 def test_an_nvcc_that_knows_none_of_the_architectures_is_one_sentence(rules, monkeypatch, tmp_path):
     monkeypatch.setenv("CUDA_HOME", str(fake_toolkit(tmp_path, "13.0", ["200"])))
     with pytest.raises(SystemExit, match=r"nvcc 13.0 knows none of the architectures 75, 80, .*"):
-        rules.architectures(rules.cuda.find_toolkit(13))
+        rules.architectures(rules.cuda.find_toolkit(13), 13)
 
 
 @pytest.mark.parametrize("asked", [False, True])
 def test_warnings_are_errors_only_where_that_is_asked_for(rules, monkeypatch, tmp_path, asked):
     if asked:
         monkeypatch.setenv("DALI_MIX_WERROR", "1")
-    toolkit = rules.cuda.find_toolkit(13) or rules.cuda.Toolkit("nvcc", "13.0", [], [])
-    commands = rules.compile_commands("g++", toolkit, ["90"], [], tmp_path)
+    toolkit = rules.cuda.Toolkit("nvcc", "13.0", [], [])
+    commands = rules.core_commands("g++", tmp_path)
+    commands += rules.kernel_commands("g++", toolkit, 13, ["90"], tmp_path)
+    commands.append(rules.shim_command("g++", rules.dalis()[0], [], True, tmp_path))
     assert {command[0] for command in commands} == {"g++", "nvcc"}
     for command in commands:
         assert any("-Werror" in flag for flag in command) == asked
@@ -223,17 +292,23 @@ def test_an_unknown_architecture_is_named(rules, monkeypatch, tmp_path, value):
     monkeypatch.setenv("CUDA_HOME", str(fake_toolkit(tmp_path, "13.0")))
     monkeypatch.setenv("DALI_MIX_CUDA_ARCHS", value)
     with pytest.raises(SystemExit, match=f"must list .*, got '{value}' .*; known are 75;90;120."):
-        rules.architectures(rules.cuda.find_toolkit(13))
+        rules.architectures(rules.cuda.find_toolkit(13), 13)
 
 
 def test_vector_flags_stay_with_their_own_files(rules):
-    toolkit = rules.cuda.Toolkit(None, "", [], [])
-    commands = rules.compile_commands("g++", toolkit, [], [], Path("out"))
+    commands = rules.core_commands("g++", Path("out"))
     assert set(rules.VECTOR_FLAGS) <= {path.name for path in NATIVE.glob("*/*.cc")}
     for command in commands:
         flags = rules.VECTOR_FLAGS.get(Path(command[-3]).name, [])
         assert [flag for flag in command if re.match(r"-m(avx|fma|f16c|arch)", flag)] == flags
-        assert "-DDALI_MIX_CPU_ONLY=1" in command
+
+
+def test_a_shim_without_kernels_tells_of_it(rules, tmp_path):
+    for kernels in (False, True):
+        command = rules.shim_command("g++", rules.dalis()[0], [], kernels, tmp_path)
+        assert ("-DDALI_MIX_CPU_ONLY=1" in command) != kernels
+        source = Path(command[command.index("-c") + 1]).read_text()
+        assert ("apply_gpu.cc" in source) == kernels and "apply_cpu.cc" in source
 
 
 def test_the_cuda_code_compiles(rules, monkeypatch, tmp_path):
@@ -242,11 +317,7 @@ def test_the_cuda_code_compiles(rules, monkeypatch, tmp_path):
     toolkit = rules.cuda.find_toolkit(13)
     if toolkit is None:
         pytest.skip("no nvcc 13 in CUDA_HOME, on PATH or in PyPI packages")
-    import nvidia.dali.sysconfig as sysconfig
-
-    include = ["-isystem", sysconfig.get_include_dir()]
-    commands = rules.compile_commands("g++", toolkit, ["90"], include, tmp_path)
-    commands = [command for command in commands if command[0] == toolkit.nvcc]
+    commands = rules.kernel_commands("g++", toolkit, 13, ["90"], tmp_path)
     assert len(commands) == len(list(NATIVE.glob("*/*.cu"))) > 0
     for command in commands:
         done = subprocess.run(command, capture_output=True, text=True, check=False)

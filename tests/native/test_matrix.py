@@ -36,6 +36,6 @@ def test_a_release_works_only_if_nothing_fails():
 def test_a_release_that_pip_does_not_have_fails_in_the_table(tmp_path, monkeypatch):
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
-    outcome = matrix.try_release(tmp_path, "0.0.1", [])
+    [outcome] = matrix.try_releases(tmp_path, ["0.0.1"], [])
     assert len(outcome.failed) == 1
     assert outcome.failed[0].startswith("installing DALI: ERROR: ") and "0.0.1" in outcome.failed[0]

@@ -5,6 +5,7 @@ Every case runs in a Python of its own, since one process can hold one copy of t
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,8 +15,10 @@ import pytest
 
 import dali_mix
 from dali_mix.plugin import loading as _plugin
+from dali_mix.plugin import shim
 
 PACKAGE = Path(dali_mix.__file__).parent
+DALI = shim.installed_dali()
 LOAD = "import dali_mix; dali_mix.load_plugin(); "
 
 
@@ -41,17 +44,23 @@ def copy(tmp_path):
     return tmp_path
 
 
-def change_record(folder, **fields):
-    record = folder / "dali_mix/_built.json"
-    record.write_text(json.dumps({**json.loads(record.read_text()), **fields}))
+def is_for(folder, release, cuda):
+    """Makes the only shim there one for that DALI."""
+    record = (folder / "dali_mix/lib" / DALI.library).with_suffix(".json")
+    other = shim.Dali(release, cuda, DALI.folder).library
+    changed = {**json.loads(record.read_text()), "dali": release, "dali_cuda": cuda}
+    shim.Built(**changed).write(record.with_name(other))
+    record.unlink()
+    record.with_suffix(".so").rename(record.with_name(other))
 
 
 def test_the_record_says_what_the_plugin_was_built_for():
     built = _plugin.built()
     assert built.version == dali_mix.__version__
-    assert built.dali_requirement == f"nvidia-dali-cuda{built.dali_cuda}0=={built.dali}"
+    assert built.dali_requirement == DALI.requirement
     assert bool(built.architectures) == (built.cuda is not None)
-    assert dali_mix.plugin_path().parent == PACKAGE
+    assert dali_mix.plugin_path() == PACKAGE / "lib" / DALI.library
+    assert built in _plugin.shims()
 
 
 def test_loading_from_many_threads_loads_once():
@@ -65,52 +74,84 @@ print(dali_mix.load_plugin() == dali_mix.plugin_path(), hasattr(fn.dali_mix, "pl
     assert python(code) == "True True"
 
 
-def test_another_release_of_dali_names_both_and_the_remedy(copy):
-    change_record(copy, dali="1.2.3")
+def test_another_release_of_dali_names_both_and_two_remedies(copy):
+    is_for(copy, "1.2.3", DALI.cuda)
     error = python(LOAD, copy)
-    assert error.startswith("ImportError: dali_mix was built for DALI 1.2.3, but DALI ")
-    assert error.endswith(f"`pip install nvidia-dali-cuda{_plugin.built().dali_cuda}0==1.2.3`.")
+    other = f"{DALI.package}==1.2.3"
+    assert error == (
+        f"ImportError: dali_mix has no operators for {DALI.requirement}, which is installed, only "
+        f"for {other}; run `dali-mix build`, which compiles them for it in half a minute, or "
+        f"`pip install {other}`."
+    )
 
 
-def test_another_cuda_flavour_of_dali_names_both_and_the_remedy(copy):
-    ours = _plugin.built().dali_cuda
-    change_record(copy, dali_cuda=11)
+def test_another_cuda_flavour_of_dali_names_both_and_two_remedies(copy):
+    is_for(copy, DALI.release, 11)
     error = python(LOAD, copy)
-    assert f"CUDA 11 flavour, but the CUDA {ours} flavour is installed" in error
-    assert f"pip uninstall -y nvidia-dali-cuda{ours}0" in error
-    assert f"DALI_MIX_CUDA={ours}" in error
+    assert (
+        f"no operators for {DALI.requirement}, which is installed, only for nvidia-dali-" in error
+    )
+    assert error.endswith(
+        f"`dali-mix build`, which compiles them for it in half a minute, or `pip uninstall -y "
+        f"{DALI.package} && pip install --force-reinstall nvidia-dali-cuda110=={DALI.release}`."
+    )
 
 
-@pytest.mark.parametrize("name", ["libdali_mix.so", "_built.json"])
+@pytest.mark.parametrize("name", [shim.CORE, Path(DALI.library).with_suffix(".json")], ids=str)
 def test_not_built_names_the_folder_and_the_command(copy, name):
-    (copy / "dali_mix" / name).unlink()
+    (copy / "dali_mix/lib" / name).unlink()
     error = python(LOAD, copy)
     assert error.startswith("ImportError: the native part of dali_mix is not built")
-    assert f"{copy}/dali_mix" in error
+    assert f"{copy}/dali_mix/lib" in error
     assert "`pip install -e .`" in error
 
 
-def test_a_broken_library_is_an_import_error(copy):
-    (copy / "dali_mix/libdali_mix.so").write_bytes(b"not a library")
+@pytest.mark.parametrize("name", [shim.CORE, DALI.library])
+def test_a_broken_library_is_an_import_error(copy, name):
+    (copy / "dali_mix/lib" / name).write_bytes(b"not a library")
     assert "ImportError: the native part of dali_mix" in python(LOAD, copy)
+
+
+def test_a_core_of_other_sources_is_an_import_error(copy):
+    """A shim that was made on this machine stays when dali_mix is brought to another version."""
+    core = copy / "dali_mix/lib" / shim.CORE
+    content = core.read_bytes()
+    [name] = set(re.findall(rb"DALI_MIX_[0-9a-f]{12}", content))
+    core.write_bytes(content.replace(name, name[:-1] + (b"0" if name[-1:] != b"0" else b"1")))
+    error = python(LOAD, copy)
+    assert "ImportError: the native part of dali_mix" in error and name.decode() in error
+
+
+def test_a_library_offers_what_others_call_and_no_more():
+    """Else it could come to stand for a function of that name in another library."""
+    for library in [
+        shim.CORE,
+        *({shim.kernel_library(13)} & {p.name for p in shim.LIBRARIES.iterdir()}),
+    ]:
+        listed = ["nm", "-DC", "--defined-only", shim.LIBRARIES / library]
+        done = subprocess.run(listed, capture_output=True, text=True, check=True)
+        names = {line.split(maxsplit=2)[2] for line in done.stdout.splitlines()}
+        version = {name for name in names if name.startswith("DALI_MIX_")}
+        assert all(name.startswith("dali_mix::") for name in names - version)
+        assert len(version) == 1 and len(names) < 25
 
 
 def test_missing_dali_names_the_command():
     error = python("import sys; sys.modules['nvidia.dali'] = None; " + LOAD)
     assert error.startswith("ImportError: dali_mix needs NVIDIA DALI")
-    assert f"`pip install {_plugin.built().dali_requirement}`" in error
+    assert f"`pip install {_plugin.shims()[-1].dali_requirement}`" in error
 
 
 def test_a_second_copy_is_an_error_that_names_the_first(copy):
-    first = PACKAGE / "libdali_mix.so"
+    first = dali_mix.plugin_path()
     code = f"from nvidia.dali import plugin_manager as m; m.load_library({str(first)!r}); {LOAD}"
     error = python(code, copy)
-    assert f"already loaded from {first}, not from {copy}/dali_mix/libdali_mix.so" in error
+    assert f"already loaded from {first}, not from {copy}/dali_mix/lib/{first.name}" in error
 
 
 def test_a_copy_under_another_name_is_an_error(copy):
-    renamed = copy / "renamed.so"
-    shutil.copy(PACKAGE / "libdali_mix.so", renamed)
+    renamed = copy / "dali_mix/lib/renamed.so"
+    shutil.copy(dali_mix.plugin_path(), renamed)
     error = python(LOAD, DALI_PRELOAD_PLUGINS=str(renamed))
     assert "already loaded from a library of another name" in error
     assert "DALI_PRELOAD_PLUGINS" in error

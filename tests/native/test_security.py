@@ -119,8 +119,9 @@ def test_all_that_make_installs_is_pinned_with_hashes(monkeypatch):
     project = tomllib.loads((HOUSE / "pyproject.toml").read_text())
     cuda = [setup.cuda.HEADER_PACKAGES, setup.cuda.NVCC_PACKAGES]
     wanted = [package for packages in cuda for group in packages.values() for package in group]
-    wanted += [f"nvidia-dali-cuda{major}0=={setup.DALI_RELEASE}" for major in (12, 13)]
-    wanted += project["project"]["optional-dependencies"]["test"]
+    wanted += [f"nvidia-dali-cuda{major}0=={setup.DALI_RELEASES[-1]}" for major in (12, 13)]
+    extras = project["project"]["optional-dependencies"]
+    wanted += extras["test"] + extras["wheel"]
     versions = {}
     for name, version, _, _ in locked():
         versions.setdefault(name, set()).add(version)

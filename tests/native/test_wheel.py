@@ -10,17 +10,20 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from nvidia import dali
+import try_wheel
+
+from dali_mix.plugin import shim
 
 ROOT = Path(__file__).parents[2]
-LIBRARY = "dali_mix/libdali_mix.so"
+LIB = "dali_mix/lib"
+SHIM = shim.installed_dali().library
 
-# It answers who it is, leaves objects empty, and for the plugin takes that of the checkout.
+# It answers who it is, leaves objects empty, and takes the libraries of the checkout.
 COMPILER = f"""#!/bin/sh
 [ "$1" = --version ] && echo stub 1.0 && exit
 while [ "$1" != -o ]; do shift; done
 case "$2" in
-  *.so) cp '{ROOT / LIBRARY}' "$2" ;;
+  *.so) cp '{ROOT / LIB}'/"$(basename "$2")" "$2" ;;
   *) : > "$2" ;;
 esac
 """
@@ -31,8 +34,7 @@ def call(folder, hook):
     compiler = folder.parent / "c++"
     compiler.write_text(COMPILER)
     compiler.chmod(0o755)
-    # The DALI that is here, whichever the tests are run in.
-    chosen = {"CXX": str(compiler), "DALI_MIX_CUDA": "cpu", "DALI_MIX_DALI": dali.__version__}
+    chosen = {"CXX": str(compiler), "DALI_MIX_CUDA": "cpu"}
     code = f"import setuptools.build_meta as hooks; hooks.{hook}('made')"
     done = subprocess.run(
         [sys.executable, "-c", code],
@@ -51,7 +53,7 @@ def call(folder, hook):
 def checkout(tmp_path_factory):
     """A copy as git would clone it."""
     folder = tmp_path_factory.mktemp("wheel") / "checkout"
-    names = (".*", "build", "dist", "demo", "*.egg-info", "__pycache__", "*.so", "_built.json")
+    names = (".*", "build", "dist", "demo", "*.egg-info", "__pycache__", "lib")
     shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(*names))
     return folder
 
@@ -82,23 +84,31 @@ def package(checkout):
     return {*map(str, files), "dali_mix/py.typed"}
 
 
+def for_a_shim(checkout):
+    """What `dali-mix build` compiles."""
+    native = checkout / "dali_mix/native"
+    files = [*native.glob("*/*.h"), *native.glob("dali/*.cc")]
+    return {str(path.relative_to(checkout)) for path in files}
+
+
 def test_the_sdist_is_what_a_wheel_is_made_of(checkout, sdist):
     """Every native file; no tests, which would need a checkout."""
     with tarfile.open(sdist) as archive:
         names = [entry.name.partition("/")[2] for entry in archive if entry.isfile()]
     native = (path for path in (checkout / "dali_mix/native").rglob("*") if path.is_file())
-    texts = "CHANGELOG.md LICENSE MANIFEST.in README.md pyproject.toml setup.py".split()
-    texts.append("tools/cuda_toolkit.py")
+    texts = "CHANGELOG.md LICENSE MANIFEST.in NOTICE README.md pyproject.toml setup.py".split()
     written = {*package(checkout), *(str(path.relative_to(checkout)) for path in native), *texts}
     made = {"PKG-INFO", "setup.cfg"}
     assert {name for name in names if ".egg-info/" not in name} == written | made
 
 
-def test_the_wheel_is_the_package_and_its_plugin(checkout, wheel):
+def test_the_wheel_is_the_package_and_its_libraries(checkout, wheel):
     assert "-py3-none-linux_" in wheel.name
     with zipfile.ZipFile(wheel) as archive:
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
-    assert names == package(checkout) | {LIBRARY, "dali_mix/_built.json"}
+    libraries = {shim.CORE, SHIM, SHIM.replace(".so", ".json")}
+    made = {f"{LIB}/{name}" for name in libraries}
+    assert names == package(checkout) | for_a_shim(checkout) | made
 
 
 def test_an_unpacked_wheel_works(wheel, tmp_path):
@@ -113,4 +123,21 @@ def test_an_unpacked_wheel_works(wheel, tmp_path):
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert f"ok  plugin {tmp_path / LIBRARY}," in done.stdout
+    assert f"ok  plugin {tmp_path / LIB / SHIM}," in done.stdout
+
+
+def test_first_steps_with_an_installed_wheel_need_no_compiler(sdist, tmp_path):
+    """As `make try-wheel` in each release; here in the one that is there."""
+    pytest.importorskip("sklearn")
+    with tarfile.open(sdist) as archive:
+        archive.extractall(tmp_path, filter="data")
+    wheel = call(tmp_path / sdist.name.removesuffix(".tar.gz"), "build_wheel")
+    assert try_wheel.try_release(tmp_path, None, wheel) == ""
+    damaged = tmp_path / "damaged"
+    damaged.mkdir()
+    lacking = damaged / wheel.name
+    with zipfile.ZipFile(wheel) as whole, zipfile.ZipFile(lacking, "w") as archive:
+        for name in whole.namelist():
+            archive.writestr(name, b"" if name.endswith(SHIM) else whole.read(name))
+    error = try_wheel.try_release(damaged, None, lacking)
+    assert error.startswith("doctor ended with status 1") and "cannot be loaded here" in error

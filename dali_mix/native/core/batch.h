@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "core/api.h"
 #include "core/mixes.h"
 
 namespace dali_mix {
@@ -34,9 +35,9 @@ struct Batch {
 };
 
 // `factors`: for each channel, the factor of its weights.
-Batch MakeBatch(const std::vector<SampleMix> &mixes, const Images &images,
-                const OutputFormat &format, const std::vector<double> &factors,
-                const Buffers &buffers);
+DALI_MIX_API Batch MakeBatch(const std::vector<SampleMix> &mixes, const Images &images,
+                             const OutputFormat &format, const std::vector<double> &factors,
+                             const Buffers &buffers);
 
 }  // namespace dali_mix
 

@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "core/api.h"
 #include "core/images.h"
 
 namespace dali_mix {
@@ -16,8 +17,8 @@ struct SampleMix : MixedSample {
 
 // `copied`: -1 for images. Maps are never blended: this image shows instead of a blend.
 // `frames_axis`: the letter of the frames in the layout, for error messages.
-std::vector<SampleMix> MixSamples(const PlanColumns &plan, const Images &images, int copied,
-                                  char frames_axis);
+DALI_MIX_API std::vector<SampleMix> MixSamples(const PlanColumns &plan, const Images &images,
+                                               int copied, char frames_axis);
 
 }  // namespace dali_mix
 

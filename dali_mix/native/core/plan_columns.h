@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "core/api.h"
 #include "core/sample.h"
 #include "core/shares.h"
 
@@ -46,23 +47,23 @@ struct PlanColumns {
   int images = 2;  // number of images that one sample mixes
 
   // Sets `images`, and refuses columns of a wrong length. Call this before the functions below.
-  void Check(int batch);
+  DALI_MIX_API void Check(int batch);
 
   int Boxes() const { return box.length / 4; }
   // The image that a box shows.
   int ShownIn(int b) const { return images == 2 ? 1 : b + 1; }
   // Height and width of the output that the plan was drawn for.
-  Extent Size(int sample) const;
+  DALI_MIX_API Extent Size(int sample) const;
 
   // The following functions refuse wrong values.
 
   // Weights of all images. If the plan has one value, it is the own weight, and the first partner
   // has the rest.
-  void Weights(int sample, double *weights) const;
+  DALI_MIX_API void Weights(int sample, double *weights) const;
   // A box, which must lie inside the output.
-  Box BoxOf(int sample, int b, Extent output) const;
+  DALI_MIX_API Box BoxOf(int sample, int b, Extent output) const;
   // Which of `count` frames have the boxes.
-  Range BoxedFrames(int sample, int count) const;
+  DALI_MIX_API Range BoxedFrames(int sample, int count) const;
   // The whole plan of a sample. There are `batch` images in each of `inputs` inputs.
   MixedSample SampleOf(int sample, int batch, int inputs, Extent output, int frame_count) const;
 
@@ -71,7 +72,7 @@ struct PlanColumns {
 };
 
 // Refuses an index that is not in the batch or, if there are two inputs, in the others after it.
-void CheckPartner(int partner, int sample, int batch, int inputs);
+DALI_MIX_API void CheckPartner(int partner, int sample, int batch, int inputs);
 
 }  // namespace dali_mix
 

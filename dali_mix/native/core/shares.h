@@ -6,6 +6,7 @@
 #include <array>
 #include <cstdint>
 
+#include "core/api.h"
 #include "core/sample.h"
 
 namespace dali_mix {
@@ -26,7 +27,7 @@ struct Shares {
 };
 
 // Counts by rectangles; with a mask, by its rows and columns.
-Shares CountShares(const BoxedOutput &output, const Mask &mask);
+DALI_MIX_API Shares CountShares(const BoxedOutput &output, const Mask &mask);
 
 // Calls visit(part, image) for rectangles that together cover the output. `image` is the image that
 // a box shows in the whole part, or 0 if no box covers it.

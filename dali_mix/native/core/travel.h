@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "core/api.h"
 #include "core/plan_columns.h"
 #include "core/shares.h"
 
@@ -49,14 +50,15 @@ struct TravelSample {
 
 // Sample i of a batch by its plan, without the mask. `views`: (height, width) of image i of each
 // input, after its crop.
-TravelSample ReadTravel(const PlanColumns &plan, const Column<int> &views, int i, int batch,
-                        int inputs);
+DALI_MIX_API TravelSample ReadTravel(const PlanColumns &plan, const Column<int> &views, int i,
+                                     int batch, int inputs);
 
 // Refuses coordinates that are not finite, and boxes whose edges are swapped.
-void CheckShapes(const Shapes &shapes, int sample);
+DALI_MIX_API void CheckShapes(const Shapes &shapes, int sample);
 
 // Appends the visible parts of the shapes of that image.
-void KeepVisible(Kept &kept, const TravelSample &sample, int image, const Shapes &shapes);
+DALI_MIX_API void KeepVisible(Kept &kept, const TravelSample &sample, int image,
+                              const Shapes &shapes);
 
 }  // namespace dali_mix
 

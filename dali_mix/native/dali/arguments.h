@@ -10,6 +10,7 @@
 #include "dali/core/tensor_layout.h"
 #include "dali/core/tensor_shape_print.h"
 #include "dali/pipeline/operator/arg_helper.h"
+#include "dali_compat.h"
 
 namespace dali_mix {
 

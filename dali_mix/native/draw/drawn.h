@@ -4,6 +4,7 @@
 
 #include <optional>
 
+#include "core/api.h"
 #include "draw/box.h"
 #include "draw/mask.h"
 
@@ -33,11 +34,11 @@ struct Wanted {
 
 // Draws one sample by the method with this number, from the streams of sample `unit`, and counts
 // the shares.
-DrawnSample DrawSample(const Method &method, int number, const Wanted &wanted, Volume size,
-                       const RandomStreams &streams, int unit);
+DALI_MIX_API DrawnSample DrawSample(const Method &method, int number, const Wanted &wanted,
+                                    Volume size, const RandomStreams &streams, int unit);
 
 // The same for a given box, which is clipped to the image.
-DrawnSample TakeBox(const Box &box, Volume size);
+DALI_MIX_API DrawnSample TakeBox(const Box &box, Volume size);
 
 }  // namespace dali_mix
 

@@ -67,7 +67,9 @@ class Noise {
     for (int ky = -highest_y; ky <= highest_y; ky++) {
       std::fill(line.begin(), line.end(), Complex{});
       for (int kx = 0; kx <= highest_x; kx++) {
-        const double frequency = std::hypot(double(ky) / height, double(kx) / width);
+        const double y = double(ky) / height, x = double(kx) / width;
+        // Not std::hypot, which needs glibc 2.35.
+        const double frequency = std::sqrt(y * y + x * x);
         const double real = Normal(random), imaginary = Normal(random);
         // At kx = 0, ky and -ky give the same wave. Both would count this axis twice.
         if (kx == 0 && ky <= 0) {

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "core/api.h"
 #include "core/sample.h"
 
 namespace dali_mix {
@@ -55,13 +56,13 @@ struct Method {
 };
 
 // Reads a method from each line of text. Refuses wrong lines, and an empty list.
-std::vector<Method> ParseMethods(const std::vector<std::string> &lines);
+DALI_MIX_API std::vector<Method> ParseMethods(const std::vector<std::string> &lines);
 
 // The optional columns that a plan of these methods has, in their order.
 struct FurtherColumns {
   bool offset, fit, frames, mask;
 };
-FurtherColumns FurtherColumnsOf(const std::vector<Method> &methods);
+DALI_MIX_API FurtherColumns FurtherColumnsOf(const std::vector<Method> &methods);
 
 }  // namespace dali_mix
 

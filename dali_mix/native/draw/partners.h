@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "core/api.h"
 #include "draw/random.h"
 
 namespace dali_mix {
@@ -34,7 +35,7 @@ using Partners = std::vector<std::vector<int>>;
 // The partners of one sample differ from each other and, unless by "shuffle", from the sample. If
 // the batch has too few images for that, they are repeated in the same order. A sample that finds
 // no partner is its own.
-Partners DrawPartners(const PartnerRules &rules, const RandomStreams &streams);
+DALI_MIX_API Partners DrawPartners(const PartnerRules &rules, const RandomStreams &streams);
 
 }  // namespace dali_mix
 

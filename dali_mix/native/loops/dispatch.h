@@ -6,6 +6,7 @@
 #include <initializer_list>
 #include <type_traits>
 
+#include "core/api.h"
 #include "core/key.h"
 #include "core/sample.h"
 
@@ -34,10 +35,10 @@ enum class Isa { kBaseline, kAvx2, kFastest, kAvx512 };
 // The fastest of this processor. DALI_MIX_CPU=baseline|avx2|avx512 takes another one, for tests and
 // measurements; what the processor lacks is never taken. Reads the environment, which another
 // thread may be writing to: asked when an operator is made, never while it runs.
-Isa ChosenIsa();
+DALI_MIX_API Isa ChosenIsa();
 
 // The loop for an instruction set of this processor.
-RowsFn SelectRows(Isa isa, RowsKey key);
+DALI_MIX_API RowsFn SelectRows(Isa isa, RowsKey key);
 
 }  // namespace dali_mix
 

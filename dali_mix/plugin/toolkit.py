@@ -1,4 +1,4 @@
-"""Finds the CUDA toolkit that setup.py builds with: nvcc, headers, static runtime."""
+"""Finds the CUDA toolkit to build with: nvcc, headers, static runtime."""
 
 import importlib.util
 import os
@@ -71,9 +71,11 @@ def find_toolkit(major: int) -> Toolkit | None:
     return None
 
 
-def find_headers(major: int) -> Toolkit | None:
-    """CUDA headers without nvcc, from PyPI packages; None if there are none."""
-    includes = [folder / "include" for folder in pypi_folders(major)]
+def find_headers(major: int, beside: Path | None = None) -> Toolkit | None:
+    """CUDA headers without nvcc, from PyPI packages or `beside`; None if there are none."""
+    folders = [beside / name for name in PYPI_FOLDERS[major]] if beside else []
+    includes = [folder / "include" for folder in [*folders, *pypi_folders(major)]]
+    includes = [folder for folder in includes if folder.is_dir()]
     if not any((folder / "cuda_runtime.h").is_file() for folder in includes):
         return None
     return Toolkit(None, "", includes, [])

@@ -1,0 +1,46 @@
+// fn.dali_mix.apply on the GPU: one launch, no synchronization.
+#include "apply_op.h"
+#include "dali/kernels/dynamic_scratchpad.h"
+#include "kernel/launch.h"
+
+namespace dali_mix {
+
+using dali::GPUBackend;
+
+namespace {
+
+// Of DALI's pools: given back in the order of the stream.
+class Scratch : public LaunchMemory {
+ public:
+  explicit Scratch(cudaStream_t stream) : pad_(stream) {}
+  char *Pinned(size_t bytes) override { return pad_.AllocatePinned<char>(bytes, kLaunchAlignment); }
+  char *OnDevice(size_t bytes) override { return pad_.AllocateGPU<char>(bytes, kLaunchAlignment); }
+
+ private:
+  dali::kernels::DynamicScratchpad pad_;
+};
+
+}  // namespace
+
+class ApplyGpu : public ApplyOp<GPUBackend> {
+ public:
+  using ApplyOp<GPUBackend>::ApplyOp;
+  void RunImpl(dali::Workspace &ws) override;
+};
+
+void ApplyGpu::RunImpl(dali::Workspace &ws) {
+  ws.Output<GPUBackend>(0).SetLayout(call_.input.output_layout);
+  const Batch batch = call_.MakeBatch(MakeBuffers(ws));
+  const auto &[singles, factors] = call_.coefficients;
+  Scratch scratch(ws.stream());
+  LaunchBatch(
+      call_.key,
+      {call_.MakeCall(), batch.samples, batch.layers, batch.bytes, singles, factors, batch.weights},
+      ws.stream(), scratch);
+}
+
+}  // namespace dali_mix
+
+namespace dali {
+DALI_REGISTER_OPERATOR(dali_mix__Apply, dali_mix::ApplyGpu, GPU);
+}  // namespace dali
