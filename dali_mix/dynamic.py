@@ -63,6 +63,12 @@ class _DynamicMode(Mode):
             )
         return (counted,)
 
+    def holds_bytes(self, images: Any) -> bool:
+        return bool(images is not None and images.dtype == ndd.uint8)
+
+    def reader_of(self, batch: Any) -> str:
+        return ""
+
     def constant(self, value: float) -> Any:
         return ndd.tensor(value, dtype=ndd.float32)
 

@@ -22,6 +22,7 @@ from dali_mix.graph.door import bound
 from dali_mix.graph.mode import Mode
 from dali_mix.methods.calls import graph_function_lacks
 from dali_mix.plan import Plan
+from dali_mix.plugin import dali_private
 from dali_mix.plugin.loading import load_plugin
 
 load_plugin()
@@ -45,6 +46,14 @@ __all__ = [
     "resized",
 ]
 
+_KEEP_THE_TYPE = {
+    *("Resize", "RandomResizedCrop", "ResizeCropMirror", "Crop", "Slice", "Pad", "Flip", "Rotate"),
+    *("Erase", "ColorTwist", "BrightnessContrast", "Hsv", "ColorSpaceConversion", "GaussianBlur"),
+}
+"""Operators of DALI that put out the type of their images, unless dtype says another."""
+_READ_FILES = {f"readers__{name}" for name in ("File", "COCO", "Webdataset", "Caffe", "MXNet")}
+"""Readers that decode nothing."""
+
 
 class _PipelineMode(Mode):
     """DALI's pipeline mode."""
@@ -53,7 +62,7 @@ class _PipelineMode(Mode):
     dtypes: ClassVar = {"FLOAT": types.FLOAT, "INT32": types.INT32}
     dtype_kinds = (types.DALIDataType,)
     batches = (DataNode,)
-    feed = "arrays come into a pipeline by fn.external_source"
+    feed = "arrays come in by fn.external_source; dali_mix.dynamic mixes without a pipeline"
     random = "seed"
     nearest = types.INTERP_NN
 
@@ -70,6 +79,23 @@ class _PipelineMode(Mode):
                 )
             images = labels if labels is not None and labels.device == "cpu" else None
         return () if images is None else (images,)
+
+    def holds_bytes(self, images: Any) -> bool:
+        while (op := getattr(images, "source", None)) is not None:
+            kind = dali_private.schema_of(op)
+            if dali_private.constants_of(op).get("dtype", types.UINT8) != types.UINT8:
+                return False
+            if "decoders__Image" in kind:
+                return True
+            if kind not in _KEEP_THE_TYPE:
+                return False
+            images = op.inputs[0]
+        return False
+
+    def reader_of(self, batch: Any) -> str:
+        op = batch.source
+        kind = "" if op is None else dali_private.schema_of(op)
+        return f"fn.{kind.replace('__', '.').lower()}" if kind in _READ_FILES else ""
 
     def constant(self, value: float) -> Any:
         return types.Constant(value, dtype=types.FLOAT)

@@ -35,7 +35,7 @@ from dali_mix.methods.method import is_whole
 from nvidia.dali import fn, types
 from nvidia.dali import math as dali_math
 from nvidia.dali.data_node import DataNode
-from nvidia.dali.pipeline import do_not_convert
+from nvidia.dali.pipeline import Pipeline, do_not_convert
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -202,7 +202,8 @@ def imagefolder_val(
 ) -> tuple[Any, Any]:
     """Validation batches: the shorter side resized, the centre cropped, nothing random.
 
-    resize:  length of the shorter side in pixels; default: 256/224 of the larger side of `size`
+    resize:  length of the shorter side in pixels; default: 256/224 of the larger side of `size`,
+             but images that have the size are taken whole
     returns: (x, y), on `device`; y is int32 of shape (1,)
 
     The other arguments are those of `imagefolder_train`. The reader is named "Reader", keeps the
@@ -218,6 +219,11 @@ def imagefolder_val(
     decoder = decoder_device(device)
     encoded, labels = shard_of(root, files, classes, shard_id, num_shards, stick_to_shard=True)
     images = fn.decoders.image(encoded, device=decoder, output_type=types.RGB)
+    pipeline = Pipeline.current()
+    if resize is None and (images.device == "cpu" or (pipeline and pipeline.exec_dynamic)):
+        sides = images.shape()
+        whole = (sides[0] == height) * (sides[1] == width)
+        shorter = fn.cast(shorter - whole * (shorter - min(height, width)), dtype=types.FLOAT)
     images = fn.resize(images, size=shorter, mode="not_smaller", interp_type=types.INTERP_LINEAR)
     unmixed = dmix.Plan(partner=None, blend=None, box=None, lam=None, size=None)
     x = dmix.apply(

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from dali_mix.commands.limits import check_pixels
 from dali_mix.commands.output_file import check_writable
 
 SYNTHETIC = 128
@@ -93,6 +94,7 @@ def _check(args: argparse.Namespace) -> None:
         value = getattr(args, name)
         if value is not None and value < least:
             raise ValueError(f"--{name} must be at least {least}, got {value}.")
+    check_pixels(args, "batch")
     for name, endings in (("out", (".json",)), ("chart", CHARTS)):
         path = getattr(args, name)
         if path is None:

@@ -67,7 +67,7 @@ class Output(View, total=False):
         float | Sequence[float], Argument(checks.constant, 0.0, "one per channel, or one for all")
     ]
     std: Annotated[
-        float | Sequence[float], Argument(checks.constant, 1.0, "one per channel, or one for all")
+        float | Sequence[float], Argument(checks.deviation, 1.0, "one per channel, or one for all")
     ]
     scale: Annotated[float, Argument(checks.constant, 1.0, "multiplies the normalised value")]
     shift: Annotated[float, Argument(checks.constant, 0.0, "is added after the scale")]

@@ -48,6 +48,45 @@ def constant(call: Call, name: str, value: Any) -> Any:
     return value.tolist() if hasattr(value, "tolist") else value
 
 
+def deviation(call: Call, name: str, value: Any) -> Any:
+    """std, of images that are known to be bytes: not for pixels from 0 to 1, and not so large that
+    bytes come out with few values."""
+    value = constant(call, name, value)
+    stds, scale = _listed(value), call.given.get("scale", 1.0)
+    if not all(isinstance(x, numbers.Real) and float(x) > 0 for x in (*stds, scale)) or not stds:
+        return value
+    values = int(255 * scale / min(stds)) + 1
+    kind = getattr(call.given.get("dtype"), "name", "").upper()
+    of_unit = scale == 1 and max(stds) < 1
+    too_few = kind in ("UINT8", "INT8") and values <= 16
+    if not (of_unit or too_few) or not call.mode.holds_bytes(call.given.get("images")):
+        return value
+    if too_few:
+        raise ValueError(
+            f"{name} must leave steps in bytes, got {value} with dtype {kind}, which makes "
+            f"{values} of 256 values. Use mean={0 if kind == 'UINT8' else 128} and std=1."
+        )
+    mean = constant(call, "mean", call.given.get("mean", 0.0))
+    means = _listed(mean)
+    right = f"std={_of_bytes(value)}"
+    if all(isinstance(x, numbers.Real) and abs(float(x)) <= 1 for x in means) and any(means):
+        right = f"mean={_of_bytes(mean)} and {right}"
+    raise ValueError(
+        f"{name} must be in the units of the pixels, which are 0 to 255 in uint8 images, got "
+        f"{value}. Use {right}."
+    )
+
+
+def _listed(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, (list, tuple)) else [value]
+
+
+def _of_bytes(value: Any) -> Any:
+    """Numbers for pixels from 0 to 1, as those for 0 to 255."""
+    several = isinstance(value, (list, tuple))
+    return [_of_bytes(x) for x in value] if several else round(255 * value, 3)
+
+
 def for_each_sample(call: Call, name: str, value: Any) -> Any:
     """A number, or a DALI tensor with one number for each sample."""
     if isinstance(value, (list, tuple)) or holds_many(value):
@@ -92,7 +131,14 @@ def dtype(call: Call, name: str, value: Any) -> Any:
 def batch(call: Call, name: str, value: Any) -> Any:
     if not isinstance(value, call.mode.batches):
         hint = "methods come behind the labels" if isinstance(value, Method) else call.mode.feed
+        if call.name in ("mixup", "cutmix") and isinstance(value, numbers.Real):
+            hint = f"alpha is given by name, alpha={value}" if name == "labels" else hint
         raise TypeError(f"{name} must be a batch of DALI's, got {_kind(value)}: {hint}.")
+    if name in ("images", "maps") and (reader := call.mode.reader_of(value)):
+        raise TypeError(
+            f"{name} must be decoded, got an output of {reader}. Use fn.decoders.image, and give "
+            f"{name} before labels."
+        )
     return value
 
 

@@ -34,6 +34,14 @@ class Mode(ABC):
         `size_known`: the images, a batch of as many samples, or none."""
 
     @abstractmethod
+    def holds_bytes(self, images: Any) -> bool:
+        """Whether images are known to be uint8, before any is there."""
+
+    @abstractmethod
+    def reader_of(self, batch: Any) -> str:
+        """The reader of files that puts this out, such as "fn.readers.file"; "" if none does."""
+
+    @abstractmethod
     def constant(self, value: float) -> Any:
         """The same float for each sample."""
 

@@ -24,6 +24,12 @@ _NAMED = 5
 _UNOPENED = "File mapping failed: "
 
 
+def reason_first(error: Exception) -> Exception | None:
+    """The error of an operator, without the page that DALI writes around it; None: of none."""
+    operator, reason = cause_of(str(error))
+    return type(error)(f"{reason} {operator}.") if operator else None
+
+
 def explained(
     pipeline: Pipeline, reader: str | None, root: str, error: RuntimeError
 ) -> RuntimeError:

@@ -16,6 +16,7 @@ from dali_mix import recipes  # before DALI, because it says in a sentence if DA
 from dali_mix.graph.checks import as_methods, images_of
 from dali_mix.images.class_folders import ImageList, class_names
 from dali_mix.images.image_list import chosen
+from dali_mix.loader.arguments import check_names
 from dali_mix.loader.epochs import share_of_reader
 from dali_mix.loader.shards import Shard, local_rank_and_size, spread_seed
 from dali_mix.loader.substitute import StandIns
@@ -175,12 +176,8 @@ def _checked_recipe(training: bool, recipe: dict[str, Any]) -> dict[str, Any]:
     known -= {"device"}
     if training:
         known |= {"per", "prob", "prob_per", "choose_per", "partner"}
-    for name in recipe:
-        if name not in known:
-            raise TypeError(
-                f"from_imagefolder() with training={training} has no argument {name!r}; "
-                f"of the recipe it takes {', '.join(sorted(known))}."
-            )
+    caller = f"from_imagefolder() with training={training}"
+    check_names(caller, recipe, known, "of the recipe it")
     dtype = recipe.get("dtype")
     if isinstance(dtype, torch.dtype):
         if dtype not in _DTYPES:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import Any
+from typing import Any, NoReturn
 
 from dali_mix.loader.folder import (
     folder_pipeline,  # before DALI, because it says in a sentence if DALI is missing
@@ -17,6 +17,7 @@ from dali_mix.loader.folder import (
 # isort: split
 from dali_mix.graph import schedule
 from dali_mix.loader import checkpoint, shards, substitute
+from dali_mix.loader.arguments import check_names
 from dali_mix.loader.batches import mixes
 from dali_mix.loader.description import draws
 from dali_mix.loader.epochs import check_together
@@ -95,7 +96,9 @@ class MixLoader:
         same_draws: bool = False,
         on_bad_file: str = "raise",
         pure_python: bool = False,
+        **unknown: NoReturn,
     ) -> None:
+        check_names("MixLoader()", unknown, MixLoader.__init__.__kwdefaults__ or ())
         single = not isinstance(pipelines, Sequence)
         sources = list(pipelines) if isinstance(pipelines, Sequence) else [pipelines]
         self._running = running = Running(sources, reader_name, size, pure_python)

@@ -9,7 +9,7 @@ from nvidia.dali.pipeline import Pipeline
 
 from dali_mix.graph import schedule
 from dali_mix.loader import position, substitute
-from dali_mix.loader.culprit import explained
+from dali_mix.loader.culprit import explained, reason_first
 from dali_mix.loader.dali_checkpoint import NOT_ENABLED, restore
 from dali_mix.loader.position import Base
 from dali_mix.loader.restorable import unrestorable
@@ -82,6 +82,11 @@ class Running:
                 renewed = substitute.renewed(source, pipeline, self.reader)
                 if renewed is None:
                     raise explained(pipeline, self.reader, root_of(source), error) from error
+            except (ValueError, TypeError, IndexError) as error:
+                reason = reason_first(error)
+                if reason is None:
+                    raise
+                raise reason from error
             self.pipelines[place] = renewed
 
     @property

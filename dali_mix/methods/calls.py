@@ -25,7 +25,10 @@ GRAPH_FUNCTIONS = (
 """The functions of `dali_mix.fn` and `dali_mix.dynamic`."""
 
 _LEAVE = "leave it out"
-_CROP = "windows must lie inside the image; enlarge the image before, with fn.pad or fn.crop"
+_CROP = (
+    "windows must lie inside the image; enlarge it before, with fn.pad, or with "
+    'fn.crop(images, crop=(H, W), out_of_bounds_policy="pad")'
+)
 _BATCH = 'per="batch" shares one draw'
 _LABELS = "labels are the second argument"
 _NAMED_PROB = "it is prob, an argument of mix, mixup, cutmix and plan"

@@ -6,7 +6,7 @@ The loss and the metrics are written against this alone. as_labels is the one do
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 import torch
 from torch import Tensor
@@ -90,6 +90,40 @@ class BatchTarget(tuple):
             )
         return self if index.indices(len(self)) == (0, len(self), 1) else super().__getitem__(index)
 
+    def __eq__(self, other: object) -> bool:
+        return tuple.__eq__(self, self._no_tensor("==", other))
+
+    def __ne__(self, other: object) -> bool:
+        return tuple.__ne__(self, self._no_tensor("!=", other))
+
+    __hash__ = tuple.__hash__
+
+    @classmethod
+    def _no_tensor(cls, function: str, other: Any) -> Any:
+        """What a target is compared with; Tensor's own == leaves it to the target to refuse."""
+        if isinstance(other, Tensor):
+            raise TypeError(cls._misused(function))
+        return other
+
+    @classmethod
+    def __torch_function__(cls, func: Any, *_: Any) -> NoReturn:
+        """PyTorch calls this where one of its functions is given a target as a tensor."""
+        raise TypeError(cls._misused(func.__name__))
+
+    def __getattr__(self, name: str) -> NoReturn:
+        """Python calls this where a target has no such attribute."""
+        if hasattr(Tensor, name):
+            raise AttributeError(self._misused(name))
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    @classmethod
+    def _misused(cls, name: str) -> str:
+        return (
+            f"{name} is for tensors, got a {cls.__name__}, which holds {', '.join(cls._fields)}. "
+            "Use MixLoss(criterion) for its loss, MixAccuracy() for its accuracy, target.to(device)"
+            " to move it, and target.batch_size for the number of samples."
+        )
+
     @property
     def batch_size(self) -> int:
         """N, the number of samples; len() counts the parts."""
@@ -110,6 +144,10 @@ class BatchTarget(tuple):
             return part.to(device=device, dtype=own, non_blocking=non_blocking)
 
         return self._of(map(moved, self._fields, self))
+
+    def cuda(self, *args: Any, **kwargs: Any) -> Self:
+        """The target on a GPU, as Tensor.cuda takes its arguments."""
+        return self._of(part.cuda(*args, **kwargs) for part in self)
 
     def pin_memory(self) -> Self:
         """The target in page-locked memory: copies from there to a GPU run in the background."""

@@ -52,10 +52,10 @@ def mixed_cross_entropy(
     _check_shape(logits, ids)
     dtype = torch.float64 if logits.dtype == torch.float64 else torch.float32
     log_p = logits.to(dtype) if normalized else torch.log_softmax(logits, 1, dtype=dtype)
-    valid = ids != ignore_index
-    ids = ids * valid
+    ignored = ids == ignore_index
+    ids = ids.masked_fill(ignored, 0)
     shares = torch.stack(target.shares, 1).to(log_p.dtype)
-    shares = weights = _padded(shares, ids.dim() - 2) * valid
+    shares = weights = _padded(shares, ids.dim() - 2).masked_fill(ignored, 0.0)
     try:
         if weight is not None:
             weight = weight.detach().to(log_p.dtype)

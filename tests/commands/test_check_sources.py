@@ -1,9 +1,11 @@
 """`dali-mix check`: what it says of tars, archives, single images and several folders."""
 
 import bz2
+import errno
 import gzip
 import io
 import lzma
+import os
 import struct
 import tarfile
 import zipfile
@@ -221,4 +223,28 @@ def test_hidden_and_unusual_files_of_a_folder_are_told(tmp_path, capsys):
         "4 images, 1 can be used, 0 cannot, 3 were not looked at",
         "  hidden            1  can be used",
         "  unread            3  not looked at",
+    ]
+
+
+def test_a_folder_that_cannot_be_listed_is_one_finding(tmp_path, capsys, monkeypatch):
+    good, closed = tmp_path / "good", tmp_path / "closed"
+    for folder in (good, closed):
+        (folder / "a").mkdir(parents=True)
+        (folder / "a" / "1.jpg").write_bytes(JPEG)
+    scandir = os.scandir
+
+    def refusing(path="."):
+        if os.fspath(path) in (str(closed), str(good / "b")):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), os.fspath(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    (good / "b").mkdir()
+    status, lines = check(capsys, good, closed)
+    assert status == 1
+    why = "cannot be listed (Permission denied); mend its storage or permissions, or remove it"
+    assert lines[:3] == [
+        f"unreadable: {good}/b: the class folder {why}",
+        f"unreadable: {closed}: the folder {why}",
+        "1 images, 1 can be used, 0 cannot",
     ]

@@ -42,6 +42,15 @@ def test_a_wrong_command_is_one_sentence_and_status_2():
     assert run.stderr.count("\n") == 1 and "'bake'" in run.stderr
 
 
+def test_an_option_that_a_command_has_not_points_to_the_help_of_that_command():
+    run = subprocess.run([*COMMAND, "preview", ".", "--rows", "3"], capture_output=True, text=True)
+    assert (run.returncode, run.stdout) == (2, "")
+    assert run.stderr == (
+        "dali-mix preview: unrecognized arguments: --rows 3; `dali-mix preview --help` lists the "
+        "arguments.\n"
+    )
+
+
 def test_the_oldest_pillow_that_is_taken_has_a_font_of_any_size():
     project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
     (pillow,) = (

@@ -127,6 +127,7 @@ def test_without_pytorch_the_loss_is_missing_for_a_reason(monkeypatch):
         (["--batch", "1"], "--batch must be at least 2, got 1."),
         (["--size", "0"], "--size must be at least 8, got 0."),
         (["--size", "1"], "--size must be at least 8, got 1."),
+        (["none", "--size", "100000"], "--batch and --size must make at most 100,000,000 pixels"),
         (["--threads", "-1"], "--threads must be at least 1, got -1."),
         (["--out", "run.txt"], "--out must end in .json, got 'run.txt'."),
         (["--out", "old.json"], "--out old.json exists; name a new file, old runs are kept."),

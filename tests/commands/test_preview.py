@@ -249,6 +249,12 @@ def test_files_of_a_flat_folder_are_labelled_by_their_names(tmp_path):
         ([*CUT, "aspect=a,b"], "aspect of CutMix must be numbers with commas between them, got"),
         (["images", "--count", "1"], "--count must be at least 2"),
         (["images", "--size", "0"], "--size must be at least 1 pixel, got 0."),
+        (
+            ["none", "--count", "1000000"],  # before the folder is looked at
+            "--count and --size must make at most 100,000,000 pixels, got 1,000,000 images of "
+            "224 x 224; take less.\n",
+        ),
+        (["none", "--size", "100000"], "--count and --size must make at most 100,000,000 pixels"),
         (["images", "-o", "none/a.png"], "--output none/a.png cannot be written: none is not"),
         *(
             (
@@ -292,6 +298,13 @@ def test_a_missing_pillow_is_named_with_the_command_that_mends_it(folder, monkey
     assert cli.main(["preview", str(folder)]) == 2
     expected = "preview needs Pillow, which is not installed; run `pip install pillow`."
     assert capsys.readouterr().err == f"dali-mix preview: {expected}\n"
+
+
+def test_a_class_folder_that_cannot_be_listed_is_left_out(folder, tmp_path, capsys):
+    (folder / "gone").symlink_to(tmp_path / "nowhere")
+    target = tmp_path / "sheet.png"
+    assert cli.main(["preview", str(folder), "-o", str(target), "--size", "16"]) == 0
+    assert target.is_file()
 
 
 def test_wrong_options_end_the_process_with_one_sentence(tmp_path):

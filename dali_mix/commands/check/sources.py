@@ -50,10 +50,31 @@ class Single:
         yield Item(os.path.basename(self.root), shown(self.root), self.root)
 
 
+class Closed:
+    """A folder that cannot be listed, as one finding."""
+
+    images = None
+    classes = ()
+    is_void = False
+
+    def __init__(self, path: str, why: str) -> None:
+        self.root = path
+        self._finding = Finding("unreadable", f"the folder cannot be listed ({why})")
+
+    def __len__(self) -> int:
+        return 1
+
+    def __iter__(self) -> Iterator[Item]:
+        yield _of_folder(shown(self.root), self.root, self._finding)
+
+
 def opened(source: str) -> Source:
     """The source of a path that the command was given."""
     if os.path.isdir(source):
-        return Folder(source)
+        try:
+            return Folder(source)
+        except OSError as error:
+            return Closed(source, error.strerror or str(error))
     if os.path.isfile(source):
         name = os.path.basename(source).lstrip(".")  # a hidden file is checked if it is named
         return Single(source) if is_image(name) else Tar(source)

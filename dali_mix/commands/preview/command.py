@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dali_mix.commands.limits import check_pixels
 from dali_mix.commands.output_file import check_writable
 from dali_mix.images.names import shown
 from dali_mix.methods import Method
@@ -67,6 +68,7 @@ def run(args: argparse.Namespace) -> int:
         )
     if args.size < 1:
         raise ValueError(f"--size must be at least 1 pixel, got {args.size}.")
+    check_pixels(args, "count")
     methods = _methods(args)
     _check_output(args.output)
     files = choose_files(args.folder, args.count, args.seed)
@@ -118,16 +120,16 @@ def mixed_rows(
 
 def choose_files(folder: Path, count: int, seed: int) -> list[Path]:
     """Up to `count` images, from as many classes as possible. A seed always gives the same ones."""
-    from dali_mix.images.class_folders import class_folders, class_names, fault_of
+    from dali_mix.images.class_folders import class_folders, fault_of
 
     if not folder.is_dir():
         what = "is not a folder" if folder.exists() else "does not exist"
         raise ValueError(f"{shown(folder)} {what}; name a folder of images.")
     chance = random.Random(seed)
-    if all(fault_of(folder / name) for name in class_folders(folder)):
+    classes = [folder / name for name in class_folders(folder) if not fault_of(folder / name)]
+    if not classes:
         files = _images(folder, chance)[:count]
     else:
-        classes = [folder / name for name in class_names(folder)]
         chance.shuffle(classes)
         files = list(_one_of_each(classes, count, chance))
     if len(files) < 2:
