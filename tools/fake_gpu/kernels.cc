@@ -1,6 +1,5 @@
-// The plugin's kernels, and DALI's kernel that copies a batch, on the host:
-// every thread of every block, one after the other. Whatever they are given
-// must lie on the device.
+// The plugin's kernels, and DALI's kernel that copies a batch, on the host: every thread of every
+// block, one after the other. Whatever they are given must lie on the device.
 #include <csetjmp>
 #include <csignal>
 #include <cstdlib>
@@ -73,8 +72,7 @@ bool CheckUploads(const UploadedBatch &batch, bool layered) {
          Check("singles", call.singles, call.channels * sizeof(Single)) &&
          Check("factors", call.factors, call.channels * sizeof(double)) &&
          Check("weights", call.weights, samples * call.channels * call.images * sizeof(float)) &&
-         (!layered || (Check("layers", call.layers, sizeof(Layers)) &&
-                       Check("bytes", call.bytes, samples * call.images * sizeof(Bytes))));
+         (!layered || Check("layers", call.layers, sizeof(Layers)));
 }
 
 template <class Tile, bool kLayered>
@@ -83,15 +81,16 @@ void Mix(const UploadedBatch &batch, dim3 grid, dim3 block) {
     return;
   }
   for (unsigned b = 0; b < grid.x; b++) {
+    const int i = batch.schedule.SampleOf(b);
     for (unsigned t = 0; t < block.x; t++) {
-      WriteTile<Tile, kLayered>(batch.call, batch.samples, batch.schedule, b, t);
+      WriteTile<Tile, kLayered>(batch.call, batch.samples[i], batch.schedule.work[i], i, b, t);
     }
   }
 }
 
-template <class Tile>
+template <class Tile, int kSamples>
 Task MixInline(dim3 grid, dim3 block, void **arguments) {
-  return [=, given = *static_cast<const InlineBatch *>(arguments[0])](int) {
+  return [=, given = *static_cast<const InlineBatch<kSamples> *>(arguments[0])](int) {
     UploadedBatch batch = {given.call, given.schedule, given.samples};
     batch.call.singles = given.singles;
     batch.call.weights = given.weights;
@@ -142,14 +141,14 @@ Task BatchCopyInline(dim3 grid, dim3, void **arguments) {
 template <class Tile>
 void AddTile(Kernels &kernels) {
   const std::string tile = Demangled(typeid(Tile).name()), mix = "void dali_mix::Mix";
-  kernels[mix + "Inline<" + tile + " >(dali_mix::InlineBatch)"] = MixInline<Tile>;
+  kernels[mix + "Inline<" + tile + ", 32>(dali_mix::InlineBatch<32>)"] = MixInline<Tile, 32>;
+  kernels[mix + "Inline<" + tile + ", 256>(dali_mix::InlineBatch<256>)"] = MixInline<Tile, 256>;
   kernels[mix + "Uploaded<" + tile + ", false>(dali_mix::UploadedBatch)"] =
       MixUploaded<Tile, false>;
   kernels[mix + "Uploaded<" + tile + ", true>(dali_mix::UploadedBatch)"] = MixUploaded<Tile, true>;
 }
 
-// All that VisitTile chooses from: it falls back to the general one where there
-// is no other.
+// All that VisitTile chooses from: it falls back to the general one where there is no other.
 Kernels AllKernels() {
   Kernels kernels = {
       {"dali::kernels::BatchCopy(dali::kernels::detail::CopyRange const*)", BatchCopyUploaded},

@@ -24,17 +24,15 @@ void ApplyGpu::RunImpl(dali::Workspace &ws) {
   const auto upload = [&](const HostBatch &host, const std::vector<Work> &work) {
     UploadedBatch device = {host.call, {}, nullptr};
     Call &call = device.call;
-    std::tie(device.samples, device.schedule.work, call.layers, call.bytes, call.singles,
-             call.factors, call.weights) =
-        scratch.ToContiguousGPU(stream, host.samples, work, host.layers, host.bytes, host.singles,
-                                host.factors, host.weights);
+    std::tie(device.samples, device.schedule.work, call.layers, call.singles, call.factors,
+             call.weights) = scratch.ToContiguousGPU(stream, host.samples, work, host.layers,
+                                                     host.singles, host.factors, host.weights);
     return device;
   };
   const auto &[singles, factors] = call_.coefficients;
-  LaunchMix(
-      call_.key,
-      {call_.MakeCall(), batch.samples, batch.layers, batch.bytes, singles, factors, batch.weights},
-      stream, upload);
+  LaunchMix(call_.key,
+            {call_.MakeCall(), batch.samples, batch.layers, singles, factors, batch.weights},
+            stream, upload);
   CUDA_CALL(cudaGetLastError());
 }
 
