@@ -4,9 +4,13 @@
     .venv/bin/python tools/fake_gpu.py tests/graph/test_apply.py -k crop     # for pytest
 
 The plugin is built with nvcc in a copy of the checkout. DALI and its operators run as on a GPU; the
-fake, tools/fake_gpu/, runs the plugin's kernels on the CPU. Host code that touches device memory
-crashes. The fake records these faults: a copy outside of an allocation, host memory in a kernel,
-and use of freed memory. It runs everything at once, so a missing synchronization goes unnoticed.
+fake, tools/fake_gpu/, runs the plugin's kernels on the CPU. It has two devices. Host code that
+touches device memory crashes. The fake records these faults: a copy outside of an allocation, host
+memory in a kernel, and use of freed memory.
+
+The fake does its work late, as a GPU may: a stream begins when the host waits for it, or when
+another stream waits for it, and by chance it gets ahead of the others. So a missing wait gives
+wrong results. FAKE_GPU_SEED is a number, by default 0; each number gives another order.
 
 Then tests of dynamic mode run on the CPU, because with a GPU, DALI gives streams to operators on
 the CPU too.
@@ -65,6 +69,9 @@ def build_fake(folder: Path, toolkit: setup.cuda.Toolkit, optimization: str = "-
     flags += ["-Wall", "-Wextra", "-Werror", f"-I{checkout.ROOT / 'dali_mix/native'}"]
     flags += [flag for headers in toolkit.includes for flag in ("-isystem", str(headers))]
 
+    # The slowest comes first.
+    names = ("kernels", "runtime", "streams", "allocation", "patch", "memory", "driver")
+
     def compile_one(name: str) -> Path:
         target = folder / f"{name}.o"
         command = ["g++", *flags, "-c", FAKE / f"{name}.cc", "-o", target]
@@ -72,8 +79,7 @@ def build_fake(folder: Path, toolkit: setup.cuda.Toolkit, optimization: str = "-
         return target
 
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        # The slowest comes first.
-        objects = list(pool.map(compile_one, ("kernels", "runtime", "patch", "memory", "driver")))
+        objects = list(pool.map(compile_one, names))
     library = folder / "libcuda.so.1"
     link = ["g++", "-shared", f"-Wl,-soname,{library.name}", *objects, "-ldl", "-o", library]
     subprocess.run(link, check=True)
@@ -88,7 +94,8 @@ def environment(copy: Path, library: Path, log: Path) -> dict[str, str]:
         LD_LIBRARY_PATH=sysconfig.get_path("purelib") + "/nvidia/nvimgcodec",
         FAKE_GPU_LOG=str(log),
         FAIL_WITHOUT_GPU="1",
-        # Without pools, each allocation is one of the fake's, which knows where it ends.
+        # Without pools, each allocation is one of the fake's, which knows where it ends and when it
+        # is freed.
         DALI_USE_DEVICE_MEM_POOL="0",
         DALI_USE_PINNED_MEM_POOL="0",
         # The fake lacks these.

@@ -1,9 +1,12 @@
 // The CUDA kernel alone, without DALI: checked against the portable CPU loop, then timed beside a
 // copy on the device that moves as many bytes.
 //
-//   kernel check           every kind of tile on small batches, inline and uploaded; for sanitizers
-//   kernel time OUT.json   milliseconds at batch 256 x 224 x 224 and other shapes: of the kernel
-//                          on the device, of one launch with the host's part, of the copy
+//   kernel check [N]          every kind of tile on small batches, inline and uploaded; or one
+//                             batch of N, for sanitizers
+//   kernel time OUT.json      milliseconds of the cases below: of the kernel on the device, of one
+//                             launch with the host's part, of the copy
+//   kernel rehearse OUT.json  the same of small batches and once, for a pretended GPU
+//   kernel launch CASE        one launch of a case, for a profiler
 //
 // Build: nvcc -std=c++20 -O3 --fmad=false -arch=native -Idali_mix/native -Itests/native \
 //        bench/kernel/kernel.cu \
@@ -12,7 +15,6 @@
 #include <cstdio>
 #include <memory>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "kernel_batch.cuh"
@@ -33,8 +35,8 @@ constexpr Shape kShapes[] = {
     {{}, 5, 8, 24, {}, true, 0, false, true},
 };
 
-int Check() {
-  int cases = 0, wrong = 0;
+int Check(int every) {
+  int kinds = 0, cases = 0, wrong = 0;
   const int channels[][2] = {{1, 1}, {3, 3}, {3, 4}, {4, 4}, {5, 5}};
   for (const InType in : {InType::kUint8, InType::kFloat, InType::kHalf}) {
     for (const OutType out : {OutType::kFloat, OutType::kHalf, OutType::kUint8, OutType::kInt8}) {
@@ -45,6 +47,9 @@ int Check() {
             for (Shape shape : kShapes) {
               // Layers change what shows, not where it lies.
               if (mix >= Mix::kBoxes && shape.margin != 5 && !shape.ragged) {
+                continue;
+              }
+              if (kinds++ % every != 0) {
                 continue;
               }
               shape.key = Key(in, out, c_in, c_out, layout & 1, layout & 2);
@@ -60,6 +65,39 @@ int Check() {
   std::printf("%d of %d batches agree with the CPU to the bit\n", cases - wrong, cases);
   return wrong ? 1 : 0;
 }
+
+// RGB images of uint8, mirrored in turn, all to CHW but the last.
+struct Case {
+  const char *name;
+  int count, side;
+  OutType out;
+  Mix mix;
+  int margin = 0;  // odd: crops that begin anywhere
+  bool planar = true;
+
+  Shape Small() const { return ShapeOf(std::min(count, 3), side / 7); }
+  Shape Whole() const { return ShapeOf(count, side); }
+
+ private:
+  Shape ShapeOf(int samples, int size) const {
+    return {Key(InType::kUint8, out, 3, 3, true, planar), samples, size, size, mix, true, margin};
+  }
+};
+
+constexpr Case kCases[] = {
+    {"unmixed float16", 256, 224, OutType::kHalf, Mix::kNone},
+    {"mixup float16", 256, 224, OutType::kHalf, Mix::kBlend},
+    {"cutmix float16", 256, 224, OutType::kHalf, Mix::kCut},
+    {"unmixed uint8", 256, 224, OutType::kUint8, Mix::kNone},
+    {"mixup uint8", 256, 224, OutType::kUint8, Mix::kBlend},
+    {"cutmix uint8", 256, 224, OutType::kUint8, Mix::kCut},
+    {"mixup float16, uploaded", 257, 224, OutType::kHalf, Mix::kBlend},
+    {"mixup float16, odd crops", 256, 224, OutType::kHalf, Mix::kBlend, 5},
+    {"mixup float16, 299", 256, 299, OutType::kHalf, Mix::kBlend},
+    {"mixup uint8, 299", 256, 299, OutType::kUint8, Mix::kBlend},
+    {"mixup float16, 32", 256, 32, OutType::kHalf, Mix::kBlend},
+    {"mixup float16, HWC", 256, 224, OutType::kHalf, Mix::kBlend, 0, false},
+};
 
 struct Stream {
   Stream() { CHECK_CUDA(cudaStreamCreateWithFlags(&handle, cudaStreamNonBlocking)); }
@@ -113,18 +151,15 @@ double TimeOnDevice(const Stream &stream, F &&launch) {
   return milliseconds;
 }
 
-struct Timing {
-  double mixing, launching, copying;  // milliseconds
-  double bytes;
-};
-
-// The kernel, one launch with what the host does for it, and a copy on the device that moves as
-// many bytes. Batches take turns, so that none finds its images in the L2 cache.
-Timing TimeBeside(const Shape &shape) {
-  constexpr double kBeyondCache = 200e6;
+// Writes one case: milliseconds of the kernel, of one launch with what the host does for it, and of
+// a copy on the device that moves as many bytes. Batches take turns, so that none finds its images
+// in the L2 cache.
+void TimeCase(const Case &timed, bool rehearsing, std::FILE *file) {
+  const double beyond_cache = rehearsing ? 1 : 200e6;
+  const Shape shape = rehearsing ? timed.Small() : timed.Whole();
   std::vector<std::unique_ptr<MixBatch>> batches;
   double footprint = 0;
-  while (footprint < kBeyondCache) {
+  while (footprint < beyond_cache) {
     batches.push_back(std::make_unique<MixBatch>(shape));
     batches.back()->Launch(nullptr);
     footprint += batches.back()->Footprint();
@@ -134,72 +169,69 @@ Timing TimeBeside(const Shape &shape) {
   const auto mix = [&](int i, cudaStream_t at) { batches[i % batches.size()]->Launch(at); };
   const double bytes = batches[0]->BytesMoved();
   const size_t half = static_cast<size_t>(bytes) / 2;
-  const size_t pairs = static_cast<size_t>(kBeyondCache / (2 * half)) + 1;
+  const size_t pairs = static_cast<size_t>(beyond_cache / (2 * half)) + 1;
   const DeviceBytes memory(2 * half * pairs);
   const auto copy = [&](int i, cudaStream_t at) {
     uint8_t *to = memory.data() + 2 * half * (i % pairs);
     CHECK_CUDA(cudaMemcpyAsync(to, to + half, half, cudaMemcpyDeviceToDevice, at));
   };
+  const auto milliseconds = [&](auto &&launch) {
+    return rehearsing ? Time(
+                            stream, [&](cudaStream_t at) { launch(0, at); }, 1)
+                      : TimeOnDevice(stream, launch);
+  };
   int launches = 0;
   const auto one = [&](cudaStream_t at) { mix(launches++, at); };
-  return {TimeOnDevice(stream, mix), Time(stream, one), TimeOnDevice(stream, copy), bytes};
+  std::fprintf(file,
+               "{\"case\": \"%s\", \"batch\": %d, \"side\": %d, \"ms\": %.5f, \"launch_ms\": %.5f, "
+               "\"copy_ms\": %.5f, \"bytes\": %.0f, \"compulsory_bytes\": %.0f}",
+               timed.name, shape.count, shape.height, milliseconds(mix),
+               Time(stream, one, rehearsing ? 1 : 50), milliseconds(copy), bytes,
+               batches[0]->CompulsoryBytes());
 }
 
-int TimeAll(const char *path) {
+int TimeAll(const char *path, bool rehearsing) {
   std::FILE *file = std::fopen(path, "w");
   if (!file) {
     std::fprintf(stderr, "%s cannot be written.\n", path);
     return 2;
   }
-  std::fprintf(file, "[\n");
-  bool first = true;
-  const std::pair<const char *, OutType> outs[] = {
-      {"float16", OutType::kHalf}, {"float32", OutType::kFloat}, {"uint8", OutType::kUint8}};
-  const std::pair<const char *, Mix> mixes[] = {{"mixup", Mix::kBlend},
-                                                {"cutmix", Mix::kCut},
-                                                {"unmixed", Mix::kNone},
-                                                {"masked", Mix::kMask}};
-  for (const auto [count, side] :
-       {std::pair{256, 224}, {64, 224}, {32, 224}, {512, 32}, {64, 512}}) {
-    for (const auto &[out_name, out] : outs) {
-      for (const bool planar : {true, false}) {
-        for (const auto &[mix_name, mix] : mixes) {
-          for (const bool mirror : {false, true}) {
-            for (const bool chained : {false, true}) {
-              // Only where two images are read can the order bring them together.
-              if (chained && mix != Mix::kBlend) {
-                continue;
-              }
-              const RowsKey key = Key(InType::kUint8, out, 3, 3, true, planar);
-              const Timing timing =
-                  TimeBeside({key, count, side, side, mix, mirror, 0, false, chained});
-              std::fprintf(file,
-                           "%s{\"batch\": %d, \"side\": %d, \"dtype\": \"%s\", \"layout\": \"%s\", "
-                           "\"mix\": \"%s\", \"mirror\": %s, \"order\": \"%s\", \"ms\": %.5f, "
-                           "\"launch_ms\": %.5f, \"copy_ms\": %.5f, \"bytes\": %.0f}",
-                           first ? "" : ",\n", count, side, out_name, planar ? "CHW" : "HWC",
-                           mix_name, mirror ? "true" : "false", chained ? "chain" : "batch",
-                           timing.mixing, timing.launching, timing.copying, timing.bytes);
-              first = false;
-            }
-          }
-        }
-      }
-    }
+  for (const Case &timed : kCases) {
+    std::fprintf(file, &timed == kCases ? "[\n" : ",\n");
+    TimeCase(timed, rehearsing, file);
+    std::fflush(file);  // a run that is stopped leaves what it has measured
   }
   std::fprintf(file, "\n]\n");
   return std::fclose(file);
 }
 
+int LaunchOne(const std::string &name) {
+  for (const Case &one : kCases) {
+    if (one.name == name) {
+      MixBatch(one.Whole()).Launch(nullptr);
+      CHECK_CUDA(cudaDeviceSynchronize());
+      return 0;
+    }
+  }
+  std::fprintf(stderr, "there is no case %s.\n", name.c_str());
+  return 2;
+}
+
 }  // namespace
 
 int main(int argc, char **argv) {
-  if (argc == 2 && std::string(argv[1]) == "check") {
-    return Check();
+  const std::string task = argc > 1 ? argv[1] : "";
+  if (task == "check" && argc <= 3) {
+    return Check(argc == 3 ? std::max(1, std::atoi(argv[2])) : 1);
   }
-  if (argc == 3 && std::string(argv[1]) == "time") {
-    return TimeAll(argv[2]);
+  if ((task == "time" || task == "rehearse") && argc == 3) {
+    return TimeAll(argv[2], task == "rehearse");
   }
-  std::fprintf(stderr, "usage: kernel check | kernel time OUT.json\n");
+  if (task == "launch" && argc == 3) {
+    return LaunchOne(argv[2]);
+  }
+  std::fprintf(stderr,
+               "usage: kernel check [N] | kernel time OUT.json | kernel rehearse OUT.json | "
+               "kernel launch CASE\n");
   return 2;
 }

@@ -35,7 +35,7 @@ INTRO = """# Benchmarks
 
 Made by `python -m bench.report` from the files in `results/`; not edited by hand."""
 METHOD = """In a checkout, `python -m bench.operators`, `bench.pipeline`, `bench.loss`, and
-`bench.training` measure, and `bench/gpu.sh all OUT` does so on a GPU; `--help` says what is
+`bench.training` measure, and `bench/gpu.sh` does so on a GPU; `--help` says what is
 measured, and `--out bench/results/NAME.json` keeps it. Contestants of a table of times alternate in
 one process, in a fresh random order in each round, after their results were checked. A figure is
 the median of the rounds, with quartiles; ratios are taken within each round. Compare figures within

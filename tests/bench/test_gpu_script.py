@@ -14,12 +14,6 @@ import pytest
 
 SCRIPT = Path(__file__).parents[2] / "bench" / "gpu.sh"
 
-# Works as the tool for a program that begins with "#!", as `nvcc` below makes them.
-SANITIZER = """case "$*" in
-  *initcheck*) echo '========= Error: Device not "supported"'; exit 1 ;;
-  *memcheck*kernel*) echo '========= Invalid write'; exit 9 ;;
-  *) exit 0 ;;
-esac"""
 PYTEST = """echo "$@" >> {log}
 case "$*" in *--help*) echo "{help}" ;; esac"""
 MAKES_PROGRAMS = """while [ $# -gt 0 ]; do [ "$1" = -o ] && out=$2; shift; done
@@ -81,8 +75,8 @@ def test_a_stage_leaves_a_summary_and_its_logs(machine):
     assert run(machine, "build", "out").returncode == 0  # relative to where it was called
     told = summary(machine, "build")
     assert (told["stage"], told["commit"], told["gpu"]) == ("build", "abc123", "9.0")
-    assert [step["step"] for step in told["steps"]] == ["plugin", "kernel", "doctor"]
-    assert log(machine, "build", "doctor") == ""
+    assert [step["step"] for step in told["steps"]] == ["plugin", "kernel"]
+    assert log(machine, "build", "kernel") == ""
     assert {path.name for path in (machine / "out/build").iterdir()} == {
         "summary.json",
         "logs.tar.gz",
@@ -98,11 +92,13 @@ def test_what_is_there_is_not_written_over(machine):
     assert summary(machine, "build") == before
 
 
-def test_a_failed_step_fails_the_stage_and_stops_nothing(machine):
-    program(machine, "nvcc", "echo broken; exit 3")
-    assert run(machine, "build", "out").returncode == 1
-    found = steps(machine, "build")
-    assert found["kernel"]["status"] == 3 and found["doctor"]["status"] == 0
+def test_a_failed_step_fails_the_visit_and_stops_nothing(machine):
+    kernel(machine, "echo broken; exit 3")
+    program(machine, "ncu", "exit 0")
+    assert run(machine, "first", "out").returncode == 1
+    found = {name: step["status"] for name, step in steps(machine, "first").items()}
+    others = {"kernel_times": 0, "profile_224": 0, "profile_299": 0}
+    assert found == {"check": 3, "time": 3} | others
 
 
 def test_a_stage_that_is_killed_has_left_what_it_had(machine):
@@ -126,69 +122,71 @@ def test_a_stage_that_is_killed_has_left_what_it_had(machine):
     assert log(machine, "build", "plugin") == ""
 
 
-def test_a_stage_ends_in_time(machine):
+def test_a_visit_ends_in_time(machine):
     script = machine / "checkout/bench/gpu.sh"
-    script.write_text(script.read_text().replace("seconds_of_stage=520", "seconds_of_stage=2"))
+    script.write_text(script.read_text().replace("[first]=150", "[first]=12"))
     kernel(machine, "exec sleep 60")
-    assert run(machine, "test", "out").returncode == 1
-    found = steps(machine, "test")
-    assert [found[name]["status"] for name in ("kernel", "gpu_tests", "all_tests")] == [124] * 3
-    assert "no time is left" in log(machine, "test", "all_tests")
+    assert run(machine, "first", "out").returncode == 1
+    found = steps(machine, "first")
+    assert [found[name]["status"] for name in ("check", "time", "kernel_times")] == [124] * 3
+    assert "no time is left" in log(machine, "first", "kernel_times")
 
 
 @pytest.mark.parametrize("able", [True, False])
 def test_tests_run_in_parallel_where_pytest_can(machine, able):
     words = {"log": machine / "calls", "help": "--no-loadscope-reorder" if able else "--quiet"}
     program(machine, "python", PYTEST.format(**words))
-    assert run(machine, "test", "out").returncode == 0
+    assert run(machine, "third", "out").returncode == 0
     calls = [call for call in (machine / "calls").read_text().splitlines() if "-m gpu" in call]
     assert len(calls) == 1
     assert ("-n 4 --dist loadfile --no-loadscope-reorder" in calls[0]) == able
 
 
-@pytest.mark.parametrize(
-    ("stage", "names"),
-    [("pipeline", ["pipeline"]), ("train", ["pipeline_with_peers", "train_step"])],
-)
-def test_pipelines_read_the_photographs_that_are_named(machine, monkeypatch, stage, names):
+def test_pipelines_read_the_photographs_that_are_named(machine, monkeypatch):
+    names = ["pipeline", "train_step"]
     program(machine, "python", 'for word; do printf "%s\\n" "[$word]"; done')
-    run(machine, stage, "out")
+    run(machine, "third", "out")
     for name in names:
-        assert "[--data]" not in log(machine, stage, name)
+        assert "[--data]" not in log(machine, "third", name)
     shutil.rmtree(machine / "out")
     monkeypatch.setenv("DALI_MIX_DATA", "my photos")  # relative to where it was called
-    run(machine, "all", "out")
+    run(machine, "third", "out")
     for name in names:
-        assert f"[--data]\n[{machine}/my photos]\n" in log(machine, stage, name)
+        assert f"[--data]\n[{machine}/my photos]\n" in log(machine, "third", name)
 
 
-def test_a_tool_that_does_not_work_is_skipped_and_a_finding_fails(machine):
-    program(machine, "compute-sanitizer", SANITIZER)
-    assert run(machine, "sanitize", "out").returncode == 1
-    found = steps(machine, "sanitize")
-    assert found["memcheck"]["status"] == 9 and "skipped" not in found["memcheck"]
-    assert found["racecheck"]["status"] == 0 and "skipped" not in found["racecheck"]
-    why = "compute-sanitizer does not work here:  Error: Device not supported"
-    assert (found["initcheck"]["status"], found["initcheck"]["skipped"]) == (0, why)
+def test_a_finding_of_a_sanitizer_fails(machine):
+    program(machine, "compute-sanitizer", 'case "$*" in *memcheck*) exit 9 ;; esac')
+    assert run(machine, "second", "out").returncode == 1
+    found = steps(machine, "second")
+    assert (found["memcheck"]["status"], found["racecheck"]["status"]) == (9, 0)
 
 
-def test_without_the_sanitizer_its_tools_are_skipped(machine):
-    if shutil.which("compute-sanitizer"):
-        pytest.skip("there is one")
-    assert run(machine, "sanitize", "out").returncode == 0
-    found = steps(machine, "sanitize")
-    assert all("skipped" in found[tool] for tool in ("memcheck", "racecheck", "initcheck"))
+def test_a_rehearsal_runs_every_visit_on_the_cpu(machine):
+    words = "for word; do printf '%s ' \"$word\"; done"
+    program(machine, "python", words)
+    for tool in ("ncu", "compute-sanitizer"):
+        program(machine, tool, "exit 9")  # needs a GPU
+    assert run(machine, "rehearse", "out").returncode == 0
+    assert set(steps(machine, "rehearse")) == {"first", "second", "third"}
+    visits = "rehearse/visits"
+    measured = {"second": ["loss"], "third": ["operators", "pipeline", "train_step"]}
+    for visit, names in measured.items():
+        for name in names:
+            said = log(machine, f"{visits}/{visit}", name)
+            assert said.rindex("--device cpu") > said.rindex("--device gpu")
+    assert "--collect-only" in log(machine, f"{visits}/third", "gpu_tests")
 
 
-def test_a_probe_that_fails_without_a_tool_excuses_no_tool(machine):
-    program(machine, "nvcc", "exit 1")
-    program(machine, "compute-sanitizer", SANITIZER)
-    assert run(machine, "sanitize", "out").returncode == 1
-    assert not any("skipped" in step for step in steps(machine, "sanitize").values())
+def test_a_rehearsal_misses_what_was_not_built(machine):
+    (machine / "checkout/build/kernel").unlink()
+    assert run(machine, "rehearse", "out").returncode == 1
+    found = {name: step["status"] for name, step in steps(machine, "rehearse").items()}
+    assert found == {"first": 1, "second": 1, "third": 0}
 
 
-@pytest.mark.parametrize("arguments", [(), ("bench",), ("paint", "out"), ("-", "out")])
-def test_wrong_arguments_are_told_the_stages(machine, arguments):
+@pytest.mark.parametrize("arguments", [(), ("first",), ("paint", "out"), ("-", "out")])
+def test_wrong_arguments_are_told_the_visits(machine, arguments):
     done = run(machine, *arguments)
-    stages = "build|test|sanitize|bench|sweep|pipeline|train|all"
-    assert (done.returncode, done.stderr) == (2, f"usage: bench/gpu.sh {stages} OUT\n")
+    told = "usage: bench/gpu.sh build|rehearse|first|second|third OUT\n"
+    assert (done.returncode, done.stderr) == (2, told)

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "kernel/launch.cuh"
+#include "loops/dispatch.h"
 
 using namespace dali_mix;
 
@@ -44,7 +45,8 @@ struct Shape {
 
 class DeviceBytes {
  public:
-  explicit DeviceBytes(size_t size) { CHECK_CUDA(cudaMalloc(&data_, size > 0 ? size : 1)); }
+  // To a multiple of 16, as the kernel loads whole chunks.
+  explicit DeviceBytes(size_t size) { CHECK_CUDA(cudaMalloc(&data_, size / 16 * 16 + 16)); }
   ~DeviceBytes() { cudaFree(data_); }
   DeviceBytes(const DeviceBytes &) = delete;
   DeviceBytes &operator=(const DeviceBytes &) = delete;
@@ -61,8 +63,10 @@ class MixBatch {
   // The first one uploads what does not fit into the parameters.
   void Launch(cudaStream_t stream);
   bool MatchesHost();
-  // Each image read once where it shows, and the mask; the output written once.
+  // Each image read once where it shows, the output written once; without layers.
   double BytesMoved() const;
+  // The same where a cache keeps an image that shows in two samples.
+  double CompulsoryBytes() const { return BytesFor(1); }
   // Of the buffers on the device.
   double Footprint() const { return 1.0 * images_.size() + out_bytes_ * shape_.count; }
 
@@ -84,6 +88,7 @@ class MixBatch {
   int Partner(int i) const;
   bool Layered() const { return shape_.mix >= Mix::kBoxes; }
   int Images() const { return shape_.mix == Mix::kMany ? kImages : 2; }
+  double BytesFor(double images) const;
   Box CutBox(int i) const;
   Source MakeSource(int i, uint8_t *images) const;
   Sample MakeSample(int i, const Buffers &buffers) const;
@@ -264,13 +269,12 @@ inline void MixBatch::Launch(cudaStream_t stream) {
     if (d_arguments_) {
       return uploaded_;
     }
-    // Weights come last: the others keep everything aligned to 8 bytes.
     const auto size = [](const auto &values) {
-      return (values.size() * sizeof(values[0]) + 7) & ~7;
+      return (values.size() * sizeof(values[0]) + 15) & ~15;
     };
-    d_arguments_ = std::make_unique<DeviceBytes>(
-        size(batch.samples) + size(work) + size(batch.layers) + size(batch.bytes) +
-        size(batch.singles) + size(batch.factors) + size(batch.weights));
+    d_arguments_ = std::make_unique<DeviceBytes>(size(batch.samples) + size(work) +
+                                                 size(batch.layers) + size(batch.singles) +
+                                                 size(batch.factors) + size(batch.weights));
     size_t used = 0;
     const auto copy = [&](const auto &values, auto *&pointer) {
       uint8_t *at = d_arguments_->data() + used;
@@ -283,15 +287,13 @@ inline void MixBatch::Launch(cudaStream_t stream) {
     copy(batch.samples, device.samples);
     copy(work, device.schedule.work);
     copy(batch.layers, device.call.layers);
-    copy(batch.bytes, device.call.bytes);
     copy(batch.singles, device.call.singles);
     copy(batch.factors, device.call.factors);
     copy(batch.weights, device.call.weights);
     return uploaded_ = device;
   };
   LaunchMix(shape_.key,
-            {MakeCall(), d_samples_.samples, d_samples_.layers, d_samples_.bytes, singles_,
-             factors_, weights_},
+            {MakeCall(), d_samples_.samples, d_samples_.layers, singles_, factors_, weights_},
             stream, upload);
   CHECK_CUDA(cudaGetLastError());
 }
@@ -318,19 +320,16 @@ inline bool MixBatch::MatchesHost() {
   return actual == expected;
 }
 
-inline double MixBatch::BytesMoved() const {
+// `images` that are read for one output.
+inline double MixBatch::BytesFor(double images) const {
   double pixels = 0;
   for (int i = 0; i < shape_.count; i++) {
     pixels += static_cast<double>(Height(i)) * Width(i);
   }
-  double images = shape_.mix == Mix::kBlend ? 2 : 1, mask = 0;
-  if (shape_.mix == Mix::kMask) {
-    const auto soft = [](uint8_t own) { return own != 0 && own != 255; };
-    images += std::count_if(masks_.begin(), masks_.end(), soft) / (1.0 * masks_.size());
-    mask = 0.5;  // a cell is two rows high
-  }
-  return pixels * (images * shape_.key.channels * SizeOf(shape_.key.in) + mask +
+  return pixels * (images * shape_.key.channels * SizeOf(shape_.key.in) +
                    shape_.key.out_channels * BytesOf(shape_.key.out));
 }
+
+inline double MixBatch::BytesMoved() const { return BytesFor(shape_.mix == Mix::kBlend ? 2 : 1); }
 
 #endif  // DALI_MIX_BENCH_KERNEL_BATCH_CUH_

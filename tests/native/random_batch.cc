@@ -199,8 +199,9 @@ void RandomBatch::AddFrame(const Mix &mix, const Image *images, const Mask &mask
     layers.blend = mix.weights[0];
     more = &layers;
   }
-  const Sample sample = {out,   sources[0], sources[1],  height_, width_,
-                         plane, mix.box[0], mix.outside, -1};
+  Sample sample = {out,   sources[0], sources[1],  height_, width_,
+                   plane, mix.box[0], Shows::kOwn, -1};
+  sample.outside = mix.outside;
   samples_.push_back({{sample, more}, bytes, static_cast<int>(samples_.size())});
   for (const double factor : factors_) {
     const Blend pair = BlendOf(factor, mix.weights[0]);

@@ -1,5 +1,5 @@
-"""The fake GPU of `make fake-gpu` in short, with a program of its own: it does what a GPU does, and
-what would be wrong on one is noticed."""
+"""The fake GPU of `make fake-gpu` in short, with a program of its own: it does what a GPU does, in
+an order that a GPU may choose, and what would be wrong on one is noticed."""
 
 import platform
 import shutil
@@ -21,7 +21,11 @@ FAULTS = {
     "stream": "cudaMemcpyAsync: wrong argument 0x9",
     "kernel": "a kernel is given a source ",
     "missing": "cudaDeviceReset is not known here",
+    "pinned": "a copy of 8 bytes from ",
+    "device": "a kernel is given a source ",
+    "event": "cudaEventRecord: wrong argument ",
 }
+MESSAGE, UNWRITTEN = f"0 {ord('m'):02x}00\n", "0 cdcd\n"
 
 
 @pytest.fixture(scope="module")
@@ -33,14 +37,17 @@ def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("fake")
     library = fake_gpu.build_fake(folder, toolkit, "-O0")
     log, probe = folder / "log", folder / "probe"
-    # As the functions of the real runtime are aligned, which leaves room to overwrite them.
-    command = ["g++", "-std=c++20", "-falign-functions=16", fake_gpu.FAKE / "probe.cc", "-o", probe]
+    # As the functions of the real runtime are aligned, which leaves room to overwrite them, and
+    # called, as they could do anything.
+    command = ["g++", "-std=c++20", "-falign-functions=16", "-fno-ipa-stack-alignment"]
+    command += [fake_gpu.FAKE / "probe.cc", "-o", probe]
     command += [flag for headers in toolkit.includes for flag in ("-isystem", headers)]
     subprocess.run(command, check=True)
 
-    def run_probe(task):
+    def run_probe(task, seed=0):
         log.unlink(missing_ok=True)
         variables = {"LD_PRELOAD": str(library), "FAKE_GPU_LOG": str(log)}
+        variables["FAKE_GPU_SEED"] = str(seed)
         done = subprocess.run([probe, task], env=variables, capture_output=True, text=True)
         return done.returncode, done.stdout, log.read_text() if log.exists() else ""
 
@@ -48,11 +55,21 @@ def run(tmp_path_factory):
 
 
 def test_copies_and_kernels_do_what_they_should(run):
-    assert run("copy") == (0, f"0 {ord('m'):02x}00\n", "")
+    assert run("copy") == (0, MESSAGE, "")
 
 
 def test_fresh_memory_is_not_zero(run):
-    assert run("fresh") == (0, "0 cdcd\n", "")
+    assert run("fresh") == (0, UNWRITTEN, "")
+
+
+@pytest.mark.parametrize("task", ["ordered", "given back"])
+def test_what_is_ordered_comes_in_this_order(run, task):
+    assert {run(task, seed) for seed in range(40)} == {(0, MESSAGE, "")}
+
+
+@pytest.mark.parametrize("task", ["early", "unordered", "overtaken"])
+def test_what_is_not_ordered_comes_in_any_order(run, task):
+    assert {run(task, seed)[1] for seed in range(40)} == {MESSAGE, UNWRITTEN}
 
 
 def test_the_host_cannot_read_device_memory(run):

@@ -214,14 +214,16 @@ def test_every_block_finds_its_sample(native):
 
 
 def test_what_fits_the_kernel_parameters_is_not_uploaded(native):
-    """They have room for 256 samples of 3 channels, whatever is mixed; layers are uploaded."""
-    native.fits_inline.restype = ctypes.c_bool
-    for channels, most in {1: 256, 2: 256, 3: 256, 4: 192, 5: 0}.items():
-        for samples in (1, 191, 192, 193, 255, 256, 257, 1000):
-            fits = native.fits_inline(samples, channels, 2, False)
-            assert fits == (samples <= most), (channels, samples)
-            assert not native.fits_inline(samples, channels, 2, True)
-    assert native.fits_inline(170, 3, 3, False) and not native.fits_inline(171, 3, 3, False)
+    """They have room for 256 samples of 3 channels, whatever is mixed, and 4,096 bytes for 32 of
+    them; layers are uploaded."""
+    limits = {1: (32, 256), 2: (32, 256), 3: (32, 256), 4: (24, 192), 5: (0, 0)}
+    for channels, (few, many) in limits.items():
+        for samples in (1, 24, 25, 32, 33, 191, 192, 193, 255, 256, 257, 1000):
+            size = native.inline_bytes(samples, channels, 2, False)
+            limit = 4096 if samples <= few else 32764 if samples <= many else 0
+            assert size <= limit and (size > 0) == (limit > 0), (channels, samples, size)
+            assert native.inline_bytes(samples, channels, 2, True) == 0
+    assert native.inline_bytes(170, 3, 3, False) and not native.inline_bytes(171, 3, 3, False)
 
 
 # Around the block of 64 pixels; three rows, of which the outer ones are bounced; whole cache lines.

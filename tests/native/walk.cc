@@ -63,7 +63,8 @@ bool WalkBlock(const WalkCall &walk, std::vector<Sample> &samples, const Schedul
   for (int thread = 0; thread < kThreads; thread++) {
     for (Background *background : {&dark, &light}) {
       samples[sample].out = background->begin();
-      WriteTile<Tile, kLayered>(walk.call, samples.data(), schedule, block, thread);
+      WriteTile<Tile, kLayered>(walk.call, samples[sample], schedule.work[sample], sample, block,
+                                thread);
     }
     if (dark.IsClean() && light.IsClean()) {
       continue;
@@ -162,15 +163,17 @@ int32_t sample_of(const int32_t *first_blocks, int32_t samples, int32_t blocks, 
   return MakeSchedule(work.data(), samples, blocks).SampleOf(block);
 }
 
-// Whether a batch of `samples` is launched without an upload.
-bool fits_inline(int32_t samples, int32_t channels, int32_t images, bool layers) {
+// The bytes of parameters that a batch of `samples` is launched with, 0: it is uploaded.
+int32_t inline_bytes(int32_t samples, int32_t channels, int32_t images, bool layers) {
   const std::vector<Sample> all(samples);
   const std::vector<Layers> some(layers);
-  const std::vector<Bytes> bytes(samples * images);
   const std::vector<Single> singles(channels);
   const std::vector<double> factors(channels);
   const std::vector<float> weights(samples * channels * images);
-  return FitsInline({Call{}, all, some, bytes, singles, factors, weights});
+  const HostBatch batch = {Call{}, all, some, singles, factors, weights};
+  return InlineBatch<kFew>::Fits(batch)    ? sizeof(InlineBatch<kFew>)
+         : InlineBatch<kMany>::Fits(batch) ? sizeof(InlineBatch<kMany>)
+                                           : 0;
 }
 
 int64_t size_of_call() { return sizeof(WalkCall); }

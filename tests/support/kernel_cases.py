@@ -221,7 +221,7 @@ class Case:
             *(*codes, self.channels, self.out_channels),
             *(self.interleaved, self.planar, False),
             *(address["singles"], address["factors"], address["weights"]),
-            *(ctypes.addressof(self.layers) if layers else None, address["bytes"]),
+            *(ctypes.addressof(self.layers) if layers else None,),
             *(self.channels, self.out_channels, self.images),
             self.planar,
             *(ctypes.addressof(self.samples), address["bytes"], address["out_bytes"]),

@@ -30,12 +30,13 @@ Sample = structure(
     ("partner", Source),
     *numbers("height width plane"),
     ("box", Box),
-    *numbers("outside layers"),
+    ("outside", ctypes.c_uint32, 2),
+    ("layers", ctypes.c_int32, 30),
 )
 WalkCall = structure(
     *numbers("in_type out_type key_channels key_out_channels"),
     *numbers("interleaved key_planar stream", ctypes.c_bool),
-    *numbers("singles factors weights layers call_bytes", ctypes.c_void_p),
+    *numbers("singles factors weights layers", ctypes.c_void_p),
     *numbers("channels out_channels images"),
     ("planar", ctypes.c_bool),
     *numbers("samples bytes out_bytes", ctypes.c_void_p),

@@ -1,10 +1,13 @@
 // The plugin's kernels, and DALI's kernel that copies a batch, on the host: every thread of every
 // block, one after the other. Whatever they are given must lie on the device.
+#include <csetjmp>
+#include <csignal>
+#include <cstdlib>
 #include <cstring>
-#include <functional>
 #include <initializer_list>
 #include <typeinfo>
 #include <unordered_map>
+#include <vector>
 
 #include "fake.h"
 #include "kernel/batch_params.h"
@@ -15,11 +18,14 @@ namespace {
 
 using namespace dali_mix;
 
-using Kernel = std::function<void(dim3 grid, dim3 block, void **arguments)>;
+using Kernel = Task (*)(dim3 grid, dim3 block, void **arguments);
 using Kernels = std::unordered_map<std::string, Kernel>;
 
+thread_local int running_on = -1;  // the device of the kernel that this thread runs
+thread_local sigjmp_buf beyond;    // where it goes on after a fault
+
 bool Check(const char *what, const void *memory, size_t bytes) {
-  const bool good = OnCurrentDevice(memory, bytes);
+  const bool good = OnDevice(running_on, memory, bytes);
   if (!good) {
     Fault("a kernel is given %s at %p, which is not on the device", what, memory);
   }
@@ -66,8 +72,7 @@ bool CheckUploads(const UploadedBatch &batch, bool layered) {
          Check("singles", call.singles, call.channels * sizeof(Single)) &&
          Check("factors", call.factors, call.channels * sizeof(double)) &&
          Check("weights", call.weights, samples * call.channels * call.images * sizeof(float)) &&
-         (!layered || (Check("layers", call.layers, sizeof(Layers)) &&
-                       Check("bytes", call.bytes, samples * call.images * sizeof(Bytes))));
+         (!layered || Check("layers", call.layers, sizeof(Layers)));
 }
 
 template <class Tile, bool kLayered>
@@ -76,28 +81,31 @@ void Mix(const UploadedBatch &batch, dim3 grid, dim3 block) {
     return;
   }
   for (unsigned b = 0; b < grid.x; b++) {
+    const int i = batch.schedule.SampleOf(b);
     for (unsigned t = 0; t < block.x; t++) {
-      WriteTile<Tile, kLayered>(batch.call, batch.samples, batch.schedule, b, t);
+      WriteTile<Tile, kLayered>(batch.call, batch.samples[i], batch.schedule.work[i], i, b, t);
     }
   }
 }
 
-template <class Tile>
-void MixInline(dim3 grid, dim3 block, void **arguments) {
-  const auto &given = *static_cast<const InlineBatch *>(arguments[0]);
-  UploadedBatch batch = {given.call, given.schedule, given.samples};
-  batch.call.singles = given.singles;
-  batch.call.weights = given.weights;
-  batch.schedule.work = given.work;
-  Mix<Tile, false>(batch, grid, block);
+template <class Tile, int kSamples>
+Task MixInline(dim3 grid, dim3 block, void **arguments) {
+  return [=, given = *static_cast<const InlineBatch<kSamples> *>(arguments[0])](int) {
+    UploadedBatch batch = {given.call, given.schedule, given.samples};
+    batch.call.singles = given.singles;
+    batch.call.weights = given.weights;
+    batch.schedule.work = given.work;
+    Mix<Tile, false>(batch, grid, block);
+  };
 }
 
 template <class Tile, bool kLayered>
-void MixUploaded(dim3 grid, dim3 block, void **arguments) {
-  const auto &batch = *static_cast<const UploadedBatch *>(arguments[0]);
-  if (CheckUploads(batch, kLayered)) {
-    Mix<Tile, kLayered>(batch, grid, block);
-  }
+Task MixUploaded(dim3 grid, dim3 block, void **arguments) {
+  return [=, batch = *static_cast<const UploadedBatch *>(arguments[0])](int) {
+    if (CheckUploads(batch, kLayered)) {
+      Mix<Tile, kLayered>(batch, grid, block);
+    }
+  };
 }
 
 // What each block of DALI's kernel copies.
@@ -115,21 +123,26 @@ void BatchCopy(const CopyRange *ranges, unsigned count) {
   }
 }
 
-void BatchCopyUploaded(dim3 grid, dim3, void **arguments) {
-  const auto *ranges = *static_cast<const CopyRange *const *>(arguments[0]);
-  if (Check("ranges", ranges, grid.x * sizeof(CopyRange))) {
-    BatchCopy(ranges, grid.x);
-  }
+Task BatchCopyUploaded(dim3 grid, dim3, void **arguments) {
+  return [=, ranges = *static_cast<const CopyRange *const *>(arguments[0])](int) {
+    if (Check("ranges", ranges, grid.x * sizeof(CopyRange))) {
+      BatchCopy(ranges, grid.x);
+    }
+  };
 }
 
-void BatchCopyInline(dim3 grid, dim3, void **arguments) {
-  BatchCopy(static_cast<const CopyRange *>(arguments[0]), grid.x);
+Task BatchCopyInline(dim3 grid, dim3, void **arguments) {
+  const auto *first = static_cast<const CopyRange *>(arguments[0]);
+  return [ranges = std::vector<CopyRange>(first, first + grid.x)](int) {
+    BatchCopy(ranges.data(), static_cast<unsigned>(ranges.size()));
+  };
 }
 
 template <class Tile>
 void AddTile(Kernels &kernels) {
   const std::string tile = Demangled(typeid(Tile).name()), mix = "void dali_mix::Mix";
-  kernels[mix + "Inline<" + tile + " >(dali_mix::InlineBatch)"] = MixInline<Tile>;
+  kernels[mix + "Inline<" + tile + ", 32>(dali_mix::InlineBatch<32>)"] = MixInline<Tile, 32>;
+  kernels[mix + "Inline<" + tile + ", 256>(dali_mix::InlineBatch<256>)"] = MixInline<Tile, 256>;
   kernels[mix + "Uploaded<" + tile + ", false>(dali_mix::UploadedBatch)"] =
       MixUploaded<Tile, false>;
   kernels[mix + "Uploaded<" + tile + ", true>(dali_mix::UploadedBatch)"] = MixUploaded<Tile, true>;
@@ -161,14 +174,30 @@ Kernels AllKernels() {
 
 }  // namespace
 
-bool RunKernel(const std::string &name, dim3 grid, dim3 block, void **arguments) {
+Task LaunchOf(const std::string &name, dim3 grid, dim3 block, void **arguments) {
   static const Kernels &kernels = *new Kernels(AllKernels());
   const auto found = kernels.find(name);
   if (found == kernels.end()) {
-    return false;
+    return {};
   }
-  found->second(grid, block, arguments);
-  return true;
+  return [name, task = found->second(grid, block, arguments)](int device) {
+    struct sigaction action = {}, before;
+    action.sa_sigaction = [](int, siginfo_t *, void *) {
+      running_on < 0 ? std::abort() : siglongjmp(beyond, 1);
+    };
+    action.sa_flags = SA_SIGINFO;
+    sigaction(SIGSEGV, &action, &before);
+    running_on = device;
+    LetKernelsReach(true);
+    if (sigsetjmp(beyond, 1) == 0) {
+      task(device);
+    } else {
+      Fault("a kernel touches memory that it must not: %s", name.c_str());
+    }
+    LetKernelsReach(false);
+    running_on = -1;
+    sigaction(SIGSEGV, &before, nullptr);
+  };
 }
 
 }  // namespace fake_gpu

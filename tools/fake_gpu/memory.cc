@@ -1,4 +1,6 @@
-// Device memory, which the host can reach at other addresses only, and the log of faults.
+// Device memory, which the host can reach at other addresses only; pinned memory; the log of
+// faults.
+#include <malloc.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -33,12 +35,14 @@ struct Allocation {
   int device;
 };
 
-// The memory of all devices.
+using Allocations = std::map<const char *, Allocation>;  // by their begin
+
+// The memory of all devices, and pinned memory.
 struct Memory {
   std::mutex mutex;
-  std::map<const char *, Allocation> allocations;  // by their begin
-  int counts[kDevices] = {};                       // of allocations, freed ones among them
-  char *locked, *open;                             // the same memory twice
+  Allocations allocations, pinned;
+  int counts[kDevices] = {};  // of allocations, freed ones among them
+  char *locked, *open;        // the same memory twice
   size_t used = 0;
 
   Memory() {
@@ -59,11 +63,10 @@ Memory &TheMemory() {
 }
 
 // The allocation that all of it lies in, null: none.
-const Allocation *AllocationOf(const void *memory, size_t bytes) {
-  Memory &all = TheMemory();
+const Allocation *Find(const Allocations &allocations, const void *memory, size_t bytes) {
   const auto *begin = static_cast<const char *>(memory);
-  const auto after = all.allocations.upper_bound(begin);
-  if (after == all.allocations.begin()) {
+  const auto after = allocations.upper_bound(begin);
+  if (after == allocations.begin()) {
     return nullptr;
   }
   const auto &[first, allocation] = *std::prev(after);
@@ -122,13 +125,40 @@ bool IsDevice(const void *address) {
 
 bool OnAnyDevice(const void *memory, size_t bytes) {
   const std::lock_guard<std::mutex> lock(TheMemory().mutex);
-  return AllocationOf(memory, bytes) != nullptr;
+  return Find(TheMemory().allocations, memory, bytes) != nullptr;
 }
 
-bool OnCurrentDevice(const void *memory, size_t bytes) {
+bool OnDevice(int device, const void *memory, size_t bytes) {
   const std::lock_guard<std::mutex> lock(TheMemory().mutex);
-  const Allocation *allocation = AllocationOf(memory, bytes);
-  return allocation && allocation->device == CurrentDevice();
+  const Allocation *allocation = Find(TheMemory().allocations, memory, bytes);
+  return allocation && allocation->device == device;
+}
+
+void *AllocatePinned(size_t bytes) {
+  void *memory = malloc(bytes);
+  if (memory) {
+    memset(memory, 0xCD, bytes);
+    const std::lock_guard<std::mutex> lock(TheMemory().mutex);
+    TheMemory().pinned[static_cast<char *>(memory)] = {bytes, CurrentDevice()};
+  }
+  return memory;
+}
+
+bool FreePinned(void *memory) {
+  {
+    const std::lock_guard<std::mutex> lock(TheMemory().mutex);
+    if (!TheMemory().pinned.erase(static_cast<char *>(memory))) {
+      return false;
+    }
+  }
+  memset(memory, 0xDD, malloc_usable_size(memory));
+  free(memory);
+  return true;
+}
+
+bool IsPinned(const void *memory, size_t bytes) {
+  const std::lock_guard<std::mutex> lock(TheMemory().mutex);
+  return Find(TheMemory().pinned, memory, bytes) != nullptr;
 }
 
 char *Reachable(const void *memory) {

@@ -1,78 +1,21 @@
-// The functions of the CUDA runtime that DALI and the plugin call: every stream does at once what
-// it is asked. patch.cc finds them by their names.
-#include <malloc.h>
-
-#include <atomic>
-#include <cstdint>
-#include <cstdlib>
+// The functions of the CUDA runtime that DALI and the plugin call. patch.cc finds them by their
+// names.
 #include <cstring>
 #include <map>
+#include <memory>
 #include <mutex>
-#include <set>
+#include <vector>
 
 #include "fake.h"
 
+using fake_gpu::Checked;
+using fake_gpu::CheckStream;
 using fake_gpu::Fault;
+using fake_gpu::Result;
 
 namespace {
 
-using Lock = std::lock_guard<std::mutex>;
-
 thread_local cudaError_t last_error = cudaSuccess;
-
-cudaError_t Result(cudaError_t error) {
-  if (error != cudaSuccess) {
-    last_error = error;
-  }
-  return error;
-}
-
-// The result of a call that is right if `good`, where anything else is a fault of the caller.
-cudaError_t Checked(bool good, cudaError_t error, const char *call, const void *argument) {
-  if (!good) {
-    Fault("%s: wrong argument %p", call, argument);
-  }
-  return Result(good ? cudaSuccess : error);
-}
-
-constexpr uintptr_t kFirstHandle = 0x1000;
-
-std::atomic<int> waits = 0;  // of the host
-
-// Streams, or events, which are numbers here: multiples of 16 and the device they are of.
-template <typename Handle>
-class Handles {
- public:
-  explicit Handles(std::set<Handle> always = {}) : live_(always) {}
-
-  cudaError_t Create(Handle *handle) {
-    fake_gpu::Initialize();
-    const Lock lock(mutex_);
-    live_.insert(*handle = reinterpret_cast<Handle>((next_ += 16) + fake_gpu::CurrentDevice()));
-    return cudaSuccess;
-  }
-  cudaError_t Destroy(Handle handle, const char *call) {
-    const Lock lock(mutex_);
-    return Checked(live_.erase(handle), cudaErrorInvalidResourceHandle, call, handle);
-  }
-  cudaError_t Use(Handle handle, const char *call) {
-    const Lock lock(mutex_);
-    return Checked(live_.count(handle), cudaErrorInvalidResourceHandle, call, handle);
-  }
-  cudaError_t WaitFor(Handle handle, const char *call) {
-    waits++;
-    return Use(handle, call);
-  }
-
- private:
-  std::mutex mutex_;
-  std::set<Handle> live_;
-  uintptr_t next_ = kFirstHandle;
-};
-
-// Never destroyed: threads of DALI outlive main().
-auto &streams = *new Handles<cudaStream_t>({nullptr, cudaStreamLegacy, cudaStreamPerThread});
-auto &events = *new Handles<cudaEvent_t>;
 
 // Whether memory is what the kind of a copy says, on the device or on the host.
 bool Fits(const void *memory, size_t bytes, cudaMemcpyKind kind, cudaMemcpyKind to_or_from_host) {
@@ -84,6 +27,20 @@ bool Fits(const void *memory, size_t bytes, cudaMemcpyKind kind, cudaMemcpyKind 
   return !device || fake_gpu::OnAnyDevice(memory, bytes);
 }
 
+// Whether no GPU reaches this memory: it is the host's and not pinned, or it was freed.
+bool IsOutOfReach(const void *memory, size_t bytes) {
+  return fake_gpu::IsDevice(memory) ? !fake_gpu::OnAnyDevice(memory, bytes)
+                                    : !fake_gpu::IsPinned(memory, bytes);
+}
+
+cudaError_t CheckEvent(cudaEvent_t event, const char *call) {
+  return Checked(fake_gpu::IsEvent(event), cudaErrorInvalidResourceHandle, call, event);
+}
+cudaError_t CheckBoth(cudaStream_t stream, cudaEvent_t event, const char *call) {
+  const cudaError_t error = CheckEvent(event, call);
+  return error ? error : CheckStream(stream, call);
+}
+
 struct Launch {
   dim3 grid, block;
   size_t shared;
@@ -93,16 +50,27 @@ thread_local Launch launch;
 
 }  // namespace
 
-int fake_gpu::DeviceOf(cudaStream_t stream) {
-  const auto number = reinterpret_cast<uintptr_t>(stream);
-  return number < kFirstHandle ? CurrentDevice() : static_cast<int>(number % 16);
+cudaError_t fake_gpu::Result(cudaError_t error) {
+  if (error != cudaSuccess) {
+    last_error = error;
+  }
+  return error;
+}
+
+cudaError_t fake_gpu::Checked(bool good, cudaError_t error, const char *call,
+                              const void *argument) {
+  if (!good) {
+    Fault("%s: wrong argument %p", call, argument);
+  }
+  return Result(good ? cudaSuccess : error);
+}
+
+cudaError_t fake_gpu::CheckStream(cudaStream_t stream, const char *call) {
+  return Checked(fake_gpu::IsStream(stream), cudaErrorInvalidResourceHandle, call, stream);
 }
 
 #pragma GCC diagnostic ignored "-Wunused-parameter"
 extern "C" {
-
-// For tests/native/test_waits.py.
-__attribute__((visibility("default"))) int fake_gpu_waits() { return waits; }
 
 cudaError_t cudaGetDeviceCount(int *count) {
   fake_gpu::Initialize();
@@ -144,78 +112,90 @@ cudaError_t cudaGetLastError() {
   return error;
 }
 
-cudaError_t cudaMalloc(void **memory, size_t bytes) {
-  fake_gpu::Initialize();
-  *memory = bytes ? fake_gpu::AllocateDevice(bytes) : nullptr;
-  return Result(*memory || !bytes ? cudaSuccess : cudaErrorMemoryAllocation);
-}
-
-cudaError_t cudaFree(void *memory) {
-  fake_gpu::Initialize();
-  return Checked(!memory || fake_gpu::FreeDevice(memory), cudaErrorInvalidValue, __func__, memory);
-}
-
-cudaError_t cudaMallocHost(void **memory, size_t bytes) {
-  fake_gpu::Initialize();
-  *memory = malloc(bytes);
-  if (*memory) {
-    memset(*memory, 0xCD, bytes);
-  }
-  return Result(*memory ? cudaSuccess : cudaErrorMemoryAllocation);
-}
-
-cudaError_t cudaHostAlloc(void **memory, size_t bytes, unsigned flags) {
-  return cudaMallocHost(memory, bytes);
-}
-
-cudaError_t cudaFreeHost(void *memory) {
-  if (memory) {
-    memset(memory, 0xDD, malloc_usable_size(memory));
-  }
-  free(memory);
-  return cudaSuccess;
-}
-
 cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpyKind kind,
                             cudaStream_t stream) {
-  if (const cudaError_t error = streams.Use(stream, __func__)) {
+  if (const cudaError_t error = CheckStream(stream, __func__)) {
     return error;
   }
   if (bytes == 0) {
     return cudaSuccess;
   }
-  if (Fits(to, bytes, kind, cudaMemcpyHostToDevice) &&
-      Fits(from, bytes, kind, cudaMemcpyDeviceToHost)) {
-    memmove(fake_gpu::Reachable(to), fake_gpu::Reachable(from), bytes);
-    return cudaSuccess;
+  if (!Fits(to, bytes, kind, cudaMemcpyHostToDevice) ||
+      !Fits(from, bytes, kind, cudaMemcpyDeviceToHost)) {
+    Fault("a copy of %zu bytes of kind %d from %p to %p is not within that memory", bytes, kind,
+          from, to);
+    return Result(cudaErrorInvalidValue);
   }
-  Fault("a copy of %zu bytes of kind %d from %p to %p is not within that memory", bytes, kind, from,
-        to);
-  return Result(cudaErrorInvalidValue);
+  // The driver takes a copy of such memory now, and waits until all is written to it.
+  std::shared_ptr<std::vector<char>> taken;
+  if (IsOutOfReach(from, bytes)) {
+    const auto *first = static_cast<const char *>(from);
+    taken = std::make_shared<std::vector<char>>(first, first + bytes);
+  }
+  const bool waits = IsOutOfReach(to, bytes);
+  fake_gpu::Enqueue(stream, [=](int) {
+    // Since then it may have been freed.
+    if ((taken || !IsOutOfReach(from, bytes)) && (waits || !IsOutOfReach(to, bytes))) {
+      memmove(fake_gpu::Reachable(to), taken ? taken->data() : fake_gpu::Reachable(from), bytes);
+    } else {
+      Fault("a copy of %zu bytes from %p to %p is of memory that was freed", bytes, from, to);
+    }
+  });
+  if (taken || waits) {
+    fake_gpu::Synchronize(stream);
+  }
+  return cudaSuccess;
 }
 
-cudaError_t cudaStreamCreateWithPriority(cudaStream_t *stream, unsigned flags, int priority) {
-  return streams.Create(stream);
-}
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned flags) {
-  return streams.Create(stream);
+  fake_gpu::Initialize();
+  if (flags != cudaStreamNonBlocking) {
+    Fault("a stream that waits for the default one is not known here");
+    return Result(cudaErrorNotSupported);
+  }
+  *stream = fake_gpu::CreateStream();
+  return cudaSuccess;
 }
-cudaError_t cudaStreamDestroy(cudaStream_t stream) { return streams.Destroy(stream, __func__); }
-cudaError_t cudaStreamSynchronize(cudaStream_t stream) { return streams.WaitFor(stream, __func__); }
-cudaError_t cudaStreamQuery(cudaStream_t stream) { return streams.Use(stream, __func__); }
+cudaError_t cudaStreamCreateWithPriority(cudaStream_t *stream, unsigned flags, int priority) {
+  return cudaStreamCreateWithFlags(stream, flags);
+}
+cudaError_t cudaStreamDestroy(cudaStream_t stream) {
+  return Checked(fake_gpu::DestroyStream(stream), cudaErrorInvalidResourceHandle, __func__, stream);
+}
+cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
+  const cudaError_t error = CheckStream(stream, __func__);
+  return error ? error : (fake_gpu::Synchronize(stream), cudaSuccess);
+}
+cudaError_t cudaStreamQuery(cudaStream_t stream) {
+  const cudaError_t error = CheckStream(stream, __func__);
+  return error ? error : Result(fake_gpu::IsDone(stream) ? cudaSuccess : cudaErrorNotReady);
+}
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned flags) {
-  const cudaError_t error = events.Use(event, __func__);
-  return error ? error : streams.Use(stream, __func__);
+  const cudaError_t error = CheckBoth(stream, event, __func__);
+  return error ? error : (fake_gpu::WaitInStream(stream, event), cudaSuccess);
 }
 
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned flags) {
-  return events.Create(event);
+  fake_gpu::Initialize();
+  *event = fake_gpu::CreateEvent();
+  return cudaSuccess;
 }
-cudaError_t cudaEventDestroy(cudaEvent_t event) { return events.Destroy(event, __func__); }
-cudaError_t cudaEventSynchronize(cudaEvent_t event) { return events.WaitFor(event, __func__); }
-cudaError_t cudaEventQuery(cudaEvent_t event) { return events.Use(event, __func__); }
+cudaError_t cudaEventDestroy(cudaEvent_t event) {
+  return Checked(fake_gpu::DestroyEvent(event), cudaErrorInvalidResourceHandle, __func__, event);
+}
+cudaError_t cudaEventSynchronize(cudaEvent_t event) {
+  const cudaError_t error = CheckEvent(event, __func__);
+  return error ? error : (fake_gpu::Synchronize(event), cudaSuccess);
+}
+cudaError_t cudaEventQuery(cudaEvent_t event) {
+  const cudaError_t error = CheckEvent(event, __func__);
+  return error ? error : Result(fake_gpu::IsDone(event) ? cudaSuccess : cudaErrorNotReady);
+}
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
-  return cudaStreamWaitEvent(stream, event, 0);
+  const cudaError_t error = CheckBoth(stream, event, __func__);
+  return error ? error
+               : Checked(fake_gpu::Record(event, stream), cudaErrorInvalidResourceHandle, __func__,
+                         stream);
 }
 
 // What nvcc makes of kernel<<<grid, block, shared, stream>>>(...): the first of these, then, in a
@@ -241,7 +221,7 @@ cudaError_t __cudaGetKernel(cudaKernel_t *kernel, const void *function) {
 
 cudaError_t cudaLaunchKernel(const void *function, dim3 grid, dim3 block, void **arguments,
                              size_t shared, cudaStream_t stream) {
-  if (const cudaError_t error = streams.Use(stream, __func__)) {
+  if (const cudaError_t error = CheckStream(stream, __func__)) {
     return error;
   }
   if (fake_gpu::DeviceOf(stream) != fake_gpu::CurrentDevice()) {
@@ -249,8 +229,8 @@ cudaError_t cudaLaunchKernel(const void *function, dim3 grid, dim3 block, void *
     return Result(cudaErrorInvalidResourceHandle);
   }
   static auto &names = *new std::map<const void *, std::string>;
-  static auto &one_at_a_time = *new std::mutex;
-  const Lock lock(one_at_a_time);
+  static auto &mutex = *new std::mutex;
+  const std::lock_guard<std::mutex> lock(mutex);
   std::string &name = names[function];
   if (name.empty()) {
     name = fake_gpu::NameOf(function);
@@ -259,10 +239,8 @@ cudaError_t cudaLaunchKernel(const void *function, dim3 grid, dim3 block, void *
     Fault("a launch without threads: %s", name.c_str());
     return Result(cudaErrorInvalidConfiguration);
   }
-  fake_gpu::LetKernelsReach(true);
-  const bool known = fake_gpu::RunKernel(name, grid, block, arguments);
-  fake_gpu::LetKernelsReach(false);
-  if (known) {
+  if (fake_gpu::Task task = fake_gpu::LaunchOf(name, grid, block, arguments)) {
+    fake_gpu::Enqueue(stream, std::move(task));
     return cudaSuccess;
   }
   Fault("a kernel that is not known here: %s", name.c_str());

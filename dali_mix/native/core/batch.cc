@@ -34,15 +34,17 @@ class SampleMaker {
     const Extent extent = images_.OutputOf(sample_);
     const int area = extent.height * extent.width;
     const int64_t out = int64_t{frame} * area * (format_.channels_first ? 1 : format_.out_channels);
-    return {static_cast<char *>(buffers_.outputs[sample_]) + out * format_.out_size,
-            MakeSource(0, frame),
-            MakeSource(1, frame),
-            extent.height,
-            extent.width,
-            format_.channels_first ? area * images_.ShapeOf(sample_).frames : area,
-            mix_.boxes > 0 && HasBoxes(frame) ? mix_.box[0] : Box{},
-            mix_.outside,
-            -1};
+    Sample sample = {};
+    sample.out = static_cast<char *>(buffers_.outputs[sample_]) + out * format_.out_size;
+    sample.own = MakeSource(0, frame);
+    sample.partner = MakeSource(1, frame);
+    sample.height = extent.height;
+    sample.width = extent.width;
+    sample.plane = format_.channels_first ? area * images_.ShapeOf(sample_).frames : area;
+    sample.box = mix_.boxes > 0 && HasBoxes(frame) ? mix_.box[0] : Box{};
+    sample.outside = mix_.outside;
+    sample.layers = -1;
+    return sample;
   }
 
   Layers MakeLayers(int frame) const {

@@ -25,7 +25,7 @@ struct Range {
 };
 
 // What shows outside the boxes: the own image, the first partner, or a blend.
-enum class Shows : int { kOwn, kPartner, kBlend };
+enum class Shows : unsigned { kOwn, kPartner, kBlend };
 
 // The memory of one input image. Vector loads may read beyond a block, but not beyond this.
 struct Bytes {
@@ -58,15 +58,17 @@ struct Layers {
   int copied;                     // for maps: the image that shows instead of a blend
 };
 
-struct Sample {
+// 80 bytes, which the kernel loads 16 at a time.
+struct alignas(16) Sample {
   void *out;  // in the layout of the call
   Source own, partner;
   int height, width;
   int plane;  // planar output: distance from one channel to the next, in values
   Box box;
-  Shows outside;
-  int layers;  // index into Call::layers; -1: there are none
+  Shows outside : 2;
+  int layers : 30;  // index into Call::layers; -1: there are none
 };
+static_assert(sizeof(Sample) == 80);
 
 // A sample together with its layers; null: there are none.
 struct Layered : Sample {
@@ -89,7 +91,6 @@ struct Call {
   const double *factors;  // [channels]: k before rounding, for pixels of a soft mask
   const float *weights;   // [samples][channels][images]: weights of a blend, times k
   const Layers *layers;
-  const Bytes *bytes;  // [samples][images]; null if there are no layers
   int channels;
   int out_channels;  // channels, or the next power of two; the padding is zero
   int images;        // largest number of images that one sample mixes

@@ -33,10 +33,9 @@ void ApplyGpu::RunImpl(dali::Workspace &ws) {
   const Batch batch = call_.MakeBatch(MakeBuffers(ws));
   const auto &[singles, factors] = call_.coefficients;
   Scratch scratch(ws.stream());
-  LaunchBatch(
-      call_.key,
-      {call_.MakeCall(), batch.samples, batch.layers, batch.bytes, singles, factors, batch.weights},
-      ws.stream(), scratch);
+  LaunchBatch(call_.key,
+              {call_.MakeCall(), batch.samples, batch.layers, singles, factors, batch.weights},
+              ws.stream(), scratch);
 }
 
 }  // namespace dali_mix

@@ -14,7 +14,6 @@ struct HostBatch {
   Call call;
   const std::vector<Sample> &samples;
   const std::vector<Layers> &layers;
-  const std::vector<Bytes> &bytes;
   const std::vector<Single> &singles;
   const std::vector<double> &factors;
   const std::vector<float> &weights;
@@ -27,24 +26,27 @@ struct UploadedBatch {
   const Sample *samples;
 };
 
-// Kernel parameters may take 32,764 bytes: a batch of up to 256 RGB images without layers travels
-// with the launch, and nothing is uploaded.
-constexpr int kInlineSamples = 256, kInlineChannels = 4, kInlineWeights = 256 * 3 * 2;
-
+// A batch without layers travels with the launch, and nothing is uploaded. Its room is for RGB
+// images of which each is mixed with one more.
+template <int kSamples>
 struct InlineBatch {
+  static constexpr int kChannels = 4, kWeights = kSamples * 3 * 2;
   Call call;
   Schedule schedule;
-  Work work[kInlineSamples];
-  Sample samples[kInlineSamples];
-  Single singles[kInlineChannels];
-  float weights[kInlineWeights];
-};
-static_assert(sizeof(InlineBatch) <= 32764, "kernel parameters are limited");
+  Work work[kSamples];
+  Sample samples[kSamples];
+  Single singles[kChannels];
+  float weights[kWeights];
 
-inline bool FitsInline(const HostBatch &batch) {
-  return batch.layers.empty() && batch.samples.size() <= kInlineSamples &&
-         batch.singles.size() <= kInlineChannels && batch.weights.size() <= kInlineWeights;
-}
+  static bool Fits(const HostBatch &batch) {
+    return batch.layers.empty() && batch.samples.size() <= kSamples &&
+           batch.singles.size() <= kChannels && batch.weights.size() <= kWeights;
+  }
+};
+// Every launch copies all of its parameters, which may take 32,764 bytes, and 4,096 of them are
+// what any driver takes.
+constexpr int kFew = 32, kMany = 256;
+static_assert(sizeof(InlineBatch<kFew>) <= 4096 && sizeof(InlineBatch<kMany>) <= 32764);
 
 }  // namespace dali_mix
 

@@ -12,13 +12,11 @@
 
 namespace dali_mix {
 
-// One thread of the launch. Without kLayered no sample may have layers.
+// One thread of a block that writes to the sample of this index. Without kLayered no sample may
+// have layers.
 template <class Tile, bool kLayered>
-MIX_HD void WriteTile(const Call &call, const Sample *samples, const Schedule &schedule, int block,
-                      int thread) {
-  const int index = schedule.SampleOf(block);
-  const Sample &sample = samples[index];
-  const Work &work = schedule.work[index];
+MIX_HD void WriteTile(const Call &call, const Sample &sample, const Work &work, int index,
+                      int block, int thread) {
   const int tile = (block - work.first_block) * kThreads + thread;
   const int y = work.RowOf(tile);
   if (y >= sample.height) {

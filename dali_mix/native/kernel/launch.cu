@@ -43,10 +43,9 @@ void LaunchBatch(const RowsKey &key, const HostBatch &batch, cudaStream_t stream
   LaunchMix(key, batch, stream, [&](const HostBatch &host, const std::vector<Work> &work) {
     UploadedBatch device = {host.call, {}, nullptr};
     Call &call = device.call;
-    std::tie(device.samples, device.schedule.work, call.layers, call.bytes, call.singles,
-             call.factors, call.weights) =
-        Upload(std::make_index_sequence<7>(), stream, memory, host.samples, work, host.layers,
-               host.bytes, host.singles, host.factors, host.weights);
+    std::tie(device.samples, device.schedule.work, call.layers, call.singles, call.factors,
+             call.weights) = Upload(std::make_index_sequence<6>(), stream, memory, host.samples,
+                                    work, host.layers, host.singles, host.factors, host.weights);
     return device;
   });
   Check(cudaGetLastError());

@@ -12,14 +12,16 @@
 
 namespace dali_mix {
 
-template <class Tile>
-__global__ void __launch_bounds__(kThreads) MixInline(const __grid_constant__ InlineBatch batch) {
+template <class Tile, int kSamples>
+__global__ void __launch_bounds__(kThreads)
+    MixInline(const __grid_constant__ InlineBatch<kSamples> batch) {
   Call call = batch.call;
   call.singles = batch.singles;
   call.weights = batch.weights;
   Schedule schedule = batch.schedule;
   schedule.work = batch.work;
-  WriteTile<Tile, false>(call, batch.samples, schedule, blockIdx.x, threadIdx.x);
+  const int i = schedule.SampleOf(blockIdx.x);
+  WriteTile<Tile, false>(call, batch.samples[i], batch.work[i], i, blockIdx.x, threadIdx.x);
 }
 
 // Blocks that share a multiprocessor, at least: tiles of 16 pixels need more registers than three
@@ -30,12 +32,14 @@ constexpr int kResident = Tile::kPixels == 16 ? 2 : 3;
 template <class Tile, bool kLayered>
 __global__ void __launch_bounds__(kThreads, kResident<Tile>)
     MixUploaded(const UploadedBatch batch) {
-  WriteTile<Tile, kLayered>(batch.call, batch.samples, batch.schedule, blockIdx.x, threadIdx.x);
+  const int i = batch.schedule.SampleOf(blockIdx.x);
+  WriteTile<Tile, kLayered>(batch.call, LoadWide(batch.samples + i),
+                            LoadWide(batch.schedule.work + i), i, blockIdx.x, threadIdx.x);
 }
 
-template <class Tile>
+template <class Tile, int kSamples>
 void LaunchInline(const HostBatch &batch, cudaStream_t stream) {
-  InlineBatch parameters;
+  InlineBatch<kSamples> parameters;
   const int count = static_cast<int>(batch.samples.size());
   const int blocks = CutBlocks<Tile::kPixels>(batch.samples.data(), count, parameters.work);
   if (blocks == 0) {
@@ -46,7 +50,7 @@ void LaunchInline(const HostBatch &batch, cudaStream_t stream) {
   std::copy(batch.samples.begin(), batch.samples.end(), parameters.samples);
   std::copy(batch.singles.begin(), batch.singles.end(), parameters.singles);
   std::copy(batch.weights.begin(), batch.weights.end(), parameters.weights);
-  MixInline<Tile><<<blocks, kThreads, 0, stream>>>(parameters);
+  MixInline<Tile, kSamples><<<blocks, kThreads, 0, stream>>>(parameters);
 }
 
 template <class Tile, typename Upload>
@@ -71,8 +75,11 @@ void LaunchUploaded(const HostBatch &batch, cudaStream_t stream, Upload &&upload
 template <typename Upload>
 void LaunchMix(const RowsKey &key, const HostBatch &batch, cudaStream_t stream, Upload &&upload) {
   VisitTile(key, [&]<class Tile>() {
-    if (FitsInline(batch)) {
-      return LaunchInline<Tile>(batch, stream);
+    if (InlineBatch<kFew>::Fits(batch)) {
+      return LaunchInline<Tile, kFew>(batch, stream);
+    }
+    if (InlineBatch<kMany>::Fits(batch)) {
+      return LaunchInline<Tile, kMany>(batch, stream);
     }
     LaunchUploaded<Tile>(batch, stream, upload);
   });

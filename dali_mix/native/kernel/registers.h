@@ -58,6 +58,33 @@ MIX_HD uint32_t BitsBetween(int begin, int end, int size) {
   return (uint32_t{1} << end) - (uint32_t{1} << begin);
 }
 
+// A structure in device memory, 16 bytes at a time.
+template <typename T>
+MIX_HD T LoadWide(const T *at) {
+#if defined(__CUDA_ARCH__)
+  static_assert(sizeof(T) % 16 == 0 && alignof(T) == 16);
+  uint4 words[sizeof(T) / 16];
+  MIX_UNROLL
+  for (size_t i = 0; i < sizeof(T) / 16; i++) {
+    words[i] = __ldg(reinterpret_cast<const uint4 *>(at) + i);
+  }
+  T result;
+  memcpy(&result, words, sizeof(T));
+  return result;
+#else
+  return *at;
+#endif
+}
+
+// Where the lowest bit is that is set, and where the highest one ends; at least one is.
+MIX_HD Range SetBits(uint32_t bits) {
+#if defined(__CUDA_ARCH__)
+  return {__ffs(static_cast<int>(bits)) - 1, 32 - __clz(static_cast<int>(bits))};
+#else
+  return {__builtin_ctz(bits), 32 - __builtin_clz(bits)};
+#endif
+}
+
 // 16 bytes that begin a multiple of 16, of memory that the kernel does not write.
 MIX_HD void LoadChunk(uint32_t *words, const uint8_t *at) {
 #if defined(__CUDA_ARCH__)
@@ -76,19 +103,14 @@ MIX_HD void LoadChunk(uint32_t *words, const uint8_t *at) {
 template <int kBytes>
 class Covering {
  public:
-  // Byte by byte where a chunk would leave the image, with zeros for what lies outside.
-  MIX_HD void Fetch(const uint8_t *at, Bytes image) {
+  // Only the bytes `needed` must belong to an image. A chunk that holds one of them may reach
+  // beyond the image, since memory is there for whole chunks; others are zeros.
+  MIX_HD void Fetch(const uint8_t *at, Range needed) {
     offset_ = static_cast<int>(reinterpret_cast<uintptr_t>(at) % 16);
-    const uint8_t *first = at - offset_;
-    const bool all = offset_ + kBytes > 16 * (kChunks - 1);  // else the last is not needed
-    const uint8_t *end = first + 16 * (all ? kChunks : kChunks - 1);
-    if (first < image.begin || end > image.end) {
-      return FetchBytes(first, image);
-    }
     MIX_UNROLL
     for (int i = 0; i < kChunks; i++) {
-      if (i < kChunks - 1 || all) {
-        LoadChunk(raw_ + 4 * i, first + 16 * i);
+      if (16 * i < offset_ + needed.end && offset_ + needed.begin < 16 * (i + 1)) {
+        LoadChunk(raw_ + 4 * i, at - offset_ + 16 * i);
       }
     }
   }
@@ -116,18 +138,6 @@ class Covering {
 
  private:
   static constexpr int kChunks = (kBytes + 15 + 15) / 16;
-
-  MIX_HD void FetchBytes(const uint8_t *first, Bytes image) {
-    MIX_ROLLED
-    for (int b = 16 * kChunks - 1; b >= 0; b--) {
-      MIX_UNROLL
-      for (int i = 4 * kChunks - 1; i > 0; i--) {
-        raw_[i] = FunnelRight(raw_[i - 1], raw_[i], 24);
-      }
-      const bool inside = image.begin <= first + b && first + b < image.end;
-      raw_[0] = raw_[0] << 8 | (inside ? first[b] : 0);
-    }
-  }
 
   uint32_t raw_[4 * kChunks] = {};
   int offset_ = 0;

@@ -14,7 +14,7 @@ MIX_HD int DivUp(int a, int b) { return (a + b - 1) / b; }
 // The blocks of one sample, and the division of its tiles into rows without a division: exact for
 // numbers below 2^31, since magic is 2^(31 + shift) / tiles_per_row rounded up, and shift makes
 // 2^shift no less than tiles_per_row.
-struct Work {
+struct alignas(16) Work {
   int first_block;
   uint32_t magic;
   int shift;

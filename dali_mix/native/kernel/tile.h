@@ -48,8 +48,7 @@ struct VectorTile {
   template <bool kLayered>
   MIX_HD static void Write(const Call &call, const Sample &sample, int index, int y, int x) {
     const Layers *layers = LayersOf<kLayered>(call, sample);
-    const View view =
-        layers ? ViewOf(call, Layered{sample, layers}, index, y, x) : ViewOf(sample, y, x);
+    const View view = layers ? ViewOf(Layered{sample, layers}, y, x) : ViewOf(sample, y, x);
     const float *weights = WeightsOf(call, index);
     if (kLayered && !view.pattern.simple) {
       MIX_ROLLED
@@ -75,40 +74,19 @@ struct VectorTile {
 
  private:
   static constexpr int kBytes = kPixels * kIn, kWords = kBytes / 4;
-  static constexpr uint32_t kAll = (uint32_t{1} << kPixels) - 1;
 
-  struct Image {
-    Source source;
-    Bytes bytes;  // that may be read
-  };
   struct View {
     TilePattern pattern;
-    Image first, second;
+    Source first, second;
   };
 
   MIX_HD static View ViewOf(const Sample &sample, int y, int x) {
-    const Box all = {0, 0, sample.height, sample.width};
-    // In a box alone the partner need not be as large as the output.
-    const Box seen = sample.outside == Shows::kOwn ? sample.box : all;
-    return {PatternOf<kPixels>(sample, y, x),
-            {sample.own, Readable(sample.own, all)},
-            {sample.partner, Readable(sample.partner, seen)}};
+    return {PatternOf<kPixels>(sample, y, x), sample.own, sample.partner};
   }
 
-  MIX_HD static View ViewOf(const Call &call, const Layered &sample, int index, int y, int x) {
+  MIX_HD static View ViewOf(const Layered &sample, int y, int x) {
     const TilePattern pattern = PatternOf<kPixels>(sample, y, x, CountAt(sample, x));
-    const Bytes *bytes = call.bytes + static_cast<ptrdiff_t>(index) * call.images;
-    return {pattern,
-            {sample.Image(pattern.first), bytes[pattern.first]},
-            {sample.Image(pattern.second), bytes[pattern.second]}};
-  }
-
-  // The memory from the first to the last pixel that an output box sees: all of it is the image's.
-  MIX_HD static Bytes Readable(const Source &source, Box box) {
-    const bool mirrored = source.column < 0;
-    const uint8_t *begin = PixelAt<uint8_t>(source, box.y0, mirrored ? box.x1 - 1 : box.x0, 0);
-    const uint8_t *last = PixelAt<uint8_t>(source, box.y1 - 1, mirrored ? box.x0 : box.x1 - 1, 0);
-    return {begin, last + kIn};
+    return {pattern, sample.Image(pattern.first), sample.Image(pattern.second)};
   }
 
   MIX_HD static int CountAt(const Sample &sample, int x) {
@@ -117,15 +95,22 @@ struct VectorTile {
 
   using Loaded = Covering<kBytes>;
 
-  MIX_HD static void Fetch(Loaded &loaded, const Image &image, int y, int x) {
-    const int lowest = image.source.column < 0 ? x + kPixels - 1 : x;
-    loaded.Fetch(PixelAt<uint8_t>(image.source, y, lowest, 0), image.bytes);
+  // What lies between two pixels of an image that show in a row is the image's too.
+  MIX_HD static void Fetch(Loaded &loaded, const Source &image, int y, int x, uint32_t showing) {
+    if (showing == 0) {
+      return;
+    }
+    const bool mirrored = image.column < 0;
+    const Range at = SetBits(showing);
+    const int begin = mirrored ? kPixels - at.end : at.begin;
+    loaded.Fetch(PixelAt<uint8_t>(image, y, mirrored ? x + kPixels - 1 : x, 0),
+                 {begin * kIn, (begin + at.end - at.begin) * kIn});
   }
 
   // The bytes of a tile in the order of the output.
-  MIX_HD static void Arrange(uint32_t (&words)[kWords], Loaded &loaded, const Image &image) {
+  MIX_HD static void Arrange(uint32_t (&words)[kWords], Loaded &loaded, const Source &image) {
     loaded.Align(words);
-    if (image.source.column < 0) {
+    if (image.column < 0) {
       Mirror<kIn>(words);
     }
   }
@@ -133,14 +118,10 @@ struct VectorTile {
   MIX_HD static void WriteView(const Call &call, const Sample &sample, int y, int x,
                                const View &view, const Blend (&weights)[kIn]) {
     const bool blended = view.pattern.blended;
-    const uint32_t bits = view.pattern.bits & kAll;
+    const uint32_t all = (uint32_t{1} << CountAt(sample, x)) - 1, bits = view.pattern.bits & all;
     Loaded loaded_a, loaded_b;
-    if (bits != kAll) {
-      Fetch(loaded_a, view.first, y, x);
-    }
-    if (bits != 0 || blended) {
-      Fetch(loaded_b, view.second, y, x);
-    }
+    Fetch(loaded_a, view.first, y, x, all & ~bits);
+    Fetch(loaded_b, view.second, y, x, blended ? all : bits);
     uint32_t a[kWords], b[kWords];
     Arrange(a, loaded_a, view.first);
     Arrange(b, loaded_b, view.second);
@@ -153,7 +134,7 @@ struct VectorTile {
                  Fma(ByteAt(b, byte), weights[c].partner, call.singles[c].s));
     };
     Packed packed;
-    if (!blended || bits == kAll) {
+    if (!blended || bits == all) {
       if (bits != 0) {
         Replace<kIn>(a, b, bits);
       }
