@@ -6,13 +6,19 @@
 
 namespace dali_mix {
 
-RandomBatch::RandomBatch(uint64_t seed, Plant plant) : random_(seed), plant_(plant) {
+RandomBatch::RandomBatch(uint64_t seed, Plant plant, std::optional<Given> given)
+    : random_(seed), plant_(plant) {
   DrawKey();
   count_ = random_.In(1, 4);
   frames_ = random_.Chance(0.2) ? 2 : 1;
   height_ = random_.In(1, 29);
   // Narrower than a vector, or several blocks of 64 pixels.
   width_ = random_.Chance(0.5) ? random_.In(1, 40) : random_.In(41, 300);
+  if (given) {
+    key_ = given->key;
+    width_ = given->width;
+    height_ = random_.In(1, given->most_rows);
+  }
   call_.images = random_.Chance(0.5) ? 2 : random_.In(3, kMaxImages);
   DrawCoefficients();
   for (int i = 0; i < count_; i++) {

@@ -5,6 +5,7 @@
 
 #include <deque>
 #include <memory>
+#include <optional>
 #include <random>
 #include <vector>
 
@@ -48,10 +49,16 @@ inline int SizeOf(OutType out, InType in) {
   }
 }
 
+// What of a batch need not be random.
+struct Given {
+  RowsKey key;
+  int width, most_rows;
+};
+
 // All samples of one call of apply. What points into it stays where it is: do not copy.
 class RandomBatch {
  public:
-  RandomBatch(uint64_t seed, Plant plant);
+  RandomBatch(uint64_t seed, Plant plant, std::optional<Given> given = {});
   RandomBatch(const RandomBatch &) = delete;
   RandomBatch &operator=(const RandomBatch &) = delete;
 

@@ -1,0 +1,134 @@
+"""The plugin's sources compiled for 64-bit Arm on any machine, and the CPU loops run in qemu.
+
+    make test-aarch64    # in ten minutes
+
+It needs `apt install g++-aarch64-linux-gnu qemu-user-static`, or a 64-bit Arm machine. All sources
+of the plugin are compiled as setup.py would there. Then the NEON loops and the portable ones run
+(tests/native/check_loops.cc): batches of each width for each key, and random ones, where every
+value must have the bits of the definition; and the conversions to and from half precision. At last,
+compiled anew for AddressSanitizer, random ones again: no access beyond an image. An emulator says
+nothing of speed.
+
+The exit status is 1 at the first finding, which is printed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import shutil
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import checkout
+
+import setup
+
+DRIVER = checkout.ROOT / "tests/native"
+PACKAGES = "g++-aarch64-linux-gnu qemu-user-static"  # of Debian and Ubuntu
+LIBRARIES = "/usr/aarch64-linux-gnu"
+SANITIZED = "-std=c++20 -O1 -g1 -fsanitize=address".split()
+
+
+def programs() -> tuple[str, list[str]]:
+    """The compiler, and what its programs are run with; SystemExit where one is missing."""
+    if setup.MACHINE == "aarch64":
+        return "g++", []
+    for name in ("aarch64-linux-gnu-g++", "qemu-aarch64-static"):
+        if not shutil.which(name):
+            raise SystemExit(f"aarch64: {name} was not found; run `apt install {PACKAGES}`.")
+    return "aarch64-linux-gnu-g++", ["qemu-aarch64-static", "-L", LIBRARIES]
+
+
+def compile_all(commands: list[list[str]]) -> list[str]:
+    """Runs them, as many at a time as there are cores; the object files."""
+
+    def one(command: list[str]) -> str:
+        if subprocess.run(command, cwd=checkout.ROOT, check=False).returncode:
+            raise SystemExit("aarch64: the compiler failed, see above.")
+        return command[-1]
+
+    with ThreadPoolExecutor(len(setup.os.sched_getaffinity(0))) as pool:
+        return list(pool.map(one, commands))
+
+
+def driver_commands(compiler: str, flags: list[str], folder: Path) -> list[list[str]]:
+    sources = [DRIVER / "random_batch.cc", DRIVER / "check_loops.cc"]
+    command = [compiler, *flags, f"-I{setup.NATIVE}", "-c"]
+    return [[*command, str(source), "-o", str(folder / f"{source.stem}.o")] for source in sources]
+
+
+def build_plugin(compiler: str, folder: Path) -> list[str]:
+    """Object files of all sources of the plugin, without CUDA code."""
+    toolkit = dataclasses.replace(setup.cuda_for_build(), nvcc=None)
+    common = setup.dali_flags(setup.installed_dali(), toolkit)
+    return compile_all(
+        setup.compile_commands(compiler, toolkit, [], common, folder, machine="aarch64")
+    )
+
+
+def build_driver(compiler: str, folder: Path, objects: list[str]) -> Path:
+    """The driver with the loops among these objects of the plugin."""
+    loops = [name for name in objects if Path(name).name.startswith("loops_")]
+    driver = compile_all(driver_commands(compiler, setup.CXX_FLAGS, folder))
+    return link(compiler, [], [*loops, *driver], folder / "check_loops")
+
+
+def build_sanitized(compiler: str, folder: Path) -> Path:
+    commands = driver_commands(compiler, SANITIZED, folder)
+    for source in sorted((checkout.ROOT / setup.NATIVE).glob("loops/*.cc")):
+        vector = setup.vector_flags(source, "aarch64")
+        if vector is not None:
+            flags = [*SANITIZED, *setup.HOST_FLAGS, *vector, f"-I{setup.NATIVE}"]
+            target = str(folder / f"{source.stem}.o")
+            commands.append([compiler, *flags, "-c", str(source), "-o", target])
+    return link(compiler, SANITIZED, compile_all(commands), folder / "sanitized")
+
+
+def link(compiler: str, flags: list[str], objects: list[str], program: Path) -> Path:
+    compile_all([[compiler, *flags, *objects, "-pthread", "-o", str(program)]])
+    return program
+
+
+def run(emulator: list[str], driver: Path, *arguments: object) -> bool:
+    command = [*emulator, str(driver), *map(str, arguments)]
+    # Leaks cannot be looked for in an emulator.
+    environment = {**setup.os.environ, "ASAN_OPTIONS": "detect_leaks=0"}
+    print(f"{driver.name}: ", end="", flush=True)
+    return subprocess.run(command, env=environment, check=False).returncode == 0
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--widest", type=int, default=512, help="widths from 1 on (%(default)s)")
+    parser.add_argument("--batches", type=int, default=2000, help="random ones (%(default)s)")
+    parser.add_argument("--seed", type=int, default=1, help="of the first of these (%(default)s)")
+    options = parser.parse_args()
+    compiler, emulator = programs()
+    with tempfile.TemporaryDirectory(prefix="dali_mix-aarch64-") as name:
+        folder = Path(name)
+        for part in ("plugin", "sanitized"):
+            (folder / part).mkdir()
+        objects = build_plugin(compiler, folder / "plugin")
+        print(f"plugin: {len(objects)} sources compiled", flush=True)
+        driver = build_driver(compiler, folder / "plugin", objects)
+        clean = (
+            run(emulator, driver, "halves")
+            and run(emulator, driver, "widths", 1, options.widest)
+            and run(emulator, driver, options.batches, options.seed)
+            and run(
+                emulator,
+                build_sanitized(compiler, folder / "sanitized"),
+                options.batches // 4,
+                options.seed,
+            )
+        )
+    print("clean" if clean else "aarch64: there is a finding, see above", flush=True)
+    return 0 if clean else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
