@@ -5,9 +5,8 @@
 It needs `apt install g++-aarch64-linux-gnu qemu-user-static`, or a 64-bit Arm machine. All sources
 of the plugin are compiled as setup.py would there. Then the NEON loops and the portable ones run
 (tests/native/check_loops.cc): batches of each width for each key, and random ones, where every
-value must have the bits of the definition; and the conversions to and from half precision. At last,
-compiled anew for AddressSanitizer, random ones again: no access beyond an image. An emulator says
-nothing of speed.
+value must have the bits of the definition, and no page beside an image may be touched; and the
+conversions to and from half precision. An emulator says nothing of speed.
 
 The exit status is 1 at the first finding, which is printed.
 """
@@ -17,6 +16,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -30,7 +30,6 @@ import setup
 DRIVER = checkout.ROOT / "tests/native"
 PACKAGES = "g++-aarch64-linux-gnu qemu-user-static"  # of Debian and Ubuntu
 LIBRARIES = "/usr/aarch64-linux-gnu"
-SANITIZED = "-std=c++20 -O1 -g1 -fsanitize=address".split()
 
 
 def programs() -> tuple[str, list[str]]:
@@ -55,12 +54,6 @@ def compile_all(commands: list[list[str]]) -> list[str]:
         return list(pool.map(one, commands))
 
 
-def driver_commands(compiler: str, flags: list[str], folder: Path) -> list[list[str]]:
-    sources = [DRIVER / "random_batch.cc", DRIVER / "check_loops.cc"]
-    command = [compiler, *flags, f"-I{setup.NATIVE}", "-c"]
-    return [[*command, str(source), "-o", str(folder / f"{source.stem}.o")] for source in sources]
-
-
 def build_plugin(compiler: str, folder: Path) -> list[str]:
     """Object files of all sources of the plugin, without CUDA code."""
     toolkit = dataclasses.replace(setup.cuda_for_build(), nvcc=None)
@@ -73,32 +66,24 @@ def build_plugin(compiler: str, folder: Path) -> list[str]:
 def build_driver(compiler: str, folder: Path, objects: list[str]) -> Path:
     """The driver with the loops among these objects of the plugin."""
     loops = [name for name in objects if Path(name).name.startswith("loops_")]
-    driver = compile_all(driver_commands(compiler, setup.CXX_FLAGS, folder))
-    return link(compiler, [], [*loops, *driver], folder / "check_loops")
-
-
-def build_sanitized(compiler: str, folder: Path) -> Path:
-    commands = driver_commands(compiler, SANITIZED, folder)
-    for source in sorted((checkout.ROOT / setup.NATIVE).glob("loops/*.cc")):
-        vector = setup.vector_flags(source, "aarch64")
-        if vector is not None:
-            flags = [*SANITIZED, *setup.HOST_FLAGS, *vector, f"-I{setup.NATIVE}"]
-            target = str(folder / f"{source.stem}.o")
-            commands.append([compiler, *flags, "-c", str(source), "-o", target])
-    return link(compiler, SANITIZED, compile_all(commands), folder / "sanitized")
-
-
-def link(compiler: str, flags: list[str], objects: list[str], program: Path) -> Path:
-    compile_all([[compiler, *flags, *objects, "-pthread", "-o", str(program)]])
-    return program
+    sources = [str(DRIVER / name) for name in ("random_batch.cc", "check_loops.cc")]
+    driver = folder / "check_loops"
+    flags = [*setup.CXX_FLAGS, f"-I{setup.NATIVE}", "-pthread"]
+    compile_all([[compiler, *flags, *sources, *loops, "-o", str(driver)]])
+    return driver
 
 
 def run(emulator: list[str], driver: Path, *arguments: object) -> bool:
+    """Whether all is as it should be."""
     command = [*emulator, str(driver), *map(str, arguments)]
-    # Leaks cannot be looked for in an emulator.
-    environment = {**setup.os.environ, "ASAN_OPTIONS": "detect_leaks=0"}
-    print(f"{driver.name}: ", end="", flush=True)
-    return subprocess.run(command, env=environment, check=False).returncode == 0
+    return subprocess.run(command, check=False).returncode == 0
+
+
+def notices(emulator: list[str], driver: Path) -> bool:
+    """Whether a read behind the last value of an image ends the driver."""
+    command = [*emulator, str(driver), "guarded", "100", "1", "read"]
+    done = subprocess.run(command, check=False, capture_output=True)
+    return done.returncode in (-signal.SIGSEGV, 128 + signal.SIGSEGV)
 
 
 def main() -> int:
@@ -110,21 +95,15 @@ def main() -> int:
     compiler, emulator = programs()
     with tempfile.TemporaryDirectory(prefix="dali_mix-aarch64-") as name:
         folder = Path(name)
-        for part in ("plugin", "sanitized"):
-            (folder / part).mkdir()
-        objects = build_plugin(compiler, folder / "plugin")
+        objects = build_plugin(compiler, folder)
         print(f"plugin: {len(objects)} sources compiled", flush=True)
-        driver = build_driver(compiler, folder / "plugin", objects)
+        driver = build_driver(compiler, folder, objects)
+        if not notices(emulator, driver):
+            raise SystemExit("aarch64: a read beyond an image was planted, and nothing noticed it.")
         clean = (
             run(emulator, driver, "halves")
-            and run(emulator, driver, "widths", 1, options.widest)
-            and run(emulator, driver, options.batches, options.seed)
-            and run(
-                emulator,
-                build_sanitized(compiler, folder / "sanitized"),
-                options.batches // 4,
-                options.seed,
-            )
+            and run(emulator, driver, "guarded", "widths", 1, options.widest)
+            and run(emulator, driver, "guarded", options.batches, options.seed)
         )
     print("clean" if clean else "aarch64: there is a finding, see above", flush=True)
     return 0 if clean else 1

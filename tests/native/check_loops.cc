@@ -1,9 +1,11 @@
 // Runs the CPU loops over random batches: several threads write strips of rows of the same samples,
 // as those of DALI do, and every value is checked against the definition.
 //
-//   check_loops BATCHES SEED [read|race|align]    the last plants a fault: see random_batch.h
-//   check_loops widths FIRST LAST     batches of each width, for each key that has vector loops
-//   check_loops halves                conversions to and from half precision, against the software
+//   check_loops [guarded] BATCHES SEED [read|race|align]    the last plants a fault: random_batch.h
+//   check_loops [guarded] widths FIRST LAST    batches of each width, for each key of vector loops
+//   check_loops halves    conversions to and from half precision, against those in software
+//
+// `guarded`: all memory lies beside pages that must not be touched.
 //
 // Built and run by tools/sanitize.py and tools/aarch64.py.
 #include <cstdio>
@@ -235,19 +237,22 @@ Plant PlantOf(const std::string &name) {
 }  // namespace
 
 int main(int argc, char **argv) {
-  const std::string first = argc > 1 ? argv[1] : "";
-  if (argc == 2 && first == "halves") {
+  std::vector<std::string> arguments(argv + 1, argv + argc);
+  if (!arguments.empty() && arguments[0] == "guarded") {
+    Block::guarded = true;
+    arguments.erase(arguments.begin());
+  }
+  const size_t count = arguments.size();
+  if (count == 1 && arguments[0] == "halves") {
     return RunHalves();
   }
-  if (argc == 4 && first == "widths") {
-    return RunWidths(std::atoi(argv[2]), std::atoi(argv[3]));
+  if (count == 3 && arguments[0] == "widths") {
+    return RunWidths(std::stoi(arguments[1]), std::stoi(arguments[2]));
   }
-  if (argc < 3 || argc > 4) {
-    std::fprintf(
-        stderr, "usage: check_loops BATCHES SEED [read|race|align], widths FIRST LAST or halves\n");
+  if (count < 2 || count > 3) {
+    std::fprintf(stderr, "usage: check_loops [guarded] BATCHES SEED [read|race|align]\n");
     return 2;
   }
-  const uint64_t batches = std::strtoull(argv[1], nullptr, 10);
-  const uint64_t seed = std::strtoull(argv[2], nullptr, 10);
-  return RunBatches(batches, seed, argc == 4 ? PlantOf(argv[3]) : Plant::kNone);
+  const Plant plant = count == 3 ? PlantOf(arguments[2]) : Plant::kNone;
+  return RunBatches(std::stoull(arguments[0]), std::stoull(arguments[1]), plant);
 }

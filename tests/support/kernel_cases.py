@@ -33,7 +33,7 @@ def build(folder):
     sources = [HERE / "walk.cc", *loops]
     # Not optimised: compiling the vector loops would take half a minute.
     flags = "-std=c++20 -O0 -fPIC -shared -ffp-contract=off -Wall -Wextra -Werror".split()
-    paths = [f"-I{HERE / 'emulated'}", f"-I{NATIVE}"]
+    paths = ["-Wno-psabi", f"-I{HERE / 'emulated'}", f"-I{NATIVE}"]
     subprocess.run([compiler, *flags, *paths, *sources, "-o", library], check=True)
     native = ctypes.CDLL(str(library))
     native.walk_kernel.restype = ctypes.c_char_p
