@@ -63,13 +63,14 @@ def build_plugin(compiler: str, folder: Path) -> list[str]:
     )
 
 
-def build_driver(compiler: str, folder: Path, objects: list[str]) -> Path:
-    """The driver with the loops among these objects of the plugin."""
-    loops = [name for name in objects if Path(name).name.startswith("loops_")]
+def build_driver(
+    compiler: str, folder: Path, loops: list[str], flags: list[str] = setup.CXX_FLAGS
+) -> Path:
+    """The driver with these loops, as sources or object files."""
     sources = [str(DRIVER / name) for name in ("random_batch.cc", "check_loops.cc")]
     driver = folder / "check_loops"
-    flags = [*setup.CXX_FLAGS, f"-I{setup.NATIVE}", "-pthread"]
-    compile_all([[compiler, *flags, *sources, *loops, "-o", str(driver)]])
+    command = [compiler, *flags, f"-I{setup.NATIVE}", "-pthread", *sources, *loops]
+    compile_all([[*command, "-o", str(driver)]])
     return driver
 
 
@@ -97,7 +98,8 @@ def main() -> int:
         folder = Path(name)
         objects = build_plugin(compiler, folder)
         print(f"plugin: {len(objects)} sources compiled", flush=True)
-        driver = build_driver(compiler, folder, objects)
+        loops = [name for name in objects if Path(name).name.startswith("loops_")]
+        driver = build_driver(compiler, folder, loops)
         if not notices(emulator, driver):
             raise SystemExit("aarch64: a read beyond an image was planted, and nothing noticed it.")
         clean = (
