@@ -1,9 +1,9 @@
-"""The plugin's sources compiled for 64-bit Arm on any machine, and the CPU loops run in qemu.
+"""The core's sources compiled for 64-bit Arm on any machine, and the CPU loops run in qemu.
 
     make test-aarch64    # in ten minutes
 
 It needs `apt install g++-aarch64-linux-gnu qemu-user-static`, or a 64-bit Arm machine. All sources
-of the plugin are compiled as setup.py would there. Then the NEON loops and the portable ones run
+of the core are compiled as setup.py would there. Then the NEON loops and the portable ones run
 (tests/native/check_loops.cc): batches of each width for each key, and random ones, where every
 value must have the bits of the definition, and no page beside an image may be touched; and the
 conversions to and from half precision. An emulator says nothing of speed.
@@ -14,7 +14,6 @@ The exit status is 1 at the first finding, which is printed.
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import shutil
 import signal
 import subprocess
@@ -54,15 +53,6 @@ def compile_all(commands: list[list[str]]) -> list[str]:
         return list(pool.map(one, commands))
 
 
-def build_plugin(compiler: str, folder: Path) -> list[str]:
-    """Object files of all sources of the plugin, without CUDA code."""
-    toolkit = dataclasses.replace(setup.cuda_for_build(), nvcc=None)
-    common = setup.dali_flags(setup.installed_dali(), toolkit)
-    return compile_all(
-        setup.compile_commands(compiler, toolkit, [], common, folder, machine="aarch64")
-    )
-
-
 def build_driver(
     compiler: str, folder: Path, loops: list[str], flags: list[str] = setup.CXX_FLAGS
 ) -> Path:
@@ -96,8 +86,8 @@ def main() -> int:
     compiler, emulator = programs()
     with tempfile.TemporaryDirectory(prefix="dali_mix-aarch64-") as name:
         folder = Path(name)
-        objects = build_plugin(compiler, folder)
-        print(f"plugin: {len(objects)} sources compiled", flush=True)
+        objects = compile_all(setup.core_commands(compiler, folder, "aarch64"))
+        print(f"core: {len(objects)} sources compiled", flush=True)
         loops = [name for name in objects if Path(name).name.startswith("loops_")]
         driver = build_driver(compiler, folder, loops)
         if not notices(emulator, driver):
