@@ -7,6 +7,7 @@
 #   make sanitize       our native code under the sanitizers of g++
 #   make fake-gpu       the tests for a GPU, without one; needs nvcc
 #   make test-matrix    the tests in each supported DALI release
+#   make test-aarch64   the loops for 64-bit Arm, in an emulator
 #   make wheel          dist/*.whl, which needs no compiler; make try-wheel: in fresh environments
 #
 # Without a GPU the plugin is built CPU-only, since compiling CUDA code takes a minute that nothing
@@ -28,7 +29,7 @@ ARCHS := $(subst ;,-,$(subst $() ,,$(DALI_MIX_CUDA_ARCHS)))
 STAMP := .venv/.installed-$(or $(DALI_MIX_CUDA),default)-$(ARCHS)
 NATIVE := $(wildcard $(addprefix dali_mix/native/*/*.,cc cu cuh h inc))
 
-.PHONY: test lint demo docs soak sanitize fake-gpu test-matrix wheel try-wheel clean
+.PHONY: test lint demo docs soak sanitize fake-gpu test-matrix test-aarch64 wheel try-wheel clean
 
 # A file of tests is one worker's, so that what its tests share is made once. In their own order:
 # else files of few but long tests would come last, and all be waited for.
@@ -67,6 +68,9 @@ fake-gpu: $(STAMP)
 
 test-matrix: $(STAMP)
 	$(BIN)/python tools/matrix.py
+
+test-aarch64: $(STAMP)
+	$(BIN)/python tools/aarch64.py
 
 # GPU code for every nvcc that is found, whatever the plugin of .venv has.
 wheel: $(STAMP)

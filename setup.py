@@ -48,12 +48,16 @@ DALI_RELEASES = ("2.2.0", "2.3.0", "2.4.0")
 ARCHITECTURES = {13: "75;80;90;100;110;120", 12: "75;80;90;100;120"}
 
 # The .cc files of these rooms make the core, the .cu files the kernels. Each vector path is
-# compiled for its instruction set, on x86-64 only, and chosen at run time.
+# compiled for its instruction set, on its kind of machine alone, and chosen at run time.
 NATIVE = Path("dali_mix/native")
 CORE_ROOMS = ("loops", "core", "draw")
+MACHINE = platform.machine()
 VECTOR_FLAGS = {
-    "isa_avx2.cc": "-mavx2 -mfma -mf16c".split(),
-    "isa_avx512.cc": "-mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx2 -mfma -mf16c".split(),
+    "x86_64": {
+        "isa_avx2.cc": "-mavx2 -mfma -mf16c".split(),
+        "isa_avx512.cc": "-mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx2 -mfma -mf16c".split(),
+    },
+    "aarch64": {"isa_neon.cc": []},
 }
 
 HOST_FLAGS = shim.HOST_FLAGS
@@ -250,12 +254,20 @@ def warnings_are_errors():
     return ["-Werror"] if os.environ.get("DALI_MIX_WERROR") == "1" else []
 
 
-def core_commands(cxx, objects):
+def vector_flags(source, machine):
+    """Those that a source needs beside the common ones; None on a machine that it is not for."""
+    for kind, flags in VECTOR_FLAGS.items():
+        if source.name in flags:
+            return flags[source.name] if kind == machine else None
+    return []
+
+
+def core_commands(cxx, objects, machine=MACHINE):
     """One command per source, each ending in its object file; the slowest come first."""
     commands = []
     for source in chain(*(sorted((NATIVE / room).glob("*.cc")) for room in CORE_ROOMS)):
-        vector = VECTOR_FLAGS.get(source.name, [])
-        if platform.machine() == "x86_64" or not vector:
+        vector = vector_flags(source, machine)
+        if vector is not None:
             flags = [*CXX_FLAGS, *warnings_are_errors(), *vector, f"-I{NATIVE}"]
             commands.append([cxx, *flags, "-c", str(source)])
     return [[*command, "-o", object_for(command[-1], objects)] for command in commands]

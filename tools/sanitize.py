@@ -2,8 +2,8 @@
 
     make sanitize    # in some minutes
 
-First the CPU loops run over random batches (tests/native/sanitize.cc), with several threads that
-write strips of the same samples: under ThreadSanitizer, then under Address- and
+First the CPU loops run over random batches (tests/native/check_loops.cc), with several threads
+that write strips of the same samples: under ThreadSanitizer, then under Address- and
 UndefinedBehaviorSanitizer. The loops for AVX-512 run on emulated instructions. Then the operator
 tests run with a plugin under AddressSanitizer, built in a copy of the checkout. DALI itself is not
 instrumented, so only the first part checks threads, and only `make soak` checks leaks.
@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import platform
 import shutil
 import subprocess
 import sys
@@ -46,7 +45,7 @@ def runtime(library: str) -> str | None:
 
 def command_for(source: Path, sanitizers: str) -> list[str]:
     """The command that compiles one source, without optimisation, which would take minutes."""
-    vector = setup.VECTOR_FLAGS.get(source.name, [])
+    vector = setup.vector_flags(source, setup.MACHINE)
     if source.name == "isa_avx512.cc":
         # Emulated on any processor, so that the sanitizers see each load and store.
         vector = [f"-I{DRIVER / 'emulated'}", "-Wno-psabi", f"-fno-sanitize={TOO_SLOW}"]
@@ -58,11 +57,10 @@ def command_for(source: Path, sanitizers: str) -> list[str]:
 
 def build_driver(folder: Path, sanitizers: str, portable: bool = False) -> Path:
     """Compiles the CPU loops and their driver. `portable`: only the loops for any processor."""
-    sources = [DRIVER / "random_batch.cc", DRIVER / "sanitize.cc", *NATIVE.glob("loops/*.cc")]
+    sources = [DRIVER / "random_batch.cc", DRIVER / "check_loops.cc", *NATIVE.glob("loops/*.cc")]
     if portable:
         sources = [*sources[:2], NATIVE / "loops/isa_baseline.cc"]
-    elif platform.machine() != "x86_64":
-        sources = [source for source in sources if source.name not in setup.VECTOR_FLAGS]
+    sources = [s for s in sources if setup.vector_flags(s, setup.MACHINE) is not None]
     chosen = ["-DDALI_MIX_PORTABLE"] if portable else []
 
     def compile_one(source: Path) -> Path:
@@ -73,7 +71,7 @@ def build_driver(folder: Path, sanitizers: str, portable: bool = False) -> Path:
 
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
         objects = list(pool.map(compile_one, sources))
-    driver = folder / "sanitize"
+    driver = folder / "check_loops"
     link = ["g++", f"-fsanitize={sanitizers}", *objects, "-pthread", "-o", driver]
     subprocess.run(link, check=True)
     return driver

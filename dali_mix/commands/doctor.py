@@ -16,6 +16,7 @@ from dali_mix.plugin.version import __version__
 _VECTOR_PATHS = {
     "avx512": {"avx512f", "avx512bw", "avx512vl", "avx512dq"},
     "avx2": {"avx2", "fma", "f16c"},
+    "neon": {"asimd"},
     "baseline": set[str](),
 }
 _COMPUTE_CAPABILITY_MAJOR, _COMPUTE_CAPABILITY_MINOR = 75, 76  # from cuda.h
@@ -180,18 +181,19 @@ def cpu_flags() -> set[str]:
     """Feature flags of the processor as Linux names them; empty if Linux does not list them."""
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         name, _, flags = line.partition(":")
-        if name.strip() == "flags":
+        if name.strip() in ("flags", "Features"):  # x86, Arm
             return set(flags.split())
     return set()
 
 
 def _cpu_line(flags: set[str], limit: str) -> Line:
     paths = list(_VECTOR_PATHS)
-    best = next(path for path in paths if _VECTOR_PATHS[path] <= flags)
+    there = [path for path in paths if _VECTOR_PATHS[path] <= flags]
     cores = len(os.sched_getaffinity(0))
     if limit not in ("", *paths):
         text = f"DALI_MIX_CPU is {limit!r}, which means nothing; use {', '.join(paths)} or unset it"
         return Line(False, text)
-    path = max(best, limit or best, key=paths.index)
-    reason = f", held there by DALI_MIX_CPU={limit}" if path != best else ""
+    allowed = paths[paths.index(limit) :] if limit else paths
+    path = next(path for path in there if path in allowed)
+    reason = f", held there by DALI_MIX_CPU={limit}" if path != there[0] else ""
     return Line(True, f"CPU path {path}{reason}, {cores} cores")

@@ -102,6 +102,10 @@ def test_which_gpus_code_runs_on(architecture, capability, covered):
         ("avx2 fma f16c", "avx512", "avx2"),
         ("avx2 fma", "", "baseline"),
         ("avx2 fma f16c", "baseline", "baseline, held there by DALI_MIX_CPU=baseline"),
+        ("avx2 fma f16c", "neon", "baseline, held there by DALI_MIX_CPU=neon"),
+        ("fp asimd", "", "neon"),
+        ("fp asimd", "avx2", "neon"),
+        ("fp asimd", "baseline", "baseline, held there by DALI_MIX_CPU=baseline"),
     ],
 )
 def test_the_vector_path_is_the_best_that_is_there_and_allowed(flags, limit, text):
@@ -112,7 +116,8 @@ def test_the_vector_path_is_the_best_that_is_there_and_allowed(flags, limit, tex
 
 def test_the_flags_of_a_vector_path_are_those_that_the_plugin_asks_for():
     asked = re.findall(r'cpu_supports\("(\w+)"\)', (NATIVE / "loops/dispatch.cc").read_text())
-    assert set(asked) == set().union(*doctor._VECTOR_PATHS.values())
+    # NEON is part of 64-bit Arm, and not asked for.
+    assert {*asked, "asimd"} == set().union(*doctor._VECTOR_PATHS.values())
 
 
 def test_a_meaningless_limit_of_the_vector_path_is_named():

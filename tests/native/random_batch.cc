@@ -1,18 +1,55 @@
 // Draws random batches; random_batch.h says what they are for.
 #include "random_batch.h"
 
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 
 namespace dali_mix {
 
-RandomBatch::RandomBatch(uint64_t seed, Plant plant) : random_(seed), plant_(plant) {
+Block::Block(size_t size) : size(size), data(nullptr) {
+  if (!guarded) {
+    data = new uint8_t[size];
+    return;
+  }
+  static int blocks = 0;
+  const size_t page = sysconf(_SC_PAGESIZE), inside = (size + page - 1) / page * page;
+  bytes_ = inside + 2 * page;
+  void *mapped = mmap(nullptr, bytes_, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (mapped == MAP_FAILED) {
+    std::abort();
+  }
+  mapped_ = static_cast<uint8_t *>(mapped);
+  if (mprotect(mapped_ + page, inside, PROT_READ | PROT_WRITE)) {
+    std::abort();
+  }
+  data = mapped_ + page + (blocks++ % 2 ? 0 : inside - size);
+}
+
+Block::~Block() {
+  if (mapped_) {
+    munmap(mapped_, bytes_);
+  } else {
+    delete[] data;
+  }
+}
+
+RandomBatch::RandomBatch(uint64_t seed, Plant plant, std::optional<Given> given)
+    : random_(seed), plant_(plant) {
   DrawKey();
   count_ = random_.In(1, 4);
   frames_ = random_.Chance(0.2) ? 2 : 1;
   height_ = random_.In(1, 29);
   // Narrower than a vector, or several blocks of 64 pixels.
   width_ = random_.Chance(0.5) ? random_.In(1, 40) : random_.In(41, 300);
+  if (given) {
+    key_ = given->key;
+    width_ = given->width;
+    height_ = random_.In(1, given->most_rows);
+  }
   call_.images = random_.Chance(0.5) ? 2 : random_.In(3, kMaxImages);
   DrawCoefficients();
   for (int i = 0; i < count_; i++) {
@@ -133,7 +170,7 @@ RandomBatch::Image RandomBatch::DrawImage(const Box &seen) {
   const int first = mirrored ? left + seen.x1 - 1 : left - seen.x0;
   const ptrdiff_t origin = ptrdiff_t{top - seen.y0} * row + ptrdiff_t{first} * column;
   return {&block,
-          {block.data.get() + shift + origin * size, row, mirrored ? -column : column,
+          {block.data + shift + origin * size, row, mirrored ? -column : column,
            key_.interleaved ? 1 : height * width},
           frame};
 }
@@ -149,7 +186,7 @@ Mask RandomBatch::DrawMask() {
     block.data[i] = static_cast<uint8_t>(soft && random_.Chance(0.3) ? random_.In(0, 255)
                                                                      : 255 * random_.In(0, 1));
   }
-  return {block.data.get(), height, width};
+  return {block.data, height, width};
 }
 
 void RandomBatch::AddSample(int i) {
@@ -171,7 +208,7 @@ void RandomBatch::AddSample(int i) {
   outputs_.emplace_back(static_cast<size_t>(frames_) * area * channels * size);
   for (int frame = 0; frame < frames_; frame++) {
     const ptrdiff_t first = ptrdiff_t{frame} * area * (key_.planar ? 1 : channels);
-    AddFrame(mix, images, mask, outputs_.back().data.get() + first * size, area * frames_, frame);
+    AddFrame(mix, images, mask, outputs_.back().data + first * size, area * frames_, frame);
   }
 }
 
@@ -184,7 +221,7 @@ void RandomBatch::AddFrame(const Mix &mix, const Image *images, const Mask &mask
     const ptrdiff_t first = ptrdiff_t{frame} * image.frame * SizeOf(key_.in);
     sources[k] = image.source;
     sources[k].origin = static_cast<const uint8_t *>(image.source.origin) + first;
-    bytes[k] = {image.block->data.get(), image.block->data.get() + image.block->size};
+    bytes[k] = {image.block->data, image.block->data + image.block->size};
   }
   const Layers *more = nullptr;
   if (mix.images > 2 || mix.boxes > 1 || mix.masked) {

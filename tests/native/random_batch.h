@@ -1,10 +1,10 @@
 // Random batches for the CPU loops: every kind of sample that apply makes, its images, masks and
-// outputs in heap blocks of exactly their size, so that a sanitizer sees any access beyond.
+// outputs in blocks of exactly their size, so that any access beyond is noticed.
 #ifndef DALI_MIX_TESTS_RANDOM_BATCH_H_
 #define DALI_MIX_TESTS_RANDOM_BATCH_H_
 
 #include <deque>
-#include <memory>
+#include <optional>
 #include <random>
 #include <vector>
 
@@ -29,10 +29,22 @@ class Random {
   std::mt19937_64 engine_;
 };
 
+// Memory of exactly some size: of the heap, for sanitizers; or, if `guarded`, beside a page that
+// must not be touched, before it and behind it by turns.
 struct Block {
-  explicit Block(size_t size) : size(size), data(new uint8_t[size]) {}
-  size_t size;
-  std::unique_ptr<uint8_t[]> data;
+  static inline bool guarded = false;
+
+  explicit Block(size_t size);
+  ~Block();
+  Block(const Block &) = delete;
+  Block &operator=(const Block &) = delete;
+
+  const size_t size;
+  uint8_t *data;
+
+ private:
+  uint8_t *mapped_ = nullptr;
+  size_t bytes_ = 0;
 };
 
 inline int SizeOf(OutType out, InType in) {
@@ -48,10 +60,16 @@ inline int SizeOf(OutType out, InType in) {
   }
 }
 
+// What of a batch need not be random.
+struct Given {
+  RowsKey key;
+  int width, most_rows;
+};
+
 // All samples of one call of apply. What points into it stays where it is: do not copy.
 class RandomBatch {
  public:
-  RandomBatch(uint64_t seed, Plant plant);
+  RandomBatch(uint64_t seed, Plant plant, std::optional<Given> given = {});
   RandomBatch(const RandomBatch &) = delete;
   RandomBatch &operator=(const RandomBatch &) = delete;
 
@@ -60,7 +78,7 @@ class RandomBatch {
   const std::vector<CpuSample> &samples() const { return samples_; }
   void ClearOutputs(uint8_t fill) {
     for (Block &out : outputs_) {
-      std::memset(out.data.get(), fill, out.size);
+      std::memset(out.data, fill, out.size);
     }
   }
 

@@ -295,12 +295,18 @@ def test_an_unknown_architecture_is_named(rules, monkeypatch, tmp_path, value):
         rules.architectures(rules.cuda.find_toolkit(13), 13)
 
 
-def test_vector_flags_stay_with_their_own_files(rules):
-    commands = rules.core_commands("g++", Path("out"))
-    assert set(rules.VECTOR_FLAGS) <= {path.name for path in NATIVE.glob("*/*.cc")}
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64", "riscv64"])
+def test_vector_flags_stay_with_their_own_files(rules, machine):
+    commands = rules.core_commands("g++", Path("out"), machine)
+    vector = {path.name for path in NATIVE.glob("loops/isa_*.cc")} - {"isa_baseline.cc"}
+    assert set().union(*rules.VECTOR_FLAGS.values()) == vector
+    wanted = rules.VECTOR_FLAGS.get(machine, {})
+    core = {path.name for room in rules.CORE_ROOMS for path in (NATIVE / room).glob("*.cc")}
+    assert {Path(command[-3]).name for command in commands} == core - vector | set(wanted)
     for command in commands:
-        flags = rules.VECTOR_FLAGS.get(Path(command[-3]).name, [])
+        flags = wanted.get(Path(command[-3]).name, [])
         assert [flag for flag in command if re.match(r"-m(avx|fma|f16c|arch)", flag)] == flags
+        assert "-ffp-contract=off" in command
 
 
 def test_a_shim_without_kernels_tells_of_it(rules, tmp_path):

@@ -229,11 +229,11 @@ def test_what_fits_the_kernel_parameters_is_not_uploaded(native):
 # Around the block of 64 pixels; three rows, of which the outer ones are bounced; whole cache lines.
 @pytest.mark.parametrize("size", [(3, 63), (3, 65), (4, 128), (3, 203), (2, 7)], ids=str)
 @pytest.mark.parametrize("stream", [False, True], ids=["stored", "streamed"])
-def test_the_avx512_loops_agree_with_the_portable_ones_to_the_bit(native, size, stream):
+def test_the_vector_loops_agree_with_the_portable_ones_to_the_bit(native, size, stream):
     rng = np.random.default_rng(size)
     for settings in UINT8:
         case = pairs(rng, settings, [size] * 3)
-        vector = case.run_rows(native, avx512=True, stream=stream)
+        vector = case.run_rows(native, vector=True, stream=stream)
         for actual, portable in zip(vector, case.run_rows(native), strict=True):
             assert actual.tobytes() == portable.tobytes(), settings
 
@@ -243,13 +243,13 @@ def test_the_avx512_loops_agree_with_the_portable_ones_to_the_bit(native, size, 
 @pytest.mark.parametrize("sign", [1, -1])
 @pytest.mark.parametrize("planar", [True, False], ids=["CHW", "HWC"])
 @pytest.mark.parametrize("out_type", [np.uint8, np.int8])
-def test_the_avx512_loops_saturate_as_the_portable_ones(native, out_type, planar, sign, shift):
+def test_the_vector_loops_saturate_as_the_portable_ones(native, out_type, planar, sign, shift):
     settings, shift = (np.uint8, out_type, 3, False, True, planar), sign * shift
     case = pairs(np.random.default_rng(0), settings, [(2, 130)] * 3)
     case.kept["singles"][:, 1] = shift
     limits = np.iinfo(out_type)
     limit = limits.max if shift > 0 else limits.min  # the least, too, for what is not a number
-    for outs in (case.run_rows(native), case.run_rows(native, avx512=True)):
+    for outs in (case.run_rows(native), case.run_rows(native, vector=True)):
         assert all((out == limit).all() for out in outs)
 
 

@@ -7,8 +7,6 @@ from pathlib import Path
 
 import pytest
 
-import setup
-
 NATIVE = Path(__file__).parents[2] / "dali_mix/native"
 # Each room, and those whose files it may include. What is not here knows DALI.
 ROOMS = {
@@ -52,7 +50,7 @@ def test_a_room_compiles_without_dali(room):
         pytest.skip("needs g++")
     common = ["g++", "-std=c++20", "-fsyntax-only", "-Wall", "-Wextra", f"-I{NATIVE}"]
     for path in SOURCES[room]:
-        if path.name in setup.VECTOR_FLAGS:
+        if re.fullmatch(r"isa_(?!baseline).*", path.name):
             continue
         done = subprocess.run(
             [*common, "-x", "c++", path], capture_output=True, text=True, check=False

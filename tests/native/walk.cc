@@ -129,11 +129,15 @@ const char *walk_kernel(const WalkCall *walk, uint8_t *const *outs, int32_t *con
   return wrong;
 }
 
-// The CPU loops: the portable ones, or those for AVX-512.
-void walk_rows(const WalkCall *walk, uint8_t *const *outs, int32_t avx512, int32_t stream) {
+// The CPU loops: the portable ones, or the vector loops of this kind of processor.
+void walk_rows(const WalkCall *walk, uint8_t *const *outs, int32_t vector, int32_t stream) {
   RowsKey key = walk->key;
   key.stream = stream;
-  const RowsFn rows = avx512 ? RowsAvx512(key) : RowsBaseline(key);
+#if defined(__aarch64__)
+  const RowsFn rows = vector ? RowsNeon(key) : RowsBaseline(key);
+#else
+  const RowsFn rows = vector ? RowsAvx512(key) : RowsBaseline(key);
+#endif
   for (int i = 0; i < walk->count; i++) {
     CpuSample cpu;
     static_cast<Sample &>(cpu) = walk->samples[i];

@@ -3,6 +3,7 @@ where they came from, and tests of random laws."""
 
 from __future__ import annotations
 
+import platform
 import re
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -18,7 +19,8 @@ from dali_mix import reference
 from dali_mix.plan import Plan
 
 DEVICES = ["cpu", pytest.param("gpu", marks=pytest.mark.gpu)]
-CPU_PATHS = ["baseline", "avx2", "avx512"]
+# Values of DALI_MIX_CPU, the portable loops first.
+CPU_PATHS = ["baseline", *(["neon"] if platform.machine() == "aarch64" else ["avx2", "avx512"])]
 DALI_TYPES = {
     np.float32: types.FLOAT,
     np.float16: types.FLOAT16,

@@ -3,6 +3,7 @@ must not be touched; NumPy computes the expected outputs."""
 
 import ctypes
 import mmap
+import platform
 import shutil
 import subprocess
 from dataclasses import dataclass, field
@@ -27,11 +28,12 @@ def build(folder):
     if compiler is None:
         pytest.skip("needs g++")
     library = folder / "walk.so"
-    loops = [NATIVE / f"loops/isa_{name}.cc" for name in ("baseline", "avx512")]
+    vector = "neon" if platform.machine() == "aarch64" else "avx512"
+    loops = [NATIVE / f"loops/isa_{name}.cc" for name in ("baseline", vector)]
     sources = [HERE / "walk.cc", *loops]
     # Not optimised: compiling the vector loops would take half a minute.
     flags = "-std=c++20 -O0 -fPIC -shared -ffp-contract=off -Wall -Wextra -Werror".split()
-    paths = [f"-I{HERE / 'emulated'}", f"-I{NATIVE}"]
+    paths = ["-Wno-psabi", f"-I{HERE / 'emulated'}", f"-I{NATIVE}"]
     subprocess.run([compiler, *flags, *paths, *sources, "-o", library], check=True)
     native = ctypes.CDLL(str(library))
     native.walk_kernel.restype = ctypes.c_char_p
@@ -271,9 +273,9 @@ class Case:
         assert wrong is None, wrong
         return outs, writes
 
-    def run_rows(self, native, *, avx512=False, stream=False):
+    def run_rows(self, native, *, vector=False, stream=False):
         outs = self.outputs()
-        native.walk_rows(ctypes.byref(self.call), pointers(outs), int(avx512), int(stream))
+        native.walk_rows(ctypes.byref(self.call), pointers(outs), int(vector), int(stream))
         return outs
 
 

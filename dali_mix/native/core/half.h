@@ -32,7 +32,7 @@ MIX_HD To BitCast(const From &from) {
   return to;
 }
 
-// Software conversions, exact, for hosts without F16C.
+// Software conversions, exact, for hosts without an instruction.
 MIX_HD float HalfToFloatSoft(Half half) {
   const uint32_t sign = static_cast<uint32_t>(half.bits & 0x8000u) << 16;
   const uint32_t magnitude = half.bits & 0x7fffu;
@@ -71,6 +71,8 @@ MIX_HD float ToFloat(Half half) {
   return __half2float(__ushort_as_half(half.bits));
 #elif defined(__F16C__) && !defined(__CUDACC__)
   return _cvtsh_ss(half.bits);
+#elif defined(__aarch64__) && !defined(__CUDACC__)
+  return BitCast<__fp16>(half);
 #else
   return HalfToFloatSoft(half);
 #endif
@@ -81,6 +83,8 @@ MIX_HD Half ToHalf(float value) {
   return {__half_as_ushort(__float2half_rn(value))};
 #elif defined(__F16C__) && !defined(__CUDACC__)
   return {static_cast<uint16_t>(_cvtss_sh(value, _MM_FROUND_TO_NEAREST_INT))};
+#elif defined(__aarch64__) && !defined(__CUDACC__)
+  return BitCast<Half>(static_cast<__fp16>(value));
 #else
   return FloatToHalfSoft(value);
 #endif

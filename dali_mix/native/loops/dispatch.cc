@@ -21,6 +21,8 @@ Isa BestIsa() {
   }
   return Isa::kBaseline;
 }
+#elif defined(__aarch64__)
+Isa BestIsa() { return Isa::kNeon; }
 #else
 Isa BestIsa() { return Isa::kBaseline; }
 #endif
@@ -37,14 +39,18 @@ bool StreamsPlanes() {
 }
 
 Isa AllowedIsa() {
-  const char *name = std::getenv("DALI_MIX_CPU");
-  if (name && !std::strcmp(name, "baseline")) {
+  const char *chosen = std::getenv("DALI_MIX_CPU");
+  const auto is = [chosen](const char *name) { return chosen && !std::strcmp(chosen, name); };
+  if (is("baseline")) {
     return Isa::kBaseline;
   }
-  if (name && !std::strcmp(name, "avx2")) {
+  if (is("neon")) {
+    return Isa::kNeon;
+  }
+  if (is("avx2")) {
     return Isa::kAvx2;
   }
-  if (name && !std::strcmp(name, "avx512")) {
+  if (is("avx512")) {
     return Isa::kAvx512;
   }
   return Isa::kFastest;
@@ -70,6 +76,9 @@ RowsFn SelectRows(Isa isa, RowsKey key) {
                                                                      : RowsAvx2(key);
     case Isa::kAvx2:
       return RowsAvx2(key);
+#elif defined(__aarch64__)
+    case Isa::kNeon:
+      return RowsNeon(key);
 #endif
     default:
       return RowsBaseline(key);

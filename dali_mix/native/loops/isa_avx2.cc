@@ -9,15 +9,11 @@
 namespace dali_mix {
 namespace avx2 {
 
-#include "loops/generic.inc"
-#include "loops/pattern.inc"
-
-struct V {
-  static constexpr int kLanes = 2, kFloats = 8;
+struct Vectors {
+  static constexpr int kLanes = 2;
+  static constexpr bool kStreams = true;
   using F = __m256;
   using Window = __m256i;
-
-  static constexpr int kRun = 4;  // vectors that one store run takes
 
   // From a pixel to the windows of the two lanes.
   using Starts = std::array<int, kLanes>;
@@ -49,26 +45,21 @@ struct V {
     return _mm256_shuffle_epi8(window, _mm256_load_si256(at));
   }
   MIX_HD static Window Or(Window a, Window b) { return _mm256_or_si256(a, b); }
-  MIX_HD static F Pick(Window window, const uint8_t *control) {
-    return _mm256_cvtepi32_ps(PickBytes(window, control));
-  }
+  MIX_HD static F ToFloats(Window ints) { return _mm256_cvtepi32_ps(ints); }
   // Loads are dearer than shuffles: each serves two vectors.
   MIX_HD static void Widen(const uint8_t *bytes, F (&floats)[4]) {
     for (int half = 0; half < 2; half++) {
       const __m128i sixteen = _mm_loadu_si128(reinterpret_cast<const __m128i *>(bytes) + half);
       const __m256i twice = _mm256_broadcastsi128_si256(sixteen);
-      floats[2 * half] = Pick(twice, kControls.eights[0]);
-      floats[2 * half + 1] = Pick(twice, kControls.eights[1]);
+      floats[2 * half] = ToFloats(PickBytes(twice, kEights.bytes[0]));
+      floats[2 * half + 1] = ToFloats(PickBytes(twice, kEights.bytes[1]));
     }
   }
-  // Every fourth byte, from each of the first four on. Two are shuffled and two are not, for a
-  // balance of ports.
-  MIX_HD static void Split(Window bytes, F (&floats)[4]) {
-    floats[0] = _mm256_cvtepi32_ps(_mm256_and_si256(bytes, _mm256_set1_epi32(0xff)));
-    floats[1] = Pick(bytes, kControls.fourths[0]);
-    floats[2] = Pick(bytes, kControls.fourths[1]);
-    floats[3] = _mm256_cvtepi32_ps(_mm256_srli_epi32(bytes, 24));
+  // The first and the last of every four bytes, widened.
+  MIX_HD static Window LowBytes(Window bytes) {
+    return _mm256_and_si256(bytes, _mm256_set1_epi32(0xff));
   }
+  MIX_HD static Window HighBytes(Window bytes) { return _mm256_srli_epi32(bytes, 24); }
   MIX_HD static F Load(const float *values) { return _mm256_load_ps(values); }
   MIX_HD static F Fma(F a, F b, F c) { return _mm256_fmadd_ps(a, b, c); }
 
@@ -97,68 +88,41 @@ struct V {
     }
   }
   template <bool kStream, typename Byte>
-  MIX_HD static void Store(Byte *out, const F (&values)[4]) {
-    const __m256i pieces = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
-    StoreInts<kStream>(out, _mm256_permutevar8x32_epi32(Pack<Byte>(values), pieces));
-  }
-  // Of vectors that hold every fourth value.
-  template <bool kStream, typename Byte>
-  MIX_HD static void StoreFourths(Byte *out, const F (&values)[4]) {
-    StoreInts<kStream>(out, PickBytes(Pack<Byte>(values), kControls.transposed));
+  MIX_HD static void StoreBytes(Byte *out, Window bytes) {
+    auto *at = reinterpret_cast<__m256i *>(out);
+    kStream ? _mm256_stream_si256(at, bytes) : _mm256_storeu_si256(at, bytes);
   }
   MIX_HD static void Fence() { _mm_sfence(); }
 
- private:
-  struct Controls {
-    // The first eight of sixteen bytes and the last, widened; the second and the third of every
-    // four bytes, widened; four by four bytes, transposed.
-    alignas(32) uint8_t eights[2][32], fourths[2][32], transposed[32];
-  };
-  static constexpr Controls kControls = [] {
-    Controls controls = {};
-    for (int i = 0; i < 32; i++) {
-      for (int part = 0; part < 2; part++) {
-        controls.eights[part][i] = static_cast<uint8_t>(i % 4 == 0 ? 8 * part + i / 4 : 0x80);
-        controls.fourths[part][i] = static_cast<uint8_t>(i % 4 == 0 ? i % 16 + 1 + part : 0x80);
-      }
-      controls.transposed[i] = static_cast<uint8_t>(i % 4 * 4 + i / 4 % 4);
-    }
-    return controls;
-  }();
-
-  // As RoundInto in pixel.h, for values that fit a 32-bit integer: the packs saturate. They work
-  // within lanes.
+  MIX_HD static Window Round(F values) { return _mm256_cvtps_epi32(values); }
+  MIX_HD static Window PackInts(Window a, Window b) { return _mm256_packs_epi32(a, b); }
   template <typename Byte>
-  MIX_HD static __m256i Pack(const F (&values)[4]) {
-    const auto two = [&values](int first) {
-      return _mm256_packs_epi32(_mm256_cvtps_epi32(values[first]),
-                                _mm256_cvtps_epi32(values[first + 1]));
-    };
-    if constexpr (std::is_signed_v<Byte>) {
-      return _mm256_packs_epi16(two(0), two(2));
+  MIX_HD static Window PackWords(Window a, Window b) {
+    return std::is_signed_v<Byte> ? _mm256_packs_epi16(a, b) : _mm256_packus_epi16(a, b);
+  }
+  // The 4-byte pieces that packs put out of order.
+  MIX_HD static Window Ordered(Window packed) {
+    return _mm256_permutevar8x32_epi32(packed, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+  }
+
+ private:
+  // The first eight of sixteen bytes and the last, widened.
+  struct Eights {
+    alignas(32) uint8_t bytes[2][32];
+  };
+  static constexpr Eights kEights = [] {
+    Eights eights = {};
+    for (int i = 0; i < 64; i++) {
+      eights.bytes[i / 32][i % 32] = static_cast<uint8_t>(i % 4 == 0 ? i / 4 : 0x80);
     }
-    return _mm256_packus_epi16(two(0), two(2));
-  }
-  template <bool kStream, typename Out>
-  MIX_HD static void StoreInts(Out *out, __m256i value) {
-    auto *at = reinterpret_cast<__m256i *>(out);
-    kStream ? _mm256_stream_si256(at, value) : _mm256_storeu_si256(at, value);
-  }
+    return eights;
+  }();
 };
 
-#include "loops/windows.inc"
-// Builds on the windows.
-#include "loops/block.inc"
-// Builds on the blocks.
-#include "loops/band.inc"
-// Builds on the bands.
-#include "loops/vector.inc"
+#include "loops/isa.inc"
 
 }  // namespace avx2
 
-RowsFn RowsAvx2(const RowsKey &key) {
-  const RowsFn vector = avx2::SelectVector(key);
-  return vector ? vector : avx2::SelectGeneric(key);
-}
+RowsFn RowsAvx2(const RowsKey &key) { return avx2::Select(key); }
 
 }  // namespace dali_mix

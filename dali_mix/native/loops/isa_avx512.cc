@@ -15,15 +15,11 @@
 namespace dali_mix {
 namespace avx512 {
 
-#include "loops/generic.inc"
-#include "loops/pattern.inc"
-
-struct V {
-  static constexpr int kLanes = 4, kFloats = 16;
+struct Vectors {
+  static constexpr int kLanes = 4;
+  static constexpr bool kStreams = true;
   using F = __m512;
   using Window = __m512i;
-
-  static constexpr int kRun = 4;  // vectors that one store run takes
 
   // From a pixel to the windows of the four lanes: all the same, or whole words apart.
   using Starts = std::array<int, kLanes>;
@@ -49,23 +45,18 @@ struct V {
     return _mm512_shuffle_epi8(window, _mm512_load_si512(control));
   }
   MIX_HD static Window Or(Window a, Window b) { return _mm512_or_si512(a, b); }
-  MIX_HD static F Pick(Window window, const uint8_t *control) {
-    return _mm512_cvtepi32_ps(PickBytes(window, control));
-  }
+  MIX_HD static F ToFloats(Window ints) { return _mm512_cvtepi32_ps(ints); }
   MIX_HD static void Widen(const uint8_t *bytes, F (&floats)[4]) {
     for (int v = 0; v < 4; v++) {
       const __m128i sixteen = _mm_loadu_si128(reinterpret_cast<const __m128i *>(bytes) + v);
-      floats[v] = _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(sixteen));
+      floats[v] = ToFloats(_mm512_cvtepu8_epi32(sixteen));
     }
   }
-  // Every fourth byte, from each of the first four on. Two are shuffled and two are not, for a
-  // balance of ports.
-  MIX_HD static void Split(Window bytes, F (&floats)[4]) {
-    floats[0] = _mm512_cvtepi32_ps(_mm512_and_si512(bytes, _mm512_set1_epi32(0xff)));
-    floats[1] = Pick(bytes, kControls.fourths[0]);
-    floats[2] = Pick(bytes, kControls.fourths[1]);
-    floats[3] = _mm512_cvtepi32_ps(_mm512_srli_epi32(bytes, 24));
+  // The first and the last of every four bytes, widened.
+  MIX_HD static Window LowBytes(Window bytes) {
+    return _mm512_and_si512(bytes, _mm512_set1_epi32(0xff));
   }
+  MIX_HD static Window HighBytes(Window bytes) { return _mm512_srli_epi32(bytes, 24); }
   MIX_HD static F Load(const float *values) { return _mm512_load_ps(values); }
   MIX_HD static F Fma(F a, F b, F c) { return _mm512_fmadd_ps(a, b, c); }
 
@@ -88,20 +79,28 @@ struct V {
     for (int g = 0; g < 4; g += 2) {
       const __m256i low = _mm512_cvtps_ph(values[g], _MM_FROUND_TO_NEAREST_INT);
       const __m256i high = _mm512_cvtps_ph(values[g + 1], _MM_FROUND_TO_NEAREST_INT);
-      StoreInts<kStream>(out + 16 * g, _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1));
+      StoreBytes<kStream>(out + 16 * g, _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1));
     }
   }
-  template <bool kStream, typename Byte>
-  MIX_HD static void Store(Byte *out, const F (&values)[4]) {
-    const __m512i pieces = _mm512_load_si512(kControls.pieces);
-    StoreInts<kStream>(out, _mm512_permutexvar_epi32(pieces, Pack<Byte>(values)));
-  }
-  // Of vectors that hold every fourth value.
-  template <bool kStream, typename Byte>
-  MIX_HD static void StoreFourths(Byte *out, const F (&values)[4]) {
-    StoreInts<kStream>(out, PickBytes(Pack<Byte>(values), kControls.transposed));
+  template <bool kStream, typename Out>
+  MIX_HD static void StoreBytes(Out *out, Window bytes) {
+    auto *at = reinterpret_cast<__m512i *>(out);
+    kStream ? _mm512_stream_si512(at, bytes) : _mm512_storeu_si512(at, bytes);
   }
   MIX_HD static void Fence() { _mm_sfence(); }
+
+  MIX_HD static Window Round(F values) { return _mm512_cvtps_epi32(values); }
+  MIX_HD static Window PackInts(Window a, Window b) { return _mm512_packs_epi32(a, b); }
+  template <typename Byte>
+  MIX_HD static Window PackWords(Window a, Window b) {
+    return std::is_signed_v<Byte> ? _mm512_packs_epi16(a, b) : _mm512_packus_epi16(a, b);
+  }
+  // The 4-byte pieces that packs put out of order.
+  MIX_HD static Window Ordered(Window packed) {
+    alignas(64) static constexpr int kPieces[] = {0, 4, 8,  12, 1, 5, 9,  13,
+                                                  2, 6, 10, 14, 3, 7, 11, 15};
+    return _mm512_permutexvar_epi32(_mm512_load_si512(kPieces), packed);
+  }
 
  private:
   template <int kSpan>
@@ -118,60 +117,12 @@ struct V {
     }
     return words;
   }
-
-  struct Controls {
-    // The second and the third of every four bytes, widened; four by four bytes, transposed; 4-byte
-    // pieces that packs have put out of order, put back.
-    alignas(64) uint8_t fourths[2][64], transposed[64];
-    alignas(64) int pieces[16];
-  };
-  static constexpr Controls kControls = [] {
-    Controls controls = {};
-    for (int i = 0; i < 64; i++) {
-      for (int part = 0; part < 2; part++) {
-        controls.fourths[part][i] = static_cast<uint8_t>(i % 4 == 0 ? i % 16 + 1 + part : 0x80);
-      }
-      controls.transposed[i] = static_cast<uint8_t>(i % 4 * 4 + i / 4 % 4);
-    }
-    for (int i = 0; i < 16; i++) {
-      controls.pieces[i] = i % 4 * 4 + i / 4;
-    }
-    return controls;
-  }();
-
-  // As RoundInto in pixel.h, for values that fit a 32-bit integer: the packs saturate. They work
-  // within lanes.
-  template <typename Byte>
-  MIX_HD static __m512i Pack(const F (&values)[4]) {
-    const auto two = [&values](int first) {
-      return _mm512_packs_epi32(_mm512_cvtps_epi32(values[first]),
-                                _mm512_cvtps_epi32(values[first + 1]));
-    };
-    if constexpr (std::is_signed_v<Byte>) {
-      return _mm512_packs_epi16(two(0), two(2));
-    }
-    return _mm512_packus_epi16(two(0), two(2));
-  }
-  template <bool kStream, typename Out>
-  MIX_HD static void StoreInts(Out *out, __m512i value) {
-    auto *at = reinterpret_cast<__m512i *>(out);
-    kStream ? _mm512_stream_si512(at, value) : _mm512_storeu_si512(at, value);
-  }
 };
 
-#include "loops/windows.inc"
-// Builds on the windows.
-#include "loops/block.inc"
-// Builds on the blocks.
-#include "loops/band.inc"
-// Builds on the bands.
-#include "loops/vector.inc"
+#include "loops/isa.inc"
 
 }  // namespace avx512
 
-RowsFn RowsAvx512(const RowsKey &key) {
-  const RowsFn vector = avx512::SelectVector(key);
-  return vector ? vector : avx512::SelectGeneric(key);
-}
+RowsFn RowsAvx512(const RowsKey &key) { return avx512::Select(key); }
 
 }  // namespace dali_mix

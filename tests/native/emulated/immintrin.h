@@ -1,6 +1,5 @@
-// The AVX-512 intrinsics that isa_avx512.cc uses, lane by lane in plain C++: takes the place of
-// the compiler's header, so that the vector code is tested on processors that lack the
-// instructions.
+// The AVX-512 intrinsics that isa_avx512.cc uses, in vectors of the compiler: takes the place of
+// its header, so that the vector code is tested on processors that lack the instructions.
 #ifndef DALI_MIX_TESTS_EMULATED_IMMINTRIN_H_
 #define DALI_MIX_TESTS_EMULATED_IMMINTRIN_H_
 
@@ -13,22 +12,16 @@
 
 #include "core/half.h"
 
-struct alignas(16) __m128i {
-  uint8_t bytes[16];
-};
-struct alignas(32) __m256i {
-  uint16_t words[16];
-};
-struct alignas(64) __m512i {
-  uint8_t bytes[64];
-};
-struct alignas(64) __m512 {
-  float floats[16];
-};
+using __m128i = uint8_t __attribute__((vector_size(16)));
+using __m256i = uint16_t __attribute__((vector_size(32)));
+using __m512i = int32_t __attribute__((vector_size(64)));
+using __m512 = float __attribute__((vector_size(64)));
 using __mmask16 = uint16_t;
 constexpr int _MM_FROUND_TO_NEAREST_INT = 0;
 
 namespace emulated {
+using Unsigned = uint32_t __attribute__((vector_size(64)));
+
 template <typename T>
 T Load(const void *at) {
   T value;
@@ -36,140 +29,99 @@ T Load(const void *at) {
   return value;
 }
 // Aligned accesses fault on the real processor where the address is not.
-inline void RequireAligned(const void *at) {
+template <typename T>
+T *Aligned(T *at) {
   if (reinterpret_cast<uintptr_t>(at) % 64) {
     std::abort();
   }
+  return at;
 }
-template <typename F>
-__m512 Map(F &&lane) {
-  __m512 result;
-  for (int i = 0; i < 16; i++) {
-    result.floats[i] = lane(i);
-  }
-  return result;
-}
-inline int32_t Int(const __m512i &v, int i) { return Load<int32_t>(v.bytes + 4 * i); }
-template <typename F>
-__m512i MapInts(F &&lane) {
-  __m512i result;
-  for (int i = 0; i < 16; i++) {
-    const int32_t value = lane(i);
-    std::memcpy(result.bytes + 4 * i, &value, 4);
-  }
-  return result;
-}
-template <typename F>
-__mmask16 Compare(F &&lane) {
-  __mmask16 mask = 0;
-  for (int i = 0; i < 16; i++) {
-    mask = static_cast<__mmask16>(mask | (lane(i) ? 1u << i : 0u));
-  }
-  return mask;
-}
+// Values of type T in a vector.
+template <typename T>
+struct Values {
+  T of[64 / sizeof(T)];
+};
+// Within each 128-bit lane: the narrowed integers of `a`, then those of `b`.
 template <typename Wide, typename Narrow>
-__m512i Pack(const __m512i &a, const __m512i &b) {
+__m512i Pack(__m512i a, __m512i b) {
   constexpr int kCount = 16 / sizeof(Wide);  // of each operand, in a lane
-  __m512i result;
-  for (int i = 0; i < 64 / static_cast<int>(sizeof(Narrow)); i++) {
+  const auto from = {Load<Values<Wide>>(&a), Load<Values<Wide>>(&b)};
+  Values<Narrow> result;
+  for (int i = 0; i < 8 * kCount; i++) {
     const int lane = i / (2 * kCount), j = i % (2 * kCount);
-    const __m512i &from = j < kCount ? a : b;
-    const auto wide = Load<Wide>(from.bytes + 16 * lane + j % kCount * sizeof(Wide));
-    const auto narrow = static_cast<Narrow>(std::clamp<Wide>(
-        wide, std::numeric_limits<Narrow>::min(), std::numeric_limits<Narrow>::max()));
-    std::memcpy(result.bytes + i * sizeof(Narrow), &narrow, sizeof(Narrow));
+    const Wide wide = from.begin()[j / kCount].of[lane * kCount + j % kCount];
+    result.of[i] = static_cast<Narrow>(std::clamp<Wide>(wide, std::numeric_limits<Narrow>::min(),
+                                                        std::numeric_limits<Narrow>::max()));
   }
-  return result;
+  return Load<__m512i>(&result);
 }
 }  // namespace emulated
 
 inline __m128i _mm_loadu_si128(const __m128i *at) { return emulated::Load<__m128i>(at); }
+inline __m256i _mm256_loadu_si256(const __m256i *at) { return emulated::Load<__m256i>(at); }
+inline __m512i _mm512_loadu_si512(const void *at) { return emulated::Load<__m512i>(at); }
 inline __m512i _mm512_load_si512(const void *at) {
-  emulated::RequireAligned(at);
-  return emulated::Load<__m512i>(at);
+  return emulated::Load<__m512i>(emulated::Aligned(at));
 }
 inline __m512 _mm512_load_ps(const void *at) {
-  emulated::RequireAligned(at);
-  return emulated::Load<__m512>(at);
+  return emulated::Load<__m512>(emulated::Aligned(at));
 }
 inline void _mm512_storeu_ps(void *at, __m512 v) { std::memcpy(at, &v, 64); }
-inline void _mm512_stream_ps(void *at, __m512 v) {
-  emulated::RequireAligned(at);
-  std::memcpy(at, &v, 64);
-}
+inline void _mm512_stream_ps(void *at, __m512 v) { std::memcpy(emulated::Aligned(at), &v, 64); }
 inline void _mm512_storeu_si512(void *at, __m512i v) { std::memcpy(at, &v, 64); }
-inline void _mm512_stream_si512(void *at, __m512i v) {
-  emulated::RequireAligned(at);
-  std::memcpy(at, &v, 64);
-}
+inline void _mm512_stream_si512(void *at, __m512i v) { std::memcpy(emulated::Aligned(at), &v, 64); }
 inline void _mm_sfence() {}
 
-inline __m512i _mm512_loadu_si512(const void *at) { return emulated::Load<__m512i>(at); }
-inline __m256i _mm256_loadu_si256(const __m256i *at) { return emulated::Load<__m256i>(at); }
-
+inline __m512i _mm512_set1_epi32(int32_t value) { return __m512i{} + value; }
 inline __m512i _mm512_broadcast_i32x4(__m128i v) {
-  __m512i result;
-  for (int lane = 0; lane < 4; lane++) {
-    std::memcpy(result.bytes + 16 * lane, &v, 16);
-  }
-  return result;
-}
-inline __m512i _mm512_permutexvar_epi32(__m512i index, __m512i v) {
-  __m512i result;
-  for (int i = 0; i < 16; i++) {
-    std::memcpy(result.bytes + 4 * i, v.bytes + 4 * (emulated::Int(index, i) & 15), 4);
-  }
-  return result;
-}
-inline __m512i _mm512_cvtepu8_epi32(__m128i v) {
-  __m512i result = {};
-  for (int i = 0; i < 16; i++) {
-    result.bytes[4 * i] = v.bytes[i];
-  }
-  return result;
+  const __m128i lanes[] = {v, v, v, v};
+  return emulated::Load<__m512i>(lanes);
 }
 inline __m512i _mm512_castsi256_si512(__m256i v) {
-  __m512i result = {};
-  std::memcpy(result.bytes, &v, 32);
-  return result;
+  const __m256i halves[] = {v, {}};
+  return emulated::Load<__m512i>(halves);
 }
 inline __m512i _mm512_inserti64x4(__m512i a, __m256i b, int half) {
-  std::memcpy(a.bytes + 32 * half, &b, 32);
+  std::memcpy(reinterpret_cast<uint8_t *>(&a) + 32 * half, &b, 32);
   return a;
 }
+inline __m512i _mm512_permutexvar_epi32(__m512i index, __m512i v) {
+  return __builtin_shuffle(v, index);
+}
 inline __m512i _mm512_shuffle_epi8(__m512i a, __m512i control) {
-  __m512i result;
+  const auto from = emulated::Load<emulated::Values<uint8_t>>(&a);
+  auto bytes = emulated::Load<emulated::Values<uint8_t>>(&control);
   for (int i = 0; i < 64; i++) {
-    const uint8_t c = control.bytes[i];
-    result.bytes[i] = c & 0x80 ? 0 : a.bytes[(i & ~15) + (c & 15)];
+    const uint8_t c = bytes.of[i];
+    bytes.of[i] = c & 0x80 ? 0 : from.of[(i & ~15) + (c & 15)];
   }
-  return result;
+  return emulated::Load<__m512i>(&bytes);
 }
-inline __m512i _mm512_set1_epi32(int32_t value) {
-  __m512i result;
-  for (int i = 0; i < 16; i++) {
-    std::memcpy(result.bytes + 4 * i, &value, 4);
-  }
-  return result;
-}
-inline __m512 _mm512_cvtepi32_ps(__m512i v) {
-  return emulated::Map([&](int i) { return static_cast<float>(emulated::Int(v, i)); });
-}
-inline __m512 _mm512_fmadd_ps(__m512 a, __m512 b, __m512 c) {
-  return emulated::Map([&](int i) { return std::fma(a.floats[i], b.floats[i], c.floats[i]); });
-}
+inline __m512i _mm512_cvtepu8_epi32(__m128i v) { return __builtin_convertvector(v, __m512i); }
+inline __m512 _mm512_cvtepi32_ps(__m512i v) { return __builtin_convertvector(v, __m512); }
 inline __m512i _mm512_cvtps_epi32(__m512 v) {
-  __m512i result;
+  __m512i result = {};
   for (int i = 0; i < 16; i++) {
-    const float value = std::nearbyint(v.floats[i]);
+    const float value = std::nearbyint(v[i]);
     // What no integer holds becomes the least one.
     const bool fits = value >= -2147483648.0f && value < 2147483648.0f;
-    const int32_t rounded = fits ? static_cast<int32_t>(value) : INT32_MIN;
-    std::memcpy(result.bytes + 4 * i, &rounded, 4);
+    result[i] = fits ? static_cast<int32_t>(value) : INT32_MIN;
   }
   return result;
 }
-// Within each 128-bit lane: the narrowed integers of `a`, then those of `b`.
+inline __m256i _mm512_cvtps_ph(__m512 v, int) {
+  __m256i result = {};
+  for (int i = 0; i < 16; i++) {
+    result[i] = dali_mix::FloatToHalfSoft(v[i]).bits;
+  }
+  return result;
+}
+inline __m512 _mm512_fmadd_ps(__m512 a, __m512 b, __m512 c) {
+  for (int i = 0; i < 16; i++) {
+    c[i] = std::fma(a[i], b[i], c[i]);
+  }
+  return c;
+}
 inline __m512i _mm512_packs_epi32(__m512i a, __m512i b) {
   return emulated::Pack<int32_t, int16_t>(a, b);
 }
@@ -179,35 +131,27 @@ inline __m512i _mm512_packs_epi16(__m512i a, __m512i b) {
 inline __m512i _mm512_packus_epi16(__m512i a, __m512i b) {
   return emulated::Pack<int16_t, uint8_t>(a, b);
 }
-inline __m256i _mm512_cvtps_ph(__m512 v, int) {
-  __m256i result;
-  for (int i = 0; i < 16; i++) {
-    result.words[i] = dali_mix::FloatToHalfSoft(v.floats[i]).bits;
-  }
-  return result;
-}
-inline __m512i _mm512_and_si512(__m512i a, __m512i b) {
-  return emulated::MapInts([&](int i) { return emulated::Int(a, i) & emulated::Int(b, i); });
-}
-inline __m512i _mm512_or_si512(__m512i a, __m512i b) {
-  return emulated::MapInts([&](int i) { return emulated::Int(a, i) | emulated::Int(b, i); });
-}
+inline __m512i _mm512_and_si512(__m512i a, __m512i b) { return a & b; }
+inline __m512i _mm512_or_si512(__m512i a, __m512i b) { return a | b; }
 inline __m512i _mm512_srli_epi32(__m512i a, unsigned count) {
-  return emulated::MapInts([&](int i) {
-    return static_cast<int32_t>(static_cast<uint32_t>(emulated::Int(a, i)) >> count);
-  });
+  return reinterpret_cast<__m512i>(reinterpret_cast<emulated::Unsigned>(a) >> count);
 }
 inline __m512i _mm512_sllv_epi32(__m512i a, __m512i count) {
-  return emulated::MapInts([&](int i) {
-    const uint32_t by = static_cast<uint32_t>(emulated::Int(count, i));
-    return by < 32 ? static_cast<int32_t>(static_cast<uint32_t>(emulated::Int(a, i)) << by) : 0;
-  });
+  const auto by = reinterpret_cast<emulated::Unsigned>(count);
+  return (a << (count & 31)) & (by < 32);
 }
 inline __mmask16 _mm512_test_epi32_mask(__m512i a, __m512i b) {
-  return emulated::Compare([&](int i) { return (emulated::Int(a, i) & emulated::Int(b, i)) != 0; });
+  __mmask16 mask = 0;
+  for (int i = 0; i < 16; i++) {
+    mask = static_cast<__mmask16>(mask | (a[i] & b[i] ? 1u << i : 0u));
+  }
+  return mask;
 }
 inline __m512 _mm512_mask_blend_ps(__mmask16 mask, __m512 a, __m512 b) {
-  return emulated::Map([&](int i) { return mask >> i & 1 ? b.floats[i] : a.floats[i]; });
+  for (int i = 0; i < 16; i++) {
+    a[i] = mask >> i & 1 ? b[i] : a[i];
+  }
+  return a;
 }
 
 #endif  // DALI_MIX_TESTS_EMULATED_IMMINTRIN_H_

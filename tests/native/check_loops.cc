@@ -1,12 +1,17 @@
-// Runs the CPU loops over random batches for the sanitizers: several threads write strips of rows
-// of the same samples, as those of DALI do, and every value is checked against the definition.
+// Runs the CPU loops over random batches: several threads write strips of rows of the same samples,
+// as those of DALI do, and every value is checked against the definition.
 //
-//   sanitize BATCHES SEED [read|race|align]    the last plants a fault: see random_batch.h
+//   check_loops [guarded] BATCHES SEED [read|race|align]    the last plants a fault: random_batch.h
+//   check_loops [guarded] widths FIRST LAST    batches of each width, for each key of vector loops
+//   check_loops halves    conversions to and from half precision, against those in software
 //
-// Built and run by tools/sanitize.py.
+// `guarded`: all memory lies beside pages that must not be touched.
+//
+// Built and run by tools/sanitize.py and tools/aarch64.py.
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -37,6 +42,8 @@ std::vector<Loop> LoopsFor(const RowsKey &key) {
     loops.push_back({"avx2", RowsAvx2(key)});
   }
   loops.push_back({"avx512", RowsAvx512(key)});
+#elif defined(__aarch64__)
+  loops.push_back({"neon", RowsNeon(key)});
 #endif
 #endif
   return loops;
@@ -128,8 +135,8 @@ Check CheckFor(const RowsKey &key) {
 }
 
 // Each loop over one batch; false if any value differs.
-bool RunBatch(uint64_t seed, Plant plant) {
-  RandomBatch batch(seed, plant);
+bool RunBatch(uint64_t seed, Plant plant, std::optional<Given> given = {}) {
+  RandomBatch batch(seed, plant, given);
   Random random(seed + 1);
   const Check check = CheckFor(batch.key());
   for (const Loop &loop : LoopsFor(batch.key())) {
@@ -139,12 +146,78 @@ bool RunBatch(uint64_t seed, Plant plant) {
       if (check(batch.call(), sample)) {
         continue;
       }
-      std::fprintf(stderr, "%s loop, seed %llu\n", loop.name,
-                   static_cast<unsigned long long>(seed));
+      std::fprintf(stderr, "%s loop, seed %llu, width %d\n", loop.name,
+                   static_cast<unsigned long long>(seed), sample.width);
       return false;
     }
   }
   return true;
+}
+
+int RunBatches(uint64_t count, uint64_t seed, Plant plant) {
+  for (uint64_t i = 0; i < count; i++) {
+    if (!RunBatch(seed + i, plant)) {
+      return 1;
+    }
+  }
+  std::printf("%llu batches\n", static_cast<unsigned long long>(count));
+  return 0;
+}
+
+// Those for which vector.inc has loops.
+std::vector<RowsKey> VectorKeys() {
+  std::vector<RowsKey> keys;
+  for (const OutType out : {OutType::kFloat, OutType::kHalf, OutType::kUint8, OutType::kInt8}) {
+    for (const bool planar : {false, true}) {
+      for (const auto &[channels, out_channels] : {std::pair(1, 1), {3, 3}, {3, 4}, {4, 4}}) {
+        keys.push_back({InType::kUint8, out, channels, out_channels, true, planar, false});
+      }
+    }
+    keys.push_back({InType::kUint8, out, 3, 3, false, true, false});
+  }
+  return keys;
+}
+
+int RunWidths(int first, int last) {
+  const std::vector<RowsKey> keys = VectorKeys();
+  for (int width = first; width <= last; width++) {
+    for (size_t i = 0; i < keys.size(); i++) {
+      if (!RunBatch(width * keys.size() + i, Plant::kNone, Given{keys[i], width, 4})) {
+        return 1;
+      }
+    }
+  }
+  std::printf("widths %d to %d, %zu keys\n", first, last, keys.size());
+  return 0;
+}
+
+bool IsRoundedAlike(uint32_t bits) {
+  const float value = BitCast<float>(bits);
+  if (ToHalf(value).bits == FloatToHalfSoft(value).bits) {
+    return true;
+  }
+  std::fprintf(stderr, "float %08x is rounded to another value\n", bits);
+  return false;
+}
+
+// All halves; and floats on both sides of all places where rounding turns, and between them.
+int RunHalves() {
+  for (uint32_t i = 0; i < 1u << 16; i++) {
+    const Half half = {static_cast<uint16_t>(i)};
+    if (BitCast<uint32_t>(ToFloat(half)) != BitCast<uint32_t>(HalfToFloatSoft(half))) {
+      std::fprintf(stderr, "half %04x is widened to another value\n", i);
+      return 1;
+    }
+  }
+  for (uint32_t high = 0; high < 1u << 20; high++) {
+    for (const uint32_t low : {0u, 1u, high * 2654435761u >> 20, 4094u, 4095u}) {
+      if (!IsRoundedAlike(high << 12 | low)) {
+        return 1;
+      }
+    }
+  }
+  std::printf("halves agree\n");
+  return 0;
 }
 
 Plant PlantOf(const std::string &name) {
@@ -164,18 +237,22 @@ Plant PlantOf(const std::string &name) {
 }  // namespace
 
 int main(int argc, char **argv) {
-  if (argc < 3 || argc > 4) {
-    std::fprintf(stderr, "usage: sanitize BATCHES SEED [read|race|align]\n");
+  std::vector<std::string> arguments(argv + 1, argv + argc);
+  if (!arguments.empty() && arguments[0] == "guarded") {
+    Block::guarded = true;
+    arguments.erase(arguments.begin());
+  }
+  const size_t count = arguments.size();
+  if (count == 1 && arguments[0] == "halves") {
+    return RunHalves();
+  }
+  if (count == 3 && arguments[0] == "widths") {
+    return RunWidths(std::stoi(arguments[1]), std::stoi(arguments[2]));
+  }
+  if (count < 2 || count > 3) {
+    std::fprintf(stderr, "usage: check_loops [guarded] BATCHES SEED [read|race|align]\n");
     return 2;
   }
-  const uint64_t batches = std::strtoull(argv[1], nullptr, 10);
-  const uint64_t seed = std::strtoull(argv[2], nullptr, 10);
-  const Plant plant = argc == 4 ? PlantOf(argv[3]) : Plant::kNone;
-  for (uint64_t i = 0; i < batches; i++) {
-    if (!RunBatch(seed + i, plant)) {
-      return 1;
-    }
-  }
-  std::printf("%llu batches\n", static_cast<unsigned long long>(batches));
-  return 0;
+  const Plant plant = count == 3 ? PlantOf(arguments[2]) : Plant::kNone;
+  return RunBatches(std::stoull(arguments[0]), std::stoull(arguments[1]), plant);
 }
