@@ -1,12 +1,11 @@
 // The CUDA kernel alone, without DALI: checked against the portable CPU loop, then timed beside a
 // copy on the device that moves as many bytes.
 //
-//   kernel check [N]          every kind of tile on small batches, inline and uploaded; or one
-//                             batch of N, for sanitizers
-//   kernel time OUT.json      milliseconds of the cases below: of the kernel on the device, of one
-//                             launch with the host's part, of the copy
-//   kernel rehearse OUT.json  the same of small batches and once, for a pretended GPU
-//   kernel launch CASE        one launch of a case, for a profiler
+//   kernel check [N]       every kind of tile on small batches, inline and uploaded; or one batch
+//                          of N, for sanitizers
+//   kernel time OUT.json   milliseconds of the cases below: of the kernel on the device, of one
+//                          launch with the host's part, of the copy
+//   kernel launch CASE     one launch of a case, for a profiler
 //
 // Build: nvcc -std=c++20 -O3 --fmad=false -arch=native -Idali_mix/native -Itests/native \
 //        bench/kernel/kernel.cu \
@@ -75,12 +74,8 @@ struct Case {
   int margin = 0;  // odd: crops that begin anywhere
   bool planar = true;
 
-  Shape Small() const { return ShapeOf(std::min(count, 3), side / 7); }
-  Shape Whole() const { return ShapeOf(count, side); }
-
- private:
-  Shape ShapeOf(int samples, int size) const {
-    return {Key(InType::kUint8, out, 3, 3, true, planar), samples, size, size, mix, true, margin};
+  Shape Whole() const {
+    return {Key(InType::kUint8, out, 3, 3, true, planar), count, side, side, mix, true, margin};
   }
 };
 
@@ -154,12 +149,12 @@ double TimeOnDevice(const Stream &stream, F &&launch) {
 // Writes one case: milliseconds of the kernel, of one launch with what the host does for it, and of
 // a copy on the device that moves as many bytes. Batches take turns, so that none finds its images
 // in the L2 cache.
-void TimeCase(const Case &timed, bool rehearsing, std::FILE *file) {
-  const double beyond_cache = rehearsing ? 1 : 200e6;
-  const Shape shape = rehearsing ? timed.Small() : timed.Whole();
+void TimeCase(const Case &timed, std::FILE *file) {
+  constexpr double kBeyondCache = 200e6;
+  const Shape shape = timed.Whole();
   std::vector<std::unique_ptr<MixBatch>> batches;
   double footprint = 0;
-  while (footprint < beyond_cache) {
+  while (footprint < kBeyondCache) {
     batches.push_back(std::make_unique<MixBatch>(shape));
     batches.back()->Launch(nullptr);
     footprint += batches.back()->Footprint();
@@ -169,28 +164,22 @@ void TimeCase(const Case &timed, bool rehearsing, std::FILE *file) {
   const auto mix = [&](int i, cudaStream_t at) { batches[i % batches.size()]->Launch(at); };
   const double bytes = batches[0]->BytesMoved();
   const size_t half = static_cast<size_t>(bytes) / 2;
-  const size_t pairs = static_cast<size_t>(beyond_cache / (2 * half)) + 1;
+  const size_t pairs = static_cast<size_t>(kBeyondCache / (2 * half)) + 1;
   const DeviceBytes memory(2 * half * pairs);
   const auto copy = [&](int i, cudaStream_t at) {
     uint8_t *to = memory.data() + 2 * half * (i % pairs);
     CHECK_CUDA(cudaMemcpyAsync(to, to + half, half, cudaMemcpyDeviceToDevice, at));
-  };
-  const auto milliseconds = [&](auto &&launch) {
-    return rehearsing ? Time(
-                            stream, [&](cudaStream_t at) { launch(0, at); }, 1)
-                      : TimeOnDevice(stream, launch);
   };
   int launches = 0;
   const auto one = [&](cudaStream_t at) { mix(launches++, at); };
   std::fprintf(file,
                "{\"case\": \"%s\", \"batch\": %d, \"side\": %d, \"ms\": %.5f, \"launch_ms\": %.5f, "
                "\"copy_ms\": %.5f, \"bytes\": %.0f, \"compulsory_bytes\": %.0f}",
-               timed.name, shape.count, shape.height, milliseconds(mix),
-               Time(stream, one, rehearsing ? 1 : 50), milliseconds(copy), bytes,
-               batches[0]->CompulsoryBytes());
+               timed.name, shape.count, shape.height, TimeOnDevice(stream, mix), Time(stream, one),
+               TimeOnDevice(stream, copy), bytes, batches[0]->CompulsoryBytes());
 }
 
-int TimeAll(const char *path, bool rehearsing) {
+int TimeAll(const char *path) {
   std::FILE *file = std::fopen(path, "w");
   if (!file) {
     std::fprintf(stderr, "%s cannot be written.\n", path);
@@ -198,7 +187,7 @@ int TimeAll(const char *path, bool rehearsing) {
   }
   for (const Case &timed : kCases) {
     std::fprintf(file, &timed == kCases ? "[\n" : ",\n");
-    TimeCase(timed, rehearsing, file);
+    TimeCase(timed, file);
     std::fflush(file);  // a run that is stopped leaves what it has measured
   }
   std::fprintf(file, "\n]\n");
@@ -224,14 +213,12 @@ int main(int argc, char **argv) {
   if (task == "check" && argc <= 3) {
     return Check(argc == 3 ? std::max(1, std::atoi(argv[2])) : 1);
   }
-  if ((task == "time" || task == "rehearse") && argc == 3) {
-    return TimeAll(argv[2], task == "rehearse");
+  if (task == "time" && argc == 3) {
+    return TimeAll(argv[2]);
   }
   if (task == "launch" && argc == 3) {
     return LaunchOne(argv[2]);
   }
-  std::fprintf(stderr,
-               "usage: kernel check [N] | kernel time OUT.json | kernel rehearse OUT.json | "
-               "kernel launch CASE\n");
+  std::fprintf(stderr, "usage: kernel check [N] | kernel time OUT.json | kernel launch CASE\n");
   return 2;
 }
