@@ -86,6 +86,7 @@ clean:
 # Versions and hashes are those of requirements.txt, which .ci/lock writes; pip is the first of them,
 # as older ones do not look for hashes there. What the build needs (setup.py names it) goes into .venv
 # rather than into a throw-away environment, which would install DALI a second time at every rebuild.
+# Of DALI it takes the pinned release, also where an older one is there.
 $(STAMP): Makefile pyproject.toml requirements.txt setup.py dali_mix/plugin/version.py \
     dali_mix/plugin/shim.py dali_mix/plugin/toolkit.py $(NATIVE)
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -95,7 +96,8 @@ $(STAMP): Makefile pyproject.toml requirements.txt setup.py dali_mix/plugin/vers
 	$(BIN)/python -c 'import sys, tomllib, setuptools.build_meta as build; \
 	    out, sys.stdout = sys.stdout, sys.stderr; \
 	    extras = tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]; \
-	    needs = build.get_requires_for_build_editable() + extras["test"]; \
+	    needs = [name.partition("==")[0] if name.startswith("nvidia-dali") else name \
+	             for name in build.get_requires_for_build_editable()] + extras["test"]; \
 	    print(*needs, sep="\n", file=out)' > .venv/needs.txt
 ifeq ($(DALI_MIX_CUDA), cpu)
 	torch=$$(grep ^torch== .venv/needs.txt)+cpu; \
