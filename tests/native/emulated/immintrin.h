@@ -25,6 +25,12 @@ struct alignas(64) __m512i {
 struct alignas(64) __m512 {
   float floats[16];
 };
+struct alignas(32) __m256 {
+  float floats[8];
+};
+struct alignas(64) __m512d {
+  double doubles[8];
+};
 using __mmask16 = uint16_t;
 constexpr int _MM_FROUND_TO_NEAREST_INT = 0;
 
@@ -46,6 +52,14 @@ __m512 Map(F &&lane) {
   __m512 result;
   for (int i = 0; i < 16; i++) {
     result.floats[i] = lane(i);
+  }
+  return result;
+}
+template <typename F>
+__m512d MapDoubles(F &&lane) {
+  __m512d result;
+  for (int i = 0; i < 8; i++) {
+    result.doubles[i] = lane(i);
   }
   return result;
 }
@@ -208,6 +222,43 @@ inline __mmask16 _mm512_test_epi32_mask(__m512i a, __m512i b) {
 }
 inline __m512 _mm512_mask_blend_ps(__mmask16 mask, __m512 a, __m512 b) {
   return emulated::Map([&](int i) { return mask >> i & 1 ? b.floats[i] : a.floats[i]; });
+}
+
+inline __m256 _mm512_extractf32x8_ps(__m512 v, int half) {
+  return emulated::Load<__m256>(v.floats + 8 * half);
+}
+inline __m256 _mm512_castps512_ps256(__m512 v) { return _mm512_extractf32x8_ps(v, 0); }
+inline __m512 _mm512_insertf32x8(__m512 a, __m256 b, int half) {
+  std::memcpy(a.floats + 8 * half, &b, 32);
+  return a;
+}
+inline __m512 _mm512_castps256_ps512(__m256 v) { return _mm512_insertf32x8({}, v, 0); }
+inline __m512d _mm512_load_pd(const void *at) {
+  emulated::RequireAligned(at);
+  return emulated::Load<__m512d>(at);
+}
+inline __m512d _mm512_set1_pd(double value) {
+  return emulated::MapDoubles([&](int) { return value; });
+}
+inline __m512d _mm512_cvtps_pd(__m256 v) {
+  return emulated::MapDoubles([&](int i) { return static_cast<double>(v.floats[i]); });
+}
+inline __m256 _mm512_cvtpd_ps(__m512d v) {
+  __m256 result;
+  for (int i = 0; i < 8; i++) {
+    result.floats[i] = static_cast<float>(v.doubles[i]);
+  }
+  return result;
+}
+inline __m512d _mm512_mul_pd(__m512d a, __m512d b) {
+  return emulated::MapDoubles([&](int i) { return a.doubles[i] * b.doubles[i]; });
+}
+inline __m512d _mm512_sub_pd(__m512d a, __m512d b) {
+  return emulated::MapDoubles([&](int i) { return a.doubles[i] - b.doubles[i]; });
+}
+inline __m512d _mm512_fmadd_pd(__m512d a, __m512d b, __m512d c) {
+  return emulated::MapDoubles(
+      [&](int i) { return std::fma(a.doubles[i], b.doubles[i], c.doubles[i]); });
 }
 
 #endif  // DALI_MIX_TESTS_EMULATED_IMMINTRIN_H_
