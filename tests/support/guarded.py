@@ -47,8 +47,8 @@ def check(seed):
 
 
 def check_widths(first, step=8, last=512, height=3):
-    """Mix images of the widths first, first + step, …, last. They are blended and cut, mixed by soft
-    masks, and mixed by threes; they are mirrored and not, and each has a forbidden page on one side.
+    """Mix images of the widths first, first + step, …, last. They are blended, cut, mixed by soft
+    masks and mixed by threes. They are mirrored and not, and each has a forbidden page on one side.
     Outputs are planar and interleaved, with values of 1, 2 and 4 bytes."""
     rng = np.random.default_rng(first)
     images, partners, blends, boxes, masks, windows = [], [], [], [], [], []
