@@ -12,18 +12,22 @@
     timm, torchvision, kornia: their own classes on normalised tensors and labels (1,000 classes);
                            timm's FastCollateMixup on uint8 images, normalised afterwards
 
-A row is the time of one batch. For DALI that is one whole `pipeline.run()`, fed without a copy, on
-the CPU with the synchronous executor; for the others it is one call on images that are already one
-tensor. No row decodes. Freed memory stays in the process, and OpenMP's threads spin only briefly
+A row is the time of one batch. For DALI that is one whole `pipeline.run()`, fed without a copy; for
+the others it is one call on images that are already one tensor. On the CPU, DALI runs in its
+default executor, and then, without the others, in the synchronous one, which is the steadier clock.
+No row decodes. Freed memory stays in the process, and OpenMP's threads spin only briefly
 (GOMP_SPINCOUNT, 1000 unless set); both are best for those who mix in PyTorch. Results are checked
 before they are timed; a contestant that cannot run has a row that says why. "net" subtracts the
 feed: it is the speed relative to DALI unmixed, both without the feed.
 
 --methods measures all methods of dali_mix, and no peers. --sweep measures many batch sizes and many
-image sizes, in all types and layouts, with 7 rounds.
+image sizes, in all types and layouts, with 7 rounds. Both use the default executor. --widths
+measures the time for a pixel at many widths, as a multiple of that at the nearest multiple of 64,
+in the synchronous executor.
 """
 
 import os
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -33,16 +37,18 @@ from dali_mix.measure import openmp  # noqa: F401  # before torch
 
 # isort: split
 from bench import program
-from bench.operators import device, graphs, rows
+from bench.operators import device, graphs, rows, widths
 from dali_mix.measure import record, timing
 from dali_mix.measure.graphs import UNMIXED, Output
-from dali_mix.measure.operators import COPY, Case, copying, make_case
+from dali_mix.measure.operators import COPY, DEFAULT, SYNCHRONOUS, Case, copying, make_case
 
 DTYPES = ("float32", "float16", "uint8")
 BATCHES = (1, 4, 16, 64, 256, 1024)
 """Batch sizes of a sweep, at 224 x 224."""
 SIZES = (32, 64, 128, 224, 512)
 """Image sizes of a sweep, in batches of 64."""
+REST = 0.05
+"""Seconds in which DALI's default executor fills its queue."""
 
 
 def peers(case: Case) -> tuple[dict[str, graphs.Run], dict[str, str]]:
@@ -72,7 +78,8 @@ def peers(case: Case) -> tuple[dict[str, graphs.Run], dict[str, str]]:
 def measure(case: Case, options: Any) -> dict[str, Any]:
     """Times of every contestant, and why the missing ones are missing."""
     runs = {COPY: copying(case)} | graphs.contestants(case, methods=options.methods)
-    others, missing = peers(case) if options.peers else ({}, {})
+    alone = case.device == "cpu" and case.executor == SYNCHRONOUS
+    others, missing = peers(case) if options.peers and not alone else ({}, {})
     runs |= others
     synchronize = program.synchronize_of(case.device)
     results = timing.compare(
@@ -82,6 +89,7 @@ def measure(case: Case, options: Any) -> dict[str, Any]:
         rounds=options.rounds,
         synchronize=synchronize,
         seed=case.seed,
+        rest=REST if case.executor == DEFAULT else 0.0,
     )
     for name, run in runs.items() if case.device == "gpu" else ():
         read = graphs.IMAGES_READ.get(name, 2)
@@ -91,7 +99,7 @@ def measure(case: Case, options: Any) -> dict[str, Any]:
 
 
 def keys(options: Any) -> Iterator[dict[str, Any]]:
-    """Batch, size, type and layout of every case."""
+    """Batch, size, type, layout and, on the CPU, executor of every case."""
     sizes = [(batch, size) for batch in options.batch for size in options.size]
     if options.sweep:
         sizes = [(batch, 224) for batch in BATCHES]
@@ -100,7 +108,13 @@ def keys(options: Any) -> Iterator[dict[str, Any]]:
     for dtype in options.dtype or (DTYPES if options.sweep else DTYPES[:2]):
         for layout in options.layout or ("CHW", "HWC"):
             for batch, size in sizes:
-                yield {"batch": batch, "size": size, "dtype": dtype, "layout": layout}
+                key = {"batch": batch, "size": size, "dtype": dtype, "layout": layout}
+                if options.device == "gpu":
+                    yield key
+                    continue
+                many = options.sweep or options.methods
+                for executor in (DEFAULT,) if many else (DEFAULT, SYNCHRONOUS):
+                    yield key | {"executor": executor}
 
 
 def run(key: dict[str, Any], options: Any) -> dict[str, Any]:
@@ -112,24 +126,30 @@ def run(key: dict[str, Any], options: Any) -> dict[str, Any]:
         return key | {"results": {}, "missing": {"all": why}}
     output = Output(key["dtype"], key["layout"])
     how = {"threads": options.threads, "seed": options.seed, "device": options.device}
+    how["executor"] = key.get("executor", SYNCHRONOUS)
     return key | measure(make_case(shape, output, **how), options)
 
 
 def main(arguments: list[str] | None = None) -> None:
     options = parsed(arguments)
     timing.keep_freed_memory()
-    cases, wanted = [], list(keys(options))
+    how = widths if options.widths else sys.modules[__name__]
+    cases, wanted = [], list(how.keys(options))
     for key in wanted:
-        cases.append(case := run(key, options))
-        print(f"\n{rows.title(case)}\n{rows.table(case).text()}", flush=True)
+        cases.append(case := how.run(key, options))
+        print(f"\n{how.text(case)}", flush=True)
         if options.out:  # after each case, so that a stopped run keeps what it has measured
             made = recorded(cases, options) | {"complete": len(cases) == len(wanted)}
             record.write(options.out, made, again=len(cases) > 1)
 
 
+def text(case: dict[str, Any]) -> str:
+    return f"{rows.title(case)}\n{rows.table(case).text()}"
+
+
 def recorded(cases: list[dict[str, Any]], options: Any) -> dict[str, Any]:
     words = ["operators", "gpu" if options.device == "gpu" else ""]
-    words += [word for word in ("sweep", "methods") if getattr(options, word)]
+    words += [word for word in ("sweep", "methods", "widths") if getattr(options, word)]
     settings = {"rounds": options.rounds, "seed": options.seed, "baseline": UNMIXED}
     return program.run_of(
         " ".join(filter(None, words)),
@@ -154,13 +174,19 @@ def parsed(arguments: list[str] | None) -> Any:
     kind = parser.add_mutually_exclusive_group()
     kind.add_argument("--sweep", action="store_true", help="many batch sizes and image sizes")
     kind.add_argument("--methods", action="store_true", help="all methods, and no peers")
+    kind.add_argument("--widths", action="store_true", help="many widths, on the CPU")
     parser.add_argument("--no-peers", dest="peers", action="store_false", help="DALI rows only")
     options = parser.checked(arguments)
-    if options.sweep and (options.batch or options.size):
-        parser.error("--sweep chooses batches and sizes itself, give no --batch and no --size")
+    for name in ("sweep", "widths"):
+        if getattr(options, name) and (options.batch or options.size):
+            parser.error(
+                f"--{name} chooses batches and sizes itself, give no --batch and no --size"
+            )
+    if options.widths and options.device == "gpu":
+        parser.error("--widths measures the loops of the CPU, give no --device gpu")
     options.peers = options.peers and not options.methods
     options.batch, options.size = options.batch or [128], options.size or [224]
-    options.rounds = options.rounds or (7 if options.sweep else 20)
+    options.rounds = options.rounds or (7 if options.sweep or options.widths else 20)
     return options
 
 

@@ -11,9 +11,9 @@ ON_GPU = ["GB/s", "kernels", "copies", "ms in these"]
 
 
 def title(case: dict[str, Any]) -> str:
-    return (
-        f"{case['dtype']} {case['layout']}, batch {case['batch']}, {case['size']} x {case['size']}"
-    )
+    size = case["size"]
+    where = f"{case['dtype']} {case['layout']}, batch {case['batch']}, {size} x {size}"
+    return f"{where}, {case['executor']} executor" if "executor" in case else where
 
 
 def ratio(case: dict[str, Any], name: str, base: str, less: str | None = None) -> float:

@@ -18,7 +18,7 @@ HERE = Path(__file__).resolve().parents[1]
 ROOMS: dict[str, tuple[str, dict[str, Any]]] = {
     "operators": (
         "The operators: decoded images to a mixed tensor",
-        {"operators": sections.operators, "sweep": sweep},
+        {"operators": sections.operators, "sweep": sweep, "widths": sections.by_width},
     ),
     "pipeline": (
         "The pipeline: JPEG files to a mixed tensor, and a training step behind it",

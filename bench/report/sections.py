@@ -3,7 +3,7 @@
 from itertools import groupby
 from typing import Any
 
-from bench.operators import rows
+from bench.operators import rows, widths
 from bench.report.charts import bar_chart, curves
 from bench.training import tables as training_tables
 from dali_mix.measure.chart import summaries
@@ -26,6 +26,11 @@ def operators(run: Run) -> Shown:
     ]
     caption = "time of a batch, DALI unmixed = 1; logarithmic; median and quartiles"
     return parts, bar_chart(panels, caption, columns=len(panels), log=True)
+
+
+def by_width(run: Run) -> Shown:
+    told = "Time for a pixel, as a multiple of that at the nearest multiple of 64; rows are widths."
+    return [told, widths.table(run["cases"]).markdown()], None
 
 
 def pipeline(run: Run) -> Shown:

@@ -17,6 +17,8 @@ from dali_mix.measure.graphs import GRAPHS, UNMIXED, Graph, Output
 from dali_mix.measure.pipelines import array_pipeline
 
 COPY = "copy of as many bytes"
+SYNCHRONOUS, DEFAULT = "synchronous", "default"
+"""Executors: one that works when it is asked to, and DALI's own, which works in advance."""
 BATCHES = 3
 """Number of batches fed in turn, so that no contestant finds its input in the cache."""
 
@@ -32,6 +34,8 @@ class Case:
     seed: int
     device: str = "cpu"
     """Device of the images and the work: cpu or gpu."""
+    executor: str = SYNCHRONOUS
+    """Executor of the DALI contestants."""
 
     @functools.cached_property
     def tensors(self) -> list[Any]:
@@ -57,12 +61,18 @@ class Case:
 
 
 def make_case(
-    shape: tuple[int, int, int], output: Output, *, threads: int, seed: int, device: str = "cpu"
+    shape: tuple[int, int, int],
+    output: Output,
+    *,
+    threads: int,
+    seed: int,
+    device: str = "cpu",
+    executor: str = SYNCHRONOUS,
 ) -> Case:
     """A case of random images. `shape`: their number, height and width."""
     chance = np.random.default_rng(seed)
     batches = [chance.integers(0, 256, (*shape, 3), np.uint8) for _ in range(BATCHES)]
-    return Case(batches, output, threads, seed, device)
+    return Case(batches, output, threads, seed, device, executor)
 
 
 def runner(case: Case, graph: Graph) -> Callable[[], Any]:
@@ -97,6 +107,7 @@ def _pipeline(case: Case, graph: Graph, *, probing: bool = False) -> Any:
         threads=case.threads,
         seed=case.seed,
         device=case.device,
+        on_demand=probing or case.executor == SYNCHRONOUS,
         probing=probing,
     )
 

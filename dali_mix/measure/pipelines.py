@@ -125,13 +125,14 @@ def array_pipeline(
     threads: int,
     seed: int,
     device: str = "cpu",
+    on_demand: bool = True,
     probing: bool = False,
 ) -> Probe:
-    """A pipeline that runs `graph` on decoded images. They are fed in turn and not copied, and
-    nothing is computed in advance.
+    """A pipeline that runs `graph` on decoded images. They are fed in turn and not copied.
 
-    batches: (N, H, W, 3) uint8 arrays, or tensors on the GPU
-    probing: return what a check needs, not only what a training loop reads
+    batches:   (N, H, W, 3) uint8 arrays, or tensors on the GPU
+    on_demand: nothing is computed in advance; else DALI's default executor computes in advance
+    probing:   return what a check needs, not only what a training loop reads
     """
     on_gpu = device == "gpu"
     labels = [np.array([i], np.int32) for i in range(len(batches[0]))]
@@ -141,7 +142,7 @@ def array_pipeline(
         num_threads=threads,
         device_id=0 if on_gpu else None,
         seed=seed,
-        **{**ON_DEMAND, "exec_dynamic": on_gpu},
+        **({**ON_DEMAND, "exec_dynamic": on_gpu} if on_demand else {}),
     )
     with pipeline:
         images = fn.external_source(

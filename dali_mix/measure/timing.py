@@ -47,6 +47,7 @@ def compare(
     min_seconds: float = 0.05,
     synchronize: Callable[[], object] = nothing,
     seed: int = 0,
+    rest: float = 0.0,
     progress: Callable[[], object] = nothing,
 ) -> dict[str, dict[str, Any]]:
     """Time contestants against each other.
@@ -58,6 +59,7 @@ def compare(
     min_seconds: a sample repeats the call for about this long; the warm-up finds how often
     synchronize: waits for the device; its time counts
     seed:        seed of the order within the rounds
+    rest:        seconds before each sample, in which the last contestant ends its work in advance
     progress:    called after every round
 
     Returns, for each name, `repeats`, and for each of "wall" and "cpu" (all threads of the
@@ -74,6 +76,7 @@ def compare(
     order = random.Random(seed)
     for _ in range(rounds):
         for name in order.sample(list(contestants), len(contestants)):
+            time.sleep(rest)
             sample = _sample(contestants[name], repeats[name], synchronize)
             for clock, value in sample.items():
                 seconds[name][clock].append(value)

@@ -10,8 +10,16 @@ torch = pytest.importorskip("torch")
 
 
 from bench.operators import __main__ as operators  # noqa: E402
-from bench.operators import device, graphs, library_peers, rows, torch_peers  # noqa: E402
+from bench.operators import (  # noqa: E402
+    device,
+    graphs,
+    library_peers,
+    rows,
+    torch_peers,
+    widths,
+)
 from bench.peers import peer  # noqa: E402
+from bench.report import sections  # noqa: E402
 from dali_mix.measure import checks  # noqa: E402
 from dali_mix.measure import operators as measured  # noqa: E402
 from dali_mix.measure.graphs import GRAPHS, UNMIXED, Output, ours  # noqa: E402
@@ -225,7 +233,59 @@ def test_a_run_that_is_stopped_has_written_the_cases_before(monkeypatch, tmp_pat
     with pytest.raises(KeyboardInterrupt):
         ran(monkeypatch, tmp_path / "run.json", "--no-peers", "--dtype", "uint8", "float16")
     run = json.loads((tmp_path / "run.json").read_text())
-    assert [case["dtype"] for case in run["cases"]] == ["uint8"] and not run["complete"]
+    assert [case["dtype"] for case in run["cases"]] == ["uint8"] * 2 and not run["complete"]
+
+
+def test_dali_runs_in_both_executors_on_the_cpu_and_the_others_once():
+    keys = list(operators.keys(operators.parsed(["--dtype", "uint8", "--layout", "HWC"])))
+    assert [key["executor"] for key in keys] == ["default", "synchronous"]
+    options = operators.parsed(["--rounds", "1", "--threads", "1"])
+    shape, output = (2, 32, 48), Output("float32")
+    found = {
+        executor: operators.measure(
+            measured.make_case(shape, output, threads=1, seed=5, executor=executor), options
+        )
+        for executor in ("default", "synchronous")
+    }
+    assert found["default"]["results"].keys() > found["synchronous"]["results"].keys() > DALI
+    assert (
+        "torch eager" not in found["synchronous"]["results"]
+        and "torch eager" in (found["default"]["results"])
+    )
+
+
+def pixel_times(costs):
+    """Results of the widths, 1 ms of feed among them, from the cost of a pixel at each width."""
+    results = {"feed": timed(1e-3)}
+    for method in widths.METHODS:
+        for width in widths.WIDTHS:
+            results[f"{method} {width}"] = timed(1e-3 + costs.get(width, 1.0) * width * 1e-5)
+    return {"results": results, "dtype": "uint8", "layout": "HWC", "mirrored": True}
+
+
+def test_a_pixel_is_told_as_a_multiple_of_that_at_the_nearest_multiple_of_64():
+    table = widths.table([pixel_times({96: 3.0, 128: 2.0, 299: 1.5})])
+    told = {int(width): figure for width, figure, _ in table.rows}
+    assert told.keys() == {*range(96, 513, 16), 299}
+    assert (told[96], told[112], told[128], told[144]) == ("1.50", "0.50", "1.00", "0.50")
+    assert (told[299], told[320], told[512]) == ("1.50", "1.00", "1.00")
+    assert table.head == ["uint8 HWC mirrored, mixup", "uint8 HWC mirrored, cutmix"]
+
+
+def test_widths_are_measured_mirrored_and_not(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(widths, "WIDTHS", [64, 80])
+    monkeypatch.setattr(widths, "BATCH", 2)
+    monkeypatch.setattr(widths, "HEIGHT", 8)
+    monkeypatch.setattr(operators.timing, "keep_freed_memory", lambda: None)
+    out = tmp_path / "run.json"
+    operators.main(["--widths", "--dtype", "uint8", "--rounds", "1", "--out", str(out)])
+    run = json.loads(out.read_text())
+    assert run["benchmark"] == "operators widths" and run["complete"]
+    assert [(case["layout"], case["mirrored"]) for case in run["cases"]] == [
+        ("CHW", False), ("CHW", True), ("HWC", False), ("HWC", True)
+    ]  # fmt: skip
+    assert capsys.readouterr().out.count("\n80 ") == 4
+    assert "uint8 HWC mirrored, cutmix" in sections.by_width(run)[0][1]
 
 
 def timed(*seconds):
@@ -304,6 +364,8 @@ def test_without_a_gpu_kernels_are_reported_missing():
         (["--sweep", "--size", "32"], "--sweep chooses batches and sizes itself, give no --batch "
                                       "and no --size"),
         (["--sweep", "--methods"], "argument --methods: not allowed with argument --sweep"),
+        (["--widths", "--batch", "2"], "--widths chooses batches and sizes itself, give no --batch "
+                                       "and no --size"),
         (["--out", "run.txt"], "argument --out: must end in .json, got run.txt"),
         (["--out", __file__], f"argument --out: {__file__} exists; name a new file, old runs are "
                               "kept"),

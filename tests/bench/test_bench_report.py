@@ -91,6 +91,24 @@ def test_the_readme_is_of_the_newest_run_that_has_what_is_told(runs):
     assert summary.speed(runs | {"newer": newer}) == summary.speed(runs)
 
 
+def test_the_readme_tells_of_the_default_executor_where_it_was_measured(runs):
+    name = "operators-epyc-2core"
+    assert "executor" not in "".join(summary.operators(runs[name]))
+    newer = changed(runs, name, ["provenance", "date"], "2999-01-01")[name]
+    slower = json.loads(json.dumps(newer["cases"]))
+    for case in slower:
+        case["executor"] = "default"
+        for result in case["results"].values():
+            result["wall"]["seconds"] = [1.0] * len(result["wall"]["seconds"])
+    for case in newer["cases"]:
+        case["executor"] = "synchronous"
+    newer["cases"] = slower + newer["cases"]  # whichever comes first
+    told, table = summary.operators(newer)
+    assert "in DALI's default executor" in told and "| 1.0 | 1.0 | 1.0 | 1.0 |" in table
+    newer["cases"].reverse()
+    assert summary.operators(newer) == [told, table]
+
+
 @pytest.mark.parametrize(
     ("commit", "dirty", "told"),
     [

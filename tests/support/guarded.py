@@ -47,11 +47,11 @@ def check(seed):
 
 
 def check_widths(first, step=8, last=512, height=3):
-    """Mix images of the widths first, first + step, …, last. They are blended and cut, mirrored and
-    not, and each has a forbidden page on one side. Outputs are planar and interleaved, with values
-    of 1, 2 and 4 bytes."""
+    """Mix images of the widths first, first + step, …, last. They are blended, cut, mixed by soft
+    masks and mixed by threes. They are mirrored and not, and each has a forbidden page on one side.
+    Outputs are planar and interleaved, with values of 1, 2 and 4 bytes."""
     rng = np.random.default_rng(first)
-    images, partners, blends, boxes, windows = [], [], [], [], []
+    images, partners, blends, boxes, masks, windows = [], [], [], [], [], []
     for width in range(first, last + 1, step):
         x0, x1 = sorted(rng.integers(0, width + 1, 2))
         box = (1, x0, height, x1)
@@ -62,13 +62,21 @@ def check_widths(first, step=8, last=512, height=3):
             windows.append({"mirror": (k // 2 + width // step) % 2})
             pixels = rng.integers(0, 256, (height, width, 3), np.uint8)
             images.append(guarded(pixels, at_end=k % 2 == 1))
-    plan = plan_for(
-        len(images), partner=PerSample(partners), blend=PerSample(blends), box=PerSample(boxes)
-    )
+            masks.append(guarded(rng.integers(0, 256, (height, width), np.uint8), k % 2 == 1))
+    count = len(images)
+    columns = {"partner": PerSample(partners), "blend": PerSample(blends), "box": PerSample(boxes)}
+    both_others = PerSample([(i ^ 1, i ^ 2) for i in range(count)])
+    plans = [
+        plan_for(count, **columns),
+        plan_for(count, **columns, mask=PerSample(masks)),
+        plan_for(count, partner=both_others, blend=(0.5, 0.125, 0.375), box=(NO_BOX, NO_BOX)),
+    ]
     normalization = {"mean": [101.5, 120.25, 90.0], "std": [2.0, 1.7, 2.25]}
-    batch = Batch(images, plan, windows=windows, normalization=normalization)
-    for dtype in (np.float32, np.float16, np.uint8):
-        for layout in ("CHW", "HWC"):
+    formats = [(d, layout) for d in (np.float32, np.float16, np.uint8) for layout in ("CHW", "HWC")]
+    few = [formats[0], formats[3], formats[5]]
+    for plan, some in zip(plans, (formats, few, few), strict=True):
+        batch = Batch(images, plan, windows=windows, normalization=normalization)
+        for dtype, layout in some:
             batch.but(dtype=dtype, output_layout=layout).assert_defined(no_copy=True)
     keep.clear()
 

@@ -8,7 +8,7 @@ namespace dali_mix {
 namespace {
 
 // The sum of the mask over the pixels of a part of the output. `cells`: the column of the mask for
-// each column of the output.
+// each column of the output; empty: the same one.
 int64_t SumOfLevels(const Mask &mask, const std::vector<int> &cells, Box part, int height) {
   int64_t sum = 0;
   for (int y = part.y0; y < part.y1;) {
@@ -20,7 +20,7 @@ int64_t SumOfLevels(const Mask &mask, const std::vector<int> &cells, Box part, i
     const uint8_t *levels = mask.values + static_cast<ptrdiff_t>(row) * mask.width;
     int along = 0;  // at most 255 * width
     for (int x = part.x0; x < part.x1; x++) {
-      along += levels[cells[x]];
+      along += levels[cells.empty() ? x : cells[x]];
     }
     sum += static_cast<int64_t>(rows) * along;
     y += rows;
@@ -31,7 +31,7 @@ int64_t SumOfLevels(const Mask &mask, const std::vector<int> &cells, Box part, i
 }  // namespace
 
 Shares CountShares(const BoxedOutput &output, const Mask &mask) {
-  std::vector<int> cells(mask.values ? output.width : 0);
+  std::vector<int> cells(mask.values && mask.width != output.width ? output.width : 0);
   for (size_t x = 0; x < cells.size(); x++) {
     cells[x] = CellAt(static_cast<int>(x), mask.width, output.width);
   }

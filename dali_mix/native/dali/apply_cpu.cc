@@ -1,4 +1,6 @@
 // fn.dali_mix.apply on the CPU.
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <atomic>
 
@@ -24,6 +26,19 @@ namespace {
 // read. Outputs of 8 bits do not: arithmetic limits them, and such stores wait if images lie at the
 // same place of a page.
 constexpr int64_t kStreamBytes = int64_t{2} << 20;
+
+// Asks Linux for large pages in an output. The first writes then fault a few hundred times less
+// often, and later ones miss the address cache less often. Only pages that lie inside the output
+// are asked for, so no other memory is taken. A refusal does no harm.
+void AskForLargePages(void *begin, int64_t bytes) {
+  constexpr uintptr_t kPage = 2 << 20;
+  const auto address = reinterpret_cast<uintptr_t>(begin);
+  const uintptr_t first = (address + kPage - 1) / kPage * kPage;
+  const uintptr_t last = (address + static_cast<uintptr_t>(bytes)) / kPage * kPage;
+  if (first < last) {
+    madvise(reinterpret_cast<void *>(first), last - first, MADV_HUGEPAGE);
+  }
+}
 
 // Work of one thread: successive rows, from row `y` of sample `sample` on into further samples.
 struct Strip {
@@ -115,6 +130,9 @@ void ApplyCpu::RunImpl(dali::Workspace &ws) {
   RowsKey key = call_.key;
   const auto bytes = static_cast<int64_t>(output.nbytes());
   key.stream = bytes > kStreamBytes && output.type_info().size() > 1;
+  if (bytes > 0 && output.IsContiguous()) {
+    AskForLargePages(output.raw_mutable_tensor(0), bytes);
+  }
   const RowsFn write_rows = SelectRows(isa_, key);
   WriteStrips(write_rows, call, samples, ws.GetThreadPool());
 }

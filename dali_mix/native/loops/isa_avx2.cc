@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "loops/dispatch.h"
+#include "loops/level.h"
 
 namespace dali_mix {
 namespace avx2 {
@@ -63,6 +64,28 @@ struct Vectors {
   MIX_HD static F Load(const float *values) { return _mm256_load_ps(values); }
   MIX_HD static F Fma(F a, F b, F c) { return _mm256_fmadd_ps(a, b, c); }
 
+  struct Doubles {
+    __m256d low, high;
+  };
+  // As in pixel.h.
+  MIX_HD static Doubles SoftWeight(double blend, F levels) {
+    const auto half = [blend](__m128 floats) {
+      const __m256d level = _mm256_cvtps_pd(floats);
+      const __m256d rest = _mm256_mul_pd(level, _mm256_set1_pd(kRest));
+      return _mm256_mul_pd(_mm256_set1_pd(blend),
+                           _mm256_fmadd_pd(level, _mm256_set1_pd(kPart), rest));
+    };
+    return {half(_mm256_castps256_ps128(levels)), half(_mm256_extractf128_ps(levels, 1))};
+  }
+  // As in pixel.h, `k` of each float.
+  MIX_HD static void BlendOf(const double *k, Doubles w, F &own, F &partner) {
+    const __m256d low = _mm256_load_pd(k), high = _mm256_load_pd(k + 4);
+    const __m256d one = _mm256_set1_pd(1);
+    own = Narrow(_mm256_mul_pd(w.low, low), _mm256_mul_pd(w.high, high));
+    partner = Narrow(_mm256_mul_pd(_mm256_sub_pd(one, w.low), low),
+                     _mm256_mul_pd(_mm256_sub_pd(one, w.high), high));
+  }
+
   // `in` where the bit of the index is 1, else `out`.
   MIX_HD static F Select(const int *index, uint32_t bits, F in, F out) {
     const __m256i i = _mm256_load_si256(reinterpret_cast<const __m256i *>(index));
@@ -106,6 +129,11 @@ struct Vectors {
   }
 
  private:
+  MIX_HD static F Narrow(__m256d low, __m256d high) {
+    return _mm256_insertf128_ps(_mm256_castps128_ps256(_mm256_cvtpd_ps(low)), _mm256_cvtpd_ps(high),
+                                1);
+  }
+
   // The first eight of sixteen bytes and the last, widened.
   struct Eights {
     alignas(32) uint8_t bytes[2][32];

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "loops/dispatch.h"
+#include "loops/level.h"
 
 namespace dali_mix {
 namespace avx512 {
@@ -60,6 +61,28 @@ struct Vectors {
   MIX_HD static F Load(const float *values) { return _mm512_load_ps(values); }
   MIX_HD static F Fma(F a, F b, F c) { return _mm512_fmadd_ps(a, b, c); }
 
+  struct Doubles {
+    __m512d low, high;
+  };
+  // As in pixel.h.
+  MIX_HD static Doubles SoftWeight(double blend, F levels) {
+    const auto half = [blend](__m256 floats) {
+      const __m512d level = _mm512_cvtps_pd(floats);
+      const __m512d rest = _mm512_mul_pd(level, _mm512_set1_pd(kRest));
+      return _mm512_mul_pd(_mm512_set1_pd(blend),
+                           _mm512_fmadd_pd(level, _mm512_set1_pd(kPart), rest));
+    };
+    return {half(_mm512_castps512_ps256(levels)), half(_mm512_extractf32x8_ps(levels, 1))};
+  }
+  // As in pixel.h, `k` of each float.
+  MIX_HD static void BlendOf(const double *k, Doubles w, F &own, F &partner) {
+    const __m512d low = _mm512_load_pd(k), high = _mm512_load_pd(k + 8);
+    const __m512d one = _mm512_set1_pd(1);
+    own = Narrow(_mm512_mul_pd(w.low, low), _mm512_mul_pd(w.high, high));
+    partner = Narrow(_mm512_mul_pd(_mm512_sub_pd(one, w.low), low),
+                     _mm512_mul_pd(_mm512_sub_pd(one, w.high), high));
+  }
+
   // `in` where the bit of the index is 1, else `out`.
   MIX_HD static F Select(const int *index, uint32_t bits, F in, F out) {
     const __m512i bit = _mm512_sllv_epi32(_mm512_set1_epi32(1), _mm512_load_si512(index));
@@ -103,6 +126,11 @@ struct Vectors {
   }
 
  private:
+  MIX_HD static F Narrow(__m512d low, __m512d high) {
+    return _mm512_insertf32x8(_mm512_castps256_ps512(_mm512_cvtpd_ps(low)), _mm512_cvtpd_ps(high),
+                              1);
+  }
+
   template <int kSpan>
   MIX_HD static __m512i WordsOf(const uint8_t *low) {
     if constexpr (kSpan <= 32) {

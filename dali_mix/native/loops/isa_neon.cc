@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "loops/dispatch.h"
+#include "loops/level.h"
 
 namespace dali_mix {
 namespace neon {
@@ -47,6 +48,25 @@ struct Vectors {
   MIX_HD static F Load(const float *values) { return vld1q_f32(values); }
   MIX_HD static F Fma(F a, F b, F c) { return vfmaq_f32(c, a, b); }
 
+  struct Doubles {
+    float64x2_t low, high;
+  };
+  // As in pixel.h.
+  MIX_HD static Doubles SoftWeight(double blend, F levels) {
+    const auto half = [blend](float64x2_t level) {
+      const float64x2_t rest = vmulq_n_f64(level, kRest);
+      return vmulq_n_f64(vfmaq_n_f64(rest, level, kPart), blend);
+    };
+    return {half(vcvt_f64_f32(vget_low_f32(levels))), half(vcvt_high_f64_f32(levels))};
+  }
+  // As in pixel.h, `k` of each float.
+  MIX_HD static void BlendOf(const double *k, Doubles w, F &own, F &partner) {
+    const float64x2_t low = vld1q_f64(k), high = vld1q_f64(k + 2), one = vdupq_n_f64(1);
+    own = Narrow(vmulq_f64(w.low, low), vmulq_f64(w.high, high));
+    partner =
+        Narrow(vmulq_f64(vsubq_f64(one, w.low), low), vmulq_f64(vsubq_f64(one, w.high), high));
+  }
+
   // `in` where the bit of the index is 1, else `out`.
   MIX_HD static F Select(const int *index, uint32_t bits, F in, F out) {
     const uint32x4_t bit = vshlq_u32(vdupq_n_u32(1), vld1q_s32(index));
@@ -88,6 +108,11 @@ struct Vectors {
   }
   // What the packs of one lane make is in order.
   MIX_HD static Window Ordered(Window packed) { return packed; }
+
+ private:
+  MIX_HD static F Narrow(float64x2_t low, float64x2_t high) {
+    return vcvt_high_f32_f64(vcvt_f32_f64(low), high);
+  }
 };
 
 #include "loops/isa.inc"

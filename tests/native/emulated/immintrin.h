@@ -15,7 +15,9 @@
 using __m128i = uint8_t __attribute__((vector_size(16)));
 using __m256i = uint16_t __attribute__((vector_size(32)));
 using __m512i = int32_t __attribute__((vector_size(64)));
+using __m256 = float __attribute__((vector_size(32)));
 using __m512 = float __attribute__((vector_size(64)));
+using __m512d = double __attribute__((vector_size(64)));
 using __mmask16 = uint16_t;
 constexpr int _MM_FROUND_TO_NEAREST_INT = 0;
 
@@ -152,6 +154,30 @@ inline __m512 _mm512_mask_blend_ps(__mmask16 mask, __m512 a, __m512 b) {
     a[i] = mask >> i & 1 ? b[i] : a[i];
   }
   return a;
+}
+
+inline __m256 _mm512_extractf32x8_ps(__m512 v, int half) {
+  return emulated::Load<__m256>(reinterpret_cast<const uint8_t *>(&v) + 32 * half);
+}
+inline __m256 _mm512_castps512_ps256(__m512 v) { return _mm512_extractf32x8_ps(v, 0); }
+inline __m512 _mm512_insertf32x8(__m512 a, __m256 b, int half) {
+  std::memcpy(reinterpret_cast<uint8_t *>(&a) + 32 * half, &b, 32);
+  return a;
+}
+inline __m512 _mm512_castps256_ps512(__m256 v) { return _mm512_insertf32x8(__m512{}, v, 0); }
+inline __m512d _mm512_load_pd(const void *at) {
+  return emulated::Load<__m512d>(emulated::Aligned(at));
+}
+inline __m512d _mm512_set1_pd(double value) { return __m512d{} + value; }
+inline __m512d _mm512_cvtps_pd(__m256 v) { return __builtin_convertvector(v, __m512d); }
+inline __m256 _mm512_cvtpd_ps(__m512d v) { return __builtin_convertvector(v, __m256); }
+inline __m512d _mm512_mul_pd(__m512d a, __m512d b) { return a * b; }
+inline __m512d _mm512_sub_pd(__m512d a, __m512d b) { return a - b; }
+inline __m512d _mm512_fmadd_pd(__m512d a, __m512d b, __m512d c) {
+  for (int i = 0; i < 8; i++) {
+    c[i] = std::fma(a[i], b[i], c[i]);
+  }
+  return c;
 }
 
 #endif  // DALI_MIX_TESTS_EMULATED_IMMINTRIN_H_
