@@ -83,4 +83,5 @@ class Mode(ABC):
 
     def element(self, vectors: Any, k: int) -> Any:
         """The k-th value of each sample's vector."""
-        return self.ops.squeeze(self.ops.slice(vectors, k, 1, axes=[0]), axes=[0])
+        # Not squeeze, which in the dynamic mode of DALI 2.2 does not see its axes.
+        return self.ops.reductions.max(self.ops.slice(vectors, k, 1, axes=[0]), axes=[0])
