@@ -20,10 +20,9 @@ No row decodes. Freed memory stays in the process, and OpenMP's threads spin onl
 before they are timed; a contestant that cannot run has a row that says why. "net" subtracts the
 feed: it is the speed relative to DALI unmixed, both without the feed.
 
---methods measures all methods of dali_mix, and no peers. --sweep measures many batch sizes and many
-image sizes, in all types and layouts, with 7 rounds. Both use the default executor. --widths
-measures the time for a pixel at many widths, as a multiple of that at the nearest multiple of 64,
-in the synchronous executor.
+--methods measures all methods of dali_mix, and no peers, in the default executor. --widths measures
+the time for a pixel at many widths, as a multiple of that at the nearest multiple of 64, in the
+synchronous executor.
 """
 
 import os
@@ -43,10 +42,6 @@ from dali_mix.measure.graphs import UNMIXED, Output
 from dali_mix.measure.operators import COPY, DEFAULT, SYNCHRONOUS, Case, copying, make_case
 
 DTYPES = ("float32", "float16", "uint8")
-BATCHES = (1, 4, 16, 64, 256, 1024)
-"""Batch sizes of a sweep, at 224 x 224."""
-SIZES = (32, 64, 128, 224, 512)
-"""Image sizes of a sweep, in batches of 64."""
 REST = 0.05
 """Seconds in which DALI's default executor fills its queue."""
 
@@ -101,19 +96,14 @@ def measure(case: Case, options: Any) -> dict[str, Any]:
 def keys(options: Any) -> Iterator[dict[str, Any]]:
     """Batch, size, type, layout and, on the CPU, executor of every case."""
     sizes = [(batch, size) for batch in options.batch for size in options.size]
-    if options.sweep:
-        sizes = [(batch, 224) for batch in BATCHES]
-        sizes += [(64, size) for size in SIZES if size != 224]
-        sizes.append((BATCHES[-1], SIZES[-1]))
-    for dtype in options.dtype or (DTYPES if options.sweep else DTYPES[:2]):
+    for dtype in options.dtype or DTYPES[:2]:
         for layout in options.layout or ("CHW", "HWC"):
             for batch, size in sizes:
                 key = {"batch": batch, "size": size, "dtype": dtype, "layout": layout}
                 if options.device == "gpu":
                     yield key
                     continue
-                many = options.sweep or options.methods
-                for executor in (DEFAULT,) if many else (DEFAULT, SYNCHRONOUS):
+                for executor in (DEFAULT,) if options.methods else (DEFAULT, SYNCHRONOUS):
                     yield key | {"executor": executor}
 
 
@@ -149,7 +139,7 @@ def text(case: dict[str, Any]) -> str:
 
 def recorded(cases: list[dict[str, Any]], options: Any) -> dict[str, Any]:
     words = ["operators", "gpu" if options.device == "gpu" else ""]
-    words += [word for word in ("sweep", "methods", "widths") if getattr(options, word)]
+    words += [word for word in ("methods", "widths") if getattr(options, word)]
     settings = {"rounds": options.rounds, "seed": options.seed, "baseline": UNMIXED}
     return program.run_of(
         " ".join(filter(None, words)),
@@ -172,21 +162,17 @@ def parsed(arguments: list[str] | None) -> Any:
     parser.count("--threads", 2, "CPU threads")
     parser.device()
     kind = parser.add_mutually_exclusive_group()
-    kind.add_argument("--sweep", action="store_true", help="many batch sizes and image sizes")
     kind.add_argument("--methods", action="store_true", help="all methods, and no peers")
     kind.add_argument("--widths", action="store_true", help="many widths, on the CPU")
     parser.add_argument("--no-peers", dest="peers", action="store_false", help="DALI rows only")
     options = parser.checked(arguments)
-    for name in ("sweep", "widths"):
-        if getattr(options, name) and (options.batch or options.size):
-            parser.error(
-                f"--{name} chooses batches and sizes itself, give no --batch and no --size"
-            )
+    if options.widths and (options.batch or options.size):
+        parser.error("--widths chooses batches and sizes itself, give no --batch and no --size")
     if options.widths and options.device == "gpu":
         parser.error("--widths measures the loops of the CPU, give no --device gpu")
     options.peers = options.peers and not options.methods
     options.batch, options.size = options.batch or [128], options.size or [224]
-    options.rounds = options.rounds or (7 if options.sweep or options.widths else 20)
+    options.rounds = options.rounds or (7 if options.widths else 20)
     return options
 
 

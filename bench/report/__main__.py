@@ -12,13 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from bench.report import sections, summary
-from bench.report.sweep import sweep
 
 HERE = Path(__file__).resolve().parents[1]
 ROOMS: dict[str, tuple[str, dict[str, Any]]] = {
     "operators": (
         "The operators: decoded images to a mixed tensor",
-        {"operators": sections.operators, "sweep": sweep, "widths": sections.by_width},
+        {"operators": sections.operators, "widths": sections.by_width},
     ),
     "pipeline": (
         "The pipeline: JPEG files to a mixed tensor, and a training step behind it",

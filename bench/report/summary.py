@@ -3,8 +3,7 @@
 import re
 from typing import Any
 
-from bench.operators.rows import UNMIXED, ratio
-from bench.report.sweep import lost
+from bench.operators.rows import FEED, UNMIXED, ratio, title
 from bench.training.tables import sentence
 from dali_mix.measure.comparisons import OURS, cost_of_mixing, verdict
 from dali_mix.measure.operators import DEFAULT
@@ -49,12 +48,13 @@ def headlines(runs: Runs) -> list[str]:
     """The top of bench/README.md: what is faster, what is slower, what is not known."""
     parts = speed(runs)
     for run in runs.values():
-        if run["benchmark"] == "operators sweep":
-            parts.append(lost_sentence(run["cases"]))
         if run["benchmark"] == "loss":
             parts.append(loss_sentence(run["sizes"][-1]))
         if run["benchmark"].startswith("training"):
             parts.append(sentence(run))
+    measured = [run["cases"] for run in by_date(runs, "operators")]
+    if measured:
+        parts.append(lost_sentence([case for cases in measured for case in cases]))
     if not on_gpu(runs):
         parts.append("**On a GPU nothing is measured yet.**")
     return parts
@@ -162,15 +162,24 @@ def pipeline_sentence(run: dict[str, Any]) -> str:
     )
 
 
+def lost(case: dict[str, Any]) -> list[tuple[float, str]]:
+    """What mixes faster than dali_mix by the same method, and its time as a share of ours."""
+    found = []
+    for name in case["results"]:
+        ours = OURS["cutmix" in name.lower()]
+        mixes = name not in (FEED, UNMIXED) and not name.startswith(("dali_mix", "copy "))
+        if mixes and (share := ratio(case, name, ours)) < 1:
+            found.append((share, name))
+    return found
+
+
 def lost_sentence(cases: list[dict[str, Any]]) -> str:
-    found = sorted(lost(cases), key=lambda one: one[1])
-    if not found:
-        return "Nothing else that mixes was faster, at any size."
-    name, share, where = found[0]
-    return (
-        f"Over all batch and image sizes, others were faster {len(found)} times, most of all "
-        f"{name}, which took {share:.2f} of our time ({where}). All are named below."
-    )
+    told = [
+        f"{name} took {share:.2f} of our time ({title(case)})"
+        for case in cases
+        for share, name in sorted(lost(case))
+    ]
+    return f"Where others mix faster: {'; '.join(told) or 'in no case that was measured'}."
 
 
 def loss_sentence(size: dict[str, Any]) -> str:

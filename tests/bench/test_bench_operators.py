@@ -194,13 +194,6 @@ def test_the_copy_moves_as_many_bytes_as_mixing(threads, monkeypatch):
     assert len(moved) == threads and 2 * sum(moved) == 3 * 31 * 47 * 3 * (1 + 1 + 2)
 
 
-def test_a_sweep_takes_lines_of_batches_and_of_sizes():
-    found = list(operators.keys(operators.parsed(["--sweep", "--dtype", "uint8"])))
-    assert {key["batch"] for key in found if key["size"] == 224} == set(operators.BATCHES)
-    assert {key["size"] for key in found if key["batch"] == 64} == set(operators.SIZES)
-    assert len({tuple(key.values()) for key in found}) == len(found)
-
-
 def ran(monkeypatch, out, *words):
     monkeypatch.setattr(operators.timing, "keep_freed_memory", lambda: None)
     small = "--batch 4 --size 32 --threads 1 --rounds 1 --layout HWC"
@@ -361,9 +354,7 @@ def test_without_a_gpu_kernels_are_reported_missing():
     [
         (["--batch", "0"], "argument --batch: must be an integer of at least 1, got 0"),
         (["--device", "gpu"], "--device gpu needs a GPU that torch can use, and there is none"),
-        (["--sweep", "--size", "32"], "--sweep chooses batches and sizes itself, give no --batch "
-                                      "and no --size"),
-        (["--sweep", "--methods"], "argument --methods: not allowed with argument --sweep"),
+        (["--widths", "--methods"], "argument --methods: not allowed with argument --widths"),
         (["--widths", "--batch", "2"], "--widths chooses batches and sizes itself, give no --batch "
                                        "and no --size"),
         (["--out", "run.txt"], "argument --out: must end in .json, got run.txt"),

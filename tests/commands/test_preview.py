@@ -300,13 +300,6 @@ def test_a_missing_pillow_is_named_with_the_command_that_mends_it(folder, monkey
     assert capsys.readouterr().err == f"dali-mix preview: {expected}\n"
 
 
-def test_a_class_folder_that_cannot_be_listed_is_left_out(folder, tmp_path, capsys):
-    (folder / "gone").symlink_to(tmp_path / "nowhere")
-    target = tmp_path / "sheet.png"
-    assert cli.main(["preview", str(folder), "-o", str(target), "--size", "16"]) == 0
-    assert target.is_file()
-
-
 def test_wrong_options_end_the_process_with_one_sentence(tmp_path):
     command = [sys.executable, "-m", "dali_mix", "preview", ".", "--method", "xmix"]
     done = subprocess.run(command, capture_output=True, text=True)

@@ -82,7 +82,8 @@ def test_each_name_of_a_type_means_one_thing():
         if path.parent.name == "loops" and path.suffix != ".h":
             continue  # each instruction set has a namespace of its own
         for name in re.findall(
-            r"^(?:struct|class|enum class|enum)[^\S\n]+(?:__attribute__\(\(.*\)\) )?(\w+)[^;]*?\{",
+            r"^(?:struct|class|enum class|enum)[^\S\n]+"
+            r"(?:(?:__attribute__\(\(.*\)\)|alignas\(\d+\)) )?(\w+)[^;]*?\{",
             path.read_text(),
             re.MULTILINE,
         ):

@@ -120,16 +120,16 @@ def mixed_rows(
 
 def choose_files(folder: Path, count: int, seed: int) -> list[Path]:
     """Up to `count` images, from as many classes as possible. A seed always gives the same ones."""
-    from dali_mix.images.class_folders import class_folders, fault_of
+    from dali_mix.images.class_folders import class_folders, class_names, fault_of
 
     if not folder.is_dir():
         what = "is not a folder" if folder.exists() else "does not exist"
         raise ValueError(f"{shown(folder)} {what}; name a folder of images.")
     chance = random.Random(seed)
-    classes = [folder / name for name in class_folders(folder) if not fault_of(folder / name)]
-    if not classes:
+    if all(fault_of(folder / name) for name in class_folders(folder)):
         files = _images(folder, chance)[:count]
     else:
+        classes = [folder / name for name in class_names(folder)]
         chance.shuffle(classes)
         files = list(_one_of_each(classes, count, chance))
     if len(files) < 2:

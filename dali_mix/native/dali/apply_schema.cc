@@ -9,7 +9,7 @@ DALI_SCHEMA(dali_mix__Apply)
         R"(Mixes each image of a batch with its partner, and crops, mirrors, normalizes, lays out and
 casts, in one pass.
 
-It takes the place of ``crop_mirror_normalize`` and shares its argument names, defaults and formula.
+It replaces ``crop_mirror_normalize`` and shares its argument names, defaults and formula.
 For sample i with partner j, output pixel (y, x) and channel c::
 
     w = 0 inside the box (the partner shows), blend[i] outside it
@@ -30,9 +30,9 @@ that stay planes, take vector code; everything else is right but slower.)")
     .InputDox(0, "images", "TensorList of uint8, float or float16",
               "Batch of images with equal numbers of channels, or of videos or volumes.")
     .InputLayout(0, {"HWC", "CHW", "FHWC", "FCHW", "CFHW", "DHWC", "DCHW", "CDHW", "HW"})
-    .InputDox(1, "second", "TensorList", "What `inputs` names first.")
-    .InputDox(2, "third", "TensorList", "What `inputs` names second.")
-    .InputDox(3, "fourth", "TensorList", "What `inputs` names third.")
+    .InputDox(1, "second", "TensorList", "The input that comes first in `inputs`.")
+    .InputDox(2, "third", "TensorList", "The input that comes second in `inputs`.")
+    .InputDox(3, "fourth", "TensorList", "The input that comes third in `inputs`.")
     .AddOptionalArg<std::string>(
         "inputs",
         "Names of the inputs after the images: ``\"others\"``, images with the indices behind "
@@ -83,8 +83,8 @@ that stay planes, take vector code; everything else is right but slower.)")
     .AddOptionalArg<float>("std",
                            "Standard deviation: one for all channels, or one for each; not 0.",
                            std::vector<float>{1.0f})
-    .AddOptionalArg<float>("scale", "What the normalized value is multiplied with.", 1.0f)
-    .AddOptionalArg<float>("shift", "What is added after `scale`.", 0.0f)
+    .AddOptionalArg<float>("scale", "Factor of the normalized value.", 1.0f)
+    .AddOptionalArg<float>("shift", "Added after `scale`.", 0.0f)
     .AddOptionalTypeArg("dtype", "Type of the output: FLOAT, FLOAT16, UINT8 or INT8.", DALI_FLOAT)
     .AddOptionalArg<TensorLayout>("output_layout",
                                   "Layout of the output: \"CHW\" or \"HWC\", of each frame where "

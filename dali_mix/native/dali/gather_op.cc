@@ -63,13 +63,13 @@ class Gather : public dali::StatelessOperator<Backend> {
 namespace dali {
 
 DALI_SCHEMA(dali_mix__Gather)
-    .DocStr(R"(For each sample what belongs to its partner: labels, images, whatever.
+    .DocStr(R"(Takes for each sample what belongs to its partner: labels, images or anything else.
 
 As ``permute_batch``, but an index may point behind the batch, into a second one.)")
     .NumInput(1, 2)
     .NumOutput(1)
-    .InputDox(0, "batch", "TensorList", "Of the images themselves.")
-    .InputDox(1, "others", "TensorList", "Of the other images.")
+    .InputDox(0, "batch", "TensorList", "A batch that belongs to the images.")
+    .InputDox(1, "others", "TensorList", "A batch that belongs to the other images.")
     .AddArg("partner", "``partner`` of the plan.", DALI_INT_VEC, true)
     .AddOptionalArg("which", "Which of several partners, from 0.", 0)
     .AddOptionalArg("images", "How many images one sample mixes, 0: as many as the plan says.", 0);

@@ -22,7 +22,7 @@ DALI_SCHEMA(dali_mix__Plan)
     .DocStr(
         R"(Draws how the images of a batch are mixed: the partner of each, and with what weights.
 
-Nothing but this operator is random. It looks at the number and the shapes of the images, never at
+Only this operator is random. It looks at the number and the shapes of the images, never at
 their pixels, so GPU images cost no synchronization. Its outputs, one sample for each image, go to
 ``apply`` under the same names:
 
@@ -48,7 +48,7 @@ The plan is a pure function of the random state, the batch size, the sizes and t
 same on every machine and for every number of threads. A batch of one is left unmixed,
 unless its partners come from another batch.
 
-What the methods draw is said by the classes of these names in ``dali_mix``.)")
+The classes of these names in ``dali_mix`` say what the methods draw.)")
     .NumInput(0, 1)
     .NumOutput(5)
     .OutputFn(CountOutputs)
@@ -80,15 +80,17 @@ What the methods draw is said by the classes of these names in ``dali_mix``.)")
                            true)
     .AddOptionalArg<std::string>(
         "per",
-        "What shares one draw of weight and box: ``\"sample\"``, ``\"pair\"`` (a random matching "
+        "The samples that share one draw of weight and box: ``\"sample\"``, ``\"pair\"`` (a random "
+        "matching "
         "whose two members share everything; an odd one is left unmixed) or ``\"batch\"``.",
         "sample")
-    .AddOptionalArg<std::string>("prob_per",
-                                 "What `prob` decides on: ``\"sample\"`` or ``\"batch\"``.",
-                                 "sample")
-    .AddOptionalArg<std::string>("choose_per",
-                                 "What takes one method: ``\"sample\"`` or ``\"batch\"``.",
-                                 "sample")
+    .AddOptionalArg<std::string>(
+        "prob_per", "Whether `prob` decides for each ``\"sample\"`` or for the ``\"batch\"``.",
+        "sample")
+    .AddOptionalArg<std::string>(
+        "choose_per",
+        "Whether each ``\"sample\"`` takes a method or the whole ``\"batch\"`` takes one.",
+        "sample")
     .AddOptionalArg<std::string>(
         "pairing",
         "How partners are drawn: ``\"derange\"`` (a uniform permutation without fixed points), "
@@ -102,22 +104,23 @@ What the methods draw is said by the classes of these names in ``dali_mix``.)")
         "one another in a uniformly drawn cyclic order; where the first follows from the place, "
         "and by class, each sample draws them by itself.",
         "derange")
-    .AddOptionalArg<std::vector<int>>(
-        "partner",
-        "Given partners, not drawn: an index into the batch for each sample, or into the others "
-        "behind it; with K images in one sample K - 1 of them.",
-        nullptr, true)
+    .AddOptionalArg<std::vector<int>>("partner",
+                                      "Partners to use instead of drawn ones: an index into the "
+                                      "batch for each sample, or into the others "
+                                      "behind it; with K images in one sample K - 1 of them.",
+                                      nullptr, true)
     .AddOptionalArg<std::vector<int>>("classes", "Class of each sample, for partners by class.",
                                       nullptr, true)
-    .AddOptionalArg<float>("lam",
-                           "Given weight, not drawn: mixup's weight of the own image, or the share "
-                           "that the box of cutmix leaves it before clipping; in [0, 1].",
-                           nullptr, true)
-    .AddOptionalArg<std::vector<int>>(
-        "box",
-        "Given box of cutmix, not drawn: ``(y0, x0, y1, x1)`` in output pixels, half-open; what "
-        "leaves the image is clipped. Cannot be combined with `lam`.",
+    .AddOptionalArg<float>(
+        "lam",
+        "Weight to use instead of a drawn one: mixup's weight of the own image, or the share "
+        "that the box of cutmix leaves it before clipping; in [0, 1].",
         nullptr, true)
+    .AddOptionalArg<std::vector<int>>("box",
+                                      "Box of cutmix to use instead of a drawn one: ``(y0, x0, y1, "
+                                      "x1)`` in output pixels, half-open; what "
+                                      "leaves the image is clipped. Cannot be combined with `lam`.",
+                                      nullptr, true)
     .AddRandomSeedArg()
     .AddRandomStateArg()
     .AddParent("dali_mix__CropSize");

@@ -192,7 +192,7 @@ class Previous : public dali::Operator<Backend> {
 namespace dali {
 
 DALI_SCHEMA(dali_mix__Previous)
-    .DocStr(R"(The batch that came before, in place of this one.
+    .DocStr(R"(Returns the batch that came before this one.
 
 With it a sample is mixed with one of the batch before, and a batch of one is mixed too. The first
 batch is its own; where the batch before was smaller, its samples come again from the first. The

@@ -199,7 +199,7 @@ class Resized : public dali::StatelessOperator<CPUBackend> {
 namespace dali {
 
 DALI_SCHEMA(dali_mix__Resized)
-    .DocStr(R"(A plan for another size of the output: what is mixed alike at two sizes.
+    .DocStr(R"(The same plan for another size of the output, so that two views are mixed alike.
 
 Edges of boxes go to the nearest pixel; ``lam`` is counted again. Takes the columns of a plan as
 tensor arguments and puts out ``box``, ``lam`` and ``size``, then ``offset`` and ``fit`` where they are
@@ -217,7 +217,7 @@ given. The mask of the plan is the input, if it has one, and stays as it is.)")
     .AddArg("box", "``box`` of the plan.", DALI_INT_VEC, true)
     .AddOptionalArg<float>("blend", "``blend`` of the plan.", std::vector<float>{1.0f}, true)
     .AddOptionalArg<std::vector<int>>(
-        "partner", "``partner`` of the plan: a sample that has none but itself stays unmixed.",
+        "partner", "``partner`` of the plan: a sample that is its own partner stays unmixed.",
         nullptr, true)
     .AddOptionalArg<std::vector<int>>("offset", "``offset`` of the plan.", nullptr, true)
     .AddOptionalArg<std::vector<int>>("fit", "``fit`` of the plan.", nullptr, true)

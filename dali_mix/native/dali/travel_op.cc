@@ -168,9 +168,9 @@ shows:
         0, "shapes", "TensorList of float",
         "Boxes of shape (M, 4), (left, top, right, bottom), or points of shape (M, 2), (x, y).")
     .InputDox(1, "labels", "TensorList of int32", "A label of each, shape (M,).")
-    .InputDox(2, "third", "TensorList", "What `inputs` names first.")
-    .InputDox(3, "fourth", "TensorList", "What `inputs` names second.")
-    .InputDox(4, "fifth", "TensorList", "What `inputs` names third.")
+    .InputDox(2, "third", "TensorList", "The input that comes first in `inputs`.")
+    .InputDox(3, "fourth", "TensorList", "The input that comes second in `inputs`.")
+    .InputDox(4, "fifth", "TensorList", "The input that comes third in `inputs`.")
     .AddOptionalArg<std::string>(
         "inputs",
         "Names of the inputs after the labels: ``\"other_shapes\"`` and ``\"other_labels\"``, of "

@@ -47,12 +47,12 @@ class Upload : public dali::StatelessOperator<dali::MixedBackend> {
 namespace dali {
 
 DALI_SCHEMA(dali_mix__Upload)
-    .DocStr(R"(The batch on the GPU.
+    .DocStr(R"(Brings the batch to the GPU.
 
 As ``.gpu()``, which makes the host wait, in DALI 2.4, for all that the GPU has been given before.)")
     .NumInput(1)
     .NumOutput(1)
-    .InputDox(0, "batch", "TensorList", "On the CPU, of any kind.");
+    .InputDox(0, "batch", "TensorList", "A batch on the CPU, of any type.");
 
 DALI_REGISTER_OPERATOR(dali_mix__Upload, dali_mix::Upload, Mixed);
 
