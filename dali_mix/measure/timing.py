@@ -47,7 +47,8 @@ def compare(
     min_seconds: float = 0.05,
     synchronize: Callable[[], object] = nothing,
     seed: int = 0,
-    rest: float = 0.0,
+    ahead: int = 0,
+    settle: Callable[[], object] = nothing,
     progress: Callable[[], object] = nothing,
 ) -> dict[str, dict[str, Any]]:
     """Time contestants against each other.
@@ -59,7 +60,9 @@ def compare(
     min_seconds: a sample repeats the call for about this long; the warm-up finds how often
     synchronize: waits for the device; its time counts
     seed:        seed of the order within the rounds
-    rest:        seconds before each sample, in which the last contestant ends its work in advance
+    ahead:       results that a contestant makes in advance. So many, and one that is under way, are
+                 taken before the clock starts
+    settle:      called before each sample; waits until nothing is made in advance any more
     progress:    called after every round
 
     Returns, for each name, `repeats`, and for each of "wall" and "cpu" (all threads of the
@@ -69,15 +72,17 @@ def compare(
     if baseline not in contestants:
         raise ValueError(f"baseline must be one of {list(contestants)}, got {baseline!r}.")
     check()
-    repeats = {name: _repeats(run, min_seconds, synchronize) for name, run in contestants.items()}
+    repeats = {
+        name: _repeats(run, min_seconds, synchronize, ahead) for name, run in contestants.items()
+    }
     seconds: dict[str, dict[str, list[float]]] = {
         name: {clock: [] for clock in CLOCKS} for name in contestants
     }
     order = random.Random(seed)
     for _ in range(rounds):
         for name in order.sample(list(contestants), len(contestants)):
-            time.sleep(rest)
-            sample = _sample(contestants[name], repeats[name], synchronize)
+            settle()
+            sample = _sample(contestants[name], repeats[name], synchronize, ahead)
             for clock, value in sample.items():
                 seconds[name][clock].append(value)
         progress()
@@ -92,7 +97,10 @@ def _sample(
     run: Callable[[], object],
     repeats: int,
     synchronize: Callable[[], object],
+    ahead: int,
 ) -> dict[str, float]:
+    for _ in range(ahead + 1 if ahead else 0):
+        run()
     synchronize()
     start = {clock: now() for clock, now in CLOCKS.items()}
     for _ in range(repeats):
@@ -102,11 +110,11 @@ def _sample(
 
 
 def _repeats(
-    run: Callable[[], object], min_seconds: float, synchronize: Callable[[], object]
+    run: Callable[[], object], min_seconds: float, synchronize: Callable[[], object], ahead: int
 ) -> int:
     """Warm up, and find how many repeats last min_seconds."""
     repeats = 1
-    while (took := _sample(run, repeats, synchronize)["wall"] * repeats) < min_seconds:
+    while (took := _sample(run, repeats, synchronize, ahead)["wall"] * repeats) < min_seconds:
         repeats = max(2 * repeats, int(repeats * min_seconds / max(took, 1e-9)))
     return repeats
 

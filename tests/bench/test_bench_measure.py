@@ -16,7 +16,7 @@ from scipy import stats
 
 pytest.importorskip("PIL")
 
-from dali_mix.measure import comparisons, intervals, jpegs, record, segments, tables
+from dali_mix.measure import comparisons, intervals, jpegs, record, segments, tables, timing
 from dali_mix.measure.checks import check_labels, check_mixed, check_pipeline
 from dali_mix.measure.graphs import GRAPHS, MEAN, STD, UNMIXED, Mixed, Output
 from dali_mix.measure.pipelines import Settings, Task, dali_loader
@@ -44,6 +44,27 @@ def test_a_segment_rests_and_drains_before_its_clock_starts(monkeypatch):
     assert events == ["rest", *["batch"] * 4, "sync", *["batch"] * 3, "sync"]
     assert speed == pytest.approx(6 / 2)  # 5 images are 3 batches of 2
     assert milliseconds == pytest.approx(300 / 6)
+
+
+def test_what_was_made_in_advance_is_taken_before_the_clock_starts(monkeypatch):
+    events, now = [], iter(range(1000))
+
+    def clock():
+        events.append("clock")
+        return next(now)
+
+    monkeypatch.setattr(timing, "CLOCKS", {"wall": clock})
+    compared = timing.compare(
+        {"one": lambda: events.append("run")},
+        baseline="one",
+        check=timing.nothing,
+        rounds=2,
+        ahead=2,
+        settle=lambda: events.append("settle"),
+    )
+    sample = [*["run"] * 3, "clock", "run", "clock"]
+    assert events == [*sample, "settle", *sample, "settle", *sample]
+    assert compared["one"]["wall"]["seconds"] == [1, 1]
 
 
 def test_a_dali_pipeline_at_rest_is_no_further_ahead_than_it_says(photos):
