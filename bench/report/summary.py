@@ -175,11 +175,13 @@ def lost(case: dict[str, Any]) -> list[tuple[float, str]]:
 
 def lost_sentence(cases: list[dict[str, Any]]) -> str:
     told = [
-        f"{name} took {share:.2f} of our time ({title(case)})"
+        f"{title(case)}: {', '.join(f'{name} {share:.2f}' for share, name in sorted(found))}"
         for case in cases
-        for share, name in sorted(lost(case))
+        if (found := lost(case))
     ]
-    return f"Where others mix faster: {'; '.join(told) or 'in no case that was measured'}."
+    if not told:
+        return "No other way to mix was faster, in any case."
+    return f"Where others mix faster, and their time as a share of ours: {'; '.join(told)}."
 
 
 def loss_sentence(size: dict[str, Any]) -> str:

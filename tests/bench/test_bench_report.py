@@ -93,15 +93,15 @@ def test_the_readme_is_of_the_newest_run_that_has_what_is_told(runs):
 
 def test_the_readme_tells_of_the_default_executor_where_it_was_measured(runs):
     name = "operators-epyc-2core"
-    assert "executor" not in "".join(summary.operators(runs[name]))
     newer = changed(runs, name, ["provenance", "date"], "2999-01-01")[name]
+    for case in newer["cases"]:
+        case["executor"] = "synchronous"
+    assert "executor" not in "".join(summary.operators(newer))
     slower = json.loads(json.dumps(newer["cases"]))
     for case in slower:
         case["executor"] = "default"
         for result in case["results"].values():
             result["wall"]["seconds"] = [1.0] * len(result["wall"]["seconds"])
-    for case in newer["cases"]:
-        case["executor"] = "synchronous"
     newer["cases"] = slower + newer["cases"]  # whichever comes first
     told, table = summary.operators(newer)
     assert "in DALI's default executor" in told and "| 1.0 | 1.0 | 1.0 | 1.0 |" in table
@@ -144,10 +144,10 @@ def test_the_report_tells_where_others_mix_faster():
         )
     )
     assert summary.lost_sentence(cases) == (
-        "Where others mix faster: torch.compile took 0.50 of our time (float32 CHW, batch 1, "
-        "224 x 224); timm CutMix elem took 0.70 of our time (float32 CHW, batch 64, 32 x 32)."
+        "Where others mix faster, and their time as a share of ours: float32 CHW, batch 1, "
+        "224 x 224: torch.compile 0.50; float32 CHW, batch 64, 32 x 32: timm CutMix elem 0.70."
     )
-    assert summary.lost_sentence(cases[1:2]).endswith("in no case that was measured.")
+    assert summary.lost_sentence(cases[1:2]) == "No other way to mix was faster, in any case."
 
 
 TIMED = {"batch": 256, "side": 224, "dtype": "float16", "layout": "CHW", "mix": "mixup"}
