@@ -94,6 +94,7 @@ def test_the_readme_is_of_the_newest_run_that_has_what_is_told(runs):
 def test_the_readme_tells_of_the_default_executor_where_it_was_measured(runs):
     name = "operators-epyc-2core"
     newer = changed(runs, name, ["provenance", "date"], "2999-01-01")[name]
+    newer["cases"] = [case for case in newer["cases"] if case["executor"] == "default"]
     for case in newer["cases"]:
         case["executor"] = "synchronous"
     assert "executor" not in "".join(summary.operators(newer))
