@@ -84,7 +84,7 @@ on_gpu() {
 }
 
 # measure LIMIT NAME MODULE ARGUMENT… [-- ARGUMENT…]: a benchmark; what follows "--" is for a
-# rehearsal, and takes the place of what was said before.
+# rehearsal, and replaces what was said before.
 measure() {
   local limit=$1 name=$2 module=$3 arguments=(); shift 3
   while [ $# -gt 0 ] && [ "$1" != -- ]; do arguments+=("$1"); shift; done

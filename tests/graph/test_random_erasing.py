@@ -39,7 +39,7 @@ def test_random_erasing_follows_its_law():
     height, width = boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]
     assert (height * width == mask.sum((1, 2))[mask.any((1, 2))]).all()  # a full rectangle
     area = height * width / (48 * 64)
-    # Uniform from 0.02 to 1/3, but for sides cut to the image.
+    # Uniform from 0.02 to 1/3, except where sides are cut to the image.
     assert area.min() > 0.015 and area.max() < 0.35 and abs(area.mean() - 0.1767) < 0.012
     whole = (height < 48) & (width < 64)
     assert abs(np.log(height / width)[whole].mean()) < 0.1

@@ -1,18 +1,18 @@
-// What differs between the releases of DALI that are supported, as far as our operators see
-// it: 2.2.0, 2.3.0, 2.4.0. A difference gets a line here, and, where code must know it, a name.
+// What differs between the supported releases of DALI, 2.2.0, 2.3.0 and 2.4.0, as far as our
+// operators see it. Each difference has a paragraph here, and a name where code must know it.
 //
-// Headers. Those that are included here are alike in all three, but for op_schema.h: in 2.4 schemas
-// may
-//   be aliases of others, which changes the registry and the size of OpSchema. A shim is compiled
-//   with the headers of its release, and no class of DALI is known to the core, so nothing is to be
-//   done.
-// Symbols. Each release gives its symbols its own version (DALI_2.4.0): no shim loads in another
-// one. Before 2.2. Philox4x32_10 belongs to libdali_operators.so, with which plugins are not
-// linked, and in
-//   2.0 work for ThreadPool::AddWork takes the number of its thread: such releases are refused
-//   here.
+// Headers: the ones that we include are the same in all three, except op_schema.h. Since 2.4 a
+// schema may be an alias of another, which changes the registry and the size of OpSchema. A shim is
+// compiled with the headers of its release, and the core knows no class of DALI, so this needs no
+// code.
 //
-// What differs in Python: plugin/dali_private.py.
+// Symbols: each release gives its symbols its own version, such as DALI_2.4.0. A shim loads in no
+// other release.
+//
+// Before 2.2: Philox4x32_10 is in libdali_operators.so, with which plugins are not linked. In 2.0
+// work for ThreadPool::AddWork takes the number of its thread. Such releases are refused here.
+//
+// plugin/dali_private.py has what differs in Python.
 #ifndef DALI_MIX_NATIVE_DALI_DALI_COMPAT_H_
 #define DALI_MIX_NATIVE_DALI_DALI_COMPAT_H_
 

@@ -1,5 +1,5 @@
-// The AVX-512 intrinsics that isa_avx512.cc uses, in vectors of the compiler: takes the place of
-// its header, so that the vector code is tested on processors that lack the instructions.
+// The AVX-512 intrinsics that isa_avx512.cc uses, in vectors of the compiler. It replaces the
+// compiler's header, so that the vector code is tested on processors that lack the instructions.
 #ifndef DALI_MIX_TESTS_EMULATED_IMMINTRIN_H_
 #define DALI_MIX_TESTS_EMULATED_IMMINTRIN_H_
 
