@@ -5,6 +5,8 @@ nor torch. The graph functions are in `dali_mix.fn`.
 """
 
 import importlib
+import sys
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from dali_mix.plugin.version import __version__ as __version__
@@ -74,7 +76,12 @@ if not TYPE_CHECKING:  # a type checker would take any name for one of these
         if name in _MODULES:
             return importlib.import_module(f"dali_mix.{name}")
         if name not in _HOMES:
-            raise _no_attribute(name)
+            error = _no_attribute(name)
+            # For `from dali_mix import NAME` importlib asks, and ignores an AttributeError, because
+            # NAME may be a module that is not imported yet. An ImportError keeps our sentence.
+            asks = sys._getframe(1).f_globals["__name__"]
+            is_import = asks == "importlib._bootstrap" and not find_spec(f"dali_mix.{name}")
+            raise ImportError(str(error)) if is_import and "did you mean" in str(error) else error
         try:
             module = importlib.import_module(f"dali_mix.{_HOMES[name]}")
         except ModuleNotFoundError as error:

@@ -83,7 +83,8 @@ def test_a_plan_for_the_images_is_not_one_for_a_crop():
 ARGUMENTS = [
     (
         r"crop must lie inside the image, got a window of 7 x 8 for sample 0 of 6 x 8\. "
-        r"Resize the images first, or crop less\.",
+        r"Resize the images first, or pad them with fn\.crop\(images, crop=\(H, W\), "
+        r"out_of_bounds_policy=\"pad\"\), or crop less\.",
         {"crop": (7, 8)},
     ),
     (r"crop must lie inside .* 6 x 9 for sample 0 of 6 x 8.*", {"crop_h": 6, "crop_w": 9}),

@@ -97,6 +97,19 @@ def test_a_name_that_is_nearly_right_is_told_the_right_one(module, name, right):
         assert eval(text, {"dali_mix": dali_mix})
 
 
+def test_a_module_with_nearly_the_name_of_a_class_can_be_imported():
+    code = "from dali_mix import plan; assert plan.Plan"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_an_import_that_is_nearly_right_is_told_the_right_one():
+    with pytest.raises(ImportError, match=r"; did you mean dali_mix.MixUp or dali_mix.fn.mixup\?$"):
+        exec("from dali_mix import Mixup")
+    assert not hasattr(dali_mix, "Mixup")
+    with pytest.raises(ImportError, match="cannot import name 'nothing'"):
+        exec("from dali_mix import nothing")
+
+
 @pytest.mark.parametrize("module", [dali_mix, dali_mix.fn, dali_mix.dynamic])
 def test_other_names_are_missing_as_from_any_module(module):
     with pytest.raises(AttributeError) as caught:

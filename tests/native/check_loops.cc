@@ -41,7 +41,9 @@ std::vector<Loop> LoopsFor(const RowsKey &key) {
       __builtin_cpu_supports("f16c")) {
     loops.push_back({"avx2", RowsAvx2(key)});
   }
-  loops.push_back({"avx512", RowsAvx512(key)});
+  if (const RowsFn rows = RowsAvx512(key)) {
+    loops.push_back({"avx512", rows});
+  }
 #elif defined(__aarch64__)
   loops.push_back({"neon", RowsNeon(key)});
 #endif

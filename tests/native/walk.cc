@@ -129,7 +129,7 @@ const char *walk_kernel(const WalkCall *walk, uint8_t *const *outs, int32_t *con
   return wrong;
 }
 
-// The CPU loops: the portable ones, or the vector loops of this kind of processor.
+// The CPU loops: the portable ones, or the vector loops, where this kind of processor has them.
 void walk_rows(const WalkCall *walk, uint8_t *const *outs, int32_t vector, int32_t stream) {
   RowsKey key = walk->key;
   key.stream = stream;

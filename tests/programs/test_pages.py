@@ -106,7 +106,8 @@ def named(pages, key):
 
 def test_what_the_examples_of_pipelines_say(after):
     varied = named(after("docs/recipes.md"), "varied")
-    assert np.isclose(lam_of(varied), 1).any() and (lam_of(varied) < 1).any()
+    lam = np.asarray(varied["varied"](seed=1).run()[3].as_array())
+    assert 0 < np.isclose(lam, 1).sum() < 10 and (lam < 1).any()
     salient = named(after("docs/travel.md"), "salient")
     assert (lam_of(salient) > 0.1).all() and (lam_of(salient) < 0.9).all()
     maps = named(after("docs/travel.md"), "segmented")

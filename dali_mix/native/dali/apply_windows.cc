@@ -35,7 +35,8 @@ CropWindow WindowArguments::WindowOf(const char *whose, int sample, Extent image
   if (size.height > image.height || size.width > image.width) {
     Refuse("crop must lie inside the image, got a window of ", size.height, " x ", size.width,
            " for sample ", sample, whose, " of ", image.height, " x ", image.width,
-           ". Resize the images first, or crop less.");
+           ". Resize the images first, or pad them with fn.crop(images, crop=(H, W), "
+           "out_of_bounds_policy=\"pad\"), or crop less.");
   }
   // Like crop_mirror_normalize: the product is in double, and halves are rounded away from zero.
   const auto begin = [sample](const char *name, float position, int slack) {

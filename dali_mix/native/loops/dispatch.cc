@@ -50,10 +50,7 @@ Isa AllowedIsa() {
   if (is("avx2")) {
     return Isa::kAvx2;
   }
-  if (is("avx512")) {
-    return Isa::kAvx512;
-  }
-  return Isa::kFastest;
+  return Isa::kAvx512;
 }
 
 }  // namespace
@@ -70,10 +67,10 @@ RowsFn SelectRows(Isa isa, RowsKey key) {
   switch (isa) {
 #if defined(__x86_64__)
     case Isa::kAvx512:
-      return RowsAvx512(key);
-    case Isa::kFastest:
-      return key.out == OutType::kUint8 || key.out == OutType::kInt8 ? RowsAvx512(key)
-                                                                     : RowsAvx2(key);
+      if (const RowsFn rows = RowsAvx512(key)) {
+        return rows;
+      }
+      [[fallthrough]];
     case Isa::kAvx2:
       return RowsAvx2(key);
 #elif defined(__aarch64__)

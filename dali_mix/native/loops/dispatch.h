@@ -24,25 +24,24 @@ using RowsFn = void (*)(const Call &call, const CpuSample &sample, int y_begin, 
 RowsFn RowsBaseline(const RowsKey &key);
 #if defined(__x86_64__)
 RowsFn RowsAvx2(const RowsKey &key);
-RowsFn RowsAvx512(const RowsKey &key);
+RowsFn RowsAvx512(const RowsKey &key);  // null where AVX2 is as fast
 #elif defined(__aarch64__)
 RowsFn RowsNeon(const RowsKey &key);
 #endif
 
 // Note [fastest]
-// kFastest is, of AVX2 and AVX-512, the faster for each output. On an Intel Xeon with two cores,
-// 128 images of 224 x 224 x 3, AVX-512 took 20 to 25 % less time for uint8, 2.65 against 3.2 ms;
-// float32 and float16, which memory binds, gained nothing at any width: where rows are whole
-// blocks, 3.2 against 3.1 ms. Untried: int8, which is taken to be like uint8; one and four
-// channels; sums of several images and soft masks, whose arithmetic may well gain; and AMD's
+// There are AVX-512 loops for outputs of bytes alone. On an Intel Xeon with two cores, 128 images
+// of 224 x 224 x 3, AVX-512 took 20 to 25 % less time for uint8, 2.65 against 3.2 ms; float32 and
+// float16, which memory binds, gained nothing at any width: where rows are whole blocks, 3.2
+// against 3.1 ms. Untried: int8, which is taken to be like uint8; one and four channels; AMD's
 // processors with AVX-512. On an AMD EPYC (Zen 3), which has none, AVX2 was the faster for every
 // key of bytes and of floats, with 1, 3, 4 and 5 channels: at least 1.3 times, and 1.5 to 22 times
 // where there are vector loops.
 
 // Instruction sets, from least to most.
-enum class Isa { kBaseline, kNeon, kAvx2, kFastest, kAvx512 };
+enum class Isa { kBaseline, kNeon, kAvx2, kAvx512 };
 
-// The fastest of this processor. DALI_MIX_CPU=baseline|neon|avx2|avx512 takes another one, for
+// The fastest of this processor. DALI_MIX_CPU=baseline|neon|avx2 takes a lesser one, for
 // tests and measurements; what the processor lacks is never taken. Reads the environment, which
 // another thread may be writing to: asked when an operator is made, never while it runs.
 DALI_MIX_API Isa ChosenIsa();

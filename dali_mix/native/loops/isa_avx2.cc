@@ -13,6 +13,7 @@ namespace avx2 {
 struct Vectors {
   static constexpr int kLanes = 2;
   static constexpr bool kStreams = true;
+  static constexpr bool kWritesFloats = true;
   using F = __m256;
   using Window = __m256i;
 
@@ -64,26 +65,15 @@ struct Vectors {
   MIX_HD static F Load(const float *values) { return _mm256_load_ps(values); }
   MIX_HD static F Fma(F a, F b, F c) { return _mm256_fmadd_ps(a, b, c); }
 
-  struct Doubles {
-    __m256d low, high;
-  };
-  // As in pixel.h.
-  MIX_HD static Doubles SoftWeight(double blend, F levels) {
-    const auto half = [blend](__m128 floats) {
-      const __m256d level = _mm256_cvtps_pd(floats);
-      const __m256d rest = _mm256_mul_pd(level, _mm256_set1_pd(kRest));
-      return _mm256_mul_pd(_mm256_set1_pd(blend),
-                           _mm256_fmadd_pd(level, _mm256_set1_pd(kPart), rest));
-    };
-    return {half(_mm256_castps256_ps128(levels)), half(_mm256_extractf128_ps(levels, 1))};
-  }
-  // As in pixel.h, `k` of each float.
-  MIX_HD static void BlendOf(const double *k, Doubles w, F &own, F &partner) {
-    const __m256d low = _mm256_load_pd(k), high = _mm256_load_pd(k + 4);
-    const __m256d one = _mm256_set1_pd(1);
-    own = Narrow(_mm256_mul_pd(w.low, low), _mm256_mul_pd(w.high, high));
-    partner = Narrow(_mm256_mul_pd(_mm256_sub_pd(one, w.low), low),
-                     _mm256_mul_pd(_mm256_sub_pd(one, w.high), high));
+  // The low or the high half of the floats as doubles, and back.
+  using D = __m256d;
+  MIX_HD static D Load(const double *values) { return _mm256_load_pd(values); }
+  MIX_HD static D Fma(D a, D b, D c) { return _mm256_fmadd_pd(a, b, c); }
+  MIX_HD static D Low(F floats) { return _mm256_cvtps_pd(_mm256_castps256_ps128(floats)); }
+  MIX_HD static D High(F floats) { return _mm256_cvtps_pd(_mm256_extractf128_ps(floats, 1)); }
+  MIX_HD static F Narrow(D low, D high) {
+    return _mm256_insertf128_ps(_mm256_castps128_ps256(_mm256_cvtpd_ps(low)), _mm256_cvtpd_ps(high),
+                                1);
   }
 
   // `in` where the bit of the index is 1, else `out`.
@@ -95,13 +85,13 @@ struct Vectors {
   }
 
   template <bool kStream>
-  MIX_HD static void Store(float *out, const F (&values)[4]) {
+  MIX_HD static void StoreFloats(float *out, const F (&values)[4]) {
     for (int g = 0; g < 4; g++) {
       kStream ? _mm256_stream_ps(out + 8 * g, values[g]) : _mm256_storeu_ps(out + 8 * g, values[g]);
     }
   }
   template <bool kStream>
-  MIX_HD static void Store(Half *out, const F (&values)[4]) {
+  MIX_HD static void StoreFloats(Half *out, const F (&values)[4]) {
     for (int g = 0; g < 4; g++) {
       __m128i halves = _mm256_cvtps_ph(values[g], _MM_FROUND_TO_NEAREST_INT);
       // Keeps the compiler from one instruction that converts and stores: it takes twice the time.
@@ -129,11 +119,6 @@ struct Vectors {
   }
 
  private:
-  MIX_HD static F Narrow(__m256d low, __m256d high) {
-    return _mm256_insertf128_ps(_mm256_castps128_ps256(_mm256_cvtpd_ps(low)), _mm256_cvtpd_ps(high),
-                                1);
-  }
-
   // The first eight of sixteen bytes and the last, widened.
   struct Eights {
     alignas(32) uint8_t bytes[2][32];

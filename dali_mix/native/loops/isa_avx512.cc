@@ -1,4 +1,4 @@
-// The CPU loops for AVX-512 (F, BW, VL, DQ).
+// The CPU loops for AVX-512 (F, BW, VL, DQ): those that write bytes, see Note [fastest].
 #include <immintrin.h>
 
 // GCC before 13 takes the deliberately undefined operand inside its own AVX-512 intrinsics for a
@@ -19,6 +19,7 @@ namespace avx512 {
 struct Vectors {
   static constexpr int kLanes = 4;
   static constexpr bool kStreams = true;
+  static constexpr bool kWritesFloats = false;
   using F = __m512;
   using Window = __m512i;
 
@@ -61,26 +62,15 @@ struct Vectors {
   MIX_HD static F Load(const float *values) { return _mm512_load_ps(values); }
   MIX_HD static F Fma(F a, F b, F c) { return _mm512_fmadd_ps(a, b, c); }
 
-  struct Doubles {
-    __m512d low, high;
-  };
-  // As in pixel.h.
-  MIX_HD static Doubles SoftWeight(double blend, F levels) {
-    const auto half = [blend](__m256 floats) {
-      const __m512d level = _mm512_cvtps_pd(floats);
-      const __m512d rest = _mm512_mul_pd(level, _mm512_set1_pd(kRest));
-      return _mm512_mul_pd(_mm512_set1_pd(blend),
-                           _mm512_fmadd_pd(level, _mm512_set1_pd(kPart), rest));
-    };
-    return {half(_mm512_castps512_ps256(levels)), half(_mm512_extractf32x8_ps(levels, 1))};
-  }
-  // As in pixel.h, `k` of each float.
-  MIX_HD static void BlendOf(const double *k, Doubles w, F &own, F &partner) {
-    const __m512d low = _mm512_load_pd(k), high = _mm512_load_pd(k + 8);
-    const __m512d one = _mm512_set1_pd(1);
-    own = Narrow(_mm512_mul_pd(w.low, low), _mm512_mul_pd(w.high, high));
-    partner = Narrow(_mm512_mul_pd(_mm512_sub_pd(one, w.low), low),
-                     _mm512_mul_pd(_mm512_sub_pd(one, w.high), high));
+  // The low or the high half of the floats as doubles, and back.
+  using D = __m512d;
+  MIX_HD static D Load(const double *values) { return _mm512_load_pd(values); }
+  MIX_HD static D Fma(D a, D b, D c) { return _mm512_fmadd_pd(a, b, c); }
+  MIX_HD static D Low(F floats) { return _mm512_cvtps_pd(_mm512_castps512_ps256(floats)); }
+  MIX_HD static D High(F floats) { return _mm512_cvtps_pd(_mm512_extractf32x8_ps(floats, 1)); }
+  MIX_HD static F Narrow(D low, D high) {
+    return _mm512_insertf32x8(_mm512_castps256_ps512(_mm512_cvtpd_ps(low)), _mm512_cvtpd_ps(high),
+                              1);
   }
 
   // `in` where the bit of the index is 1, else `out`.
@@ -90,21 +80,8 @@ struct Vectors {
     return _mm512_mask_blend_ps(inside, out, in);
   }
 
-  template <bool kStream>
-  MIX_HD static void Store(float *out, const F (&values)[4]) {
-    for (int g = 0; g < 4; g++) {
-      kStream ? _mm512_stream_ps(out + 16 * g, values[g])
-              : _mm512_storeu_ps(out + 16 * g, values[g]);
-    }
-  }
-  template <bool kStream>
-  MIX_HD static void Store(Half *out, const F (&values)[4]) {
-    for (int g = 0; g < 4; g += 2) {
-      const __m256i low = _mm512_cvtps_ph(values[g], _MM_FROUND_TO_NEAREST_INT);
-      const __m256i high = _mm512_cvtps_ph(values[g + 1], _MM_FROUND_TO_NEAREST_INT);
-      StoreBytes<kStream>(out + 16 * g, _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1));
-    }
-  }
+  template <bool kStream, typename Out>
+  static void StoreFloats(Out *out, const F (&values)[4]) = delete;
   template <bool kStream, typename Out>
   MIX_HD static void StoreBytes(Out *out, Window bytes) {
     auto *at = reinterpret_cast<__m512i *>(out);
@@ -126,11 +103,6 @@ struct Vectors {
   }
 
  private:
-  MIX_HD static F Narrow(__m512d low, __m512d high) {
-    return _mm512_insertf32x8(_mm512_castps256_ps512(_mm512_cvtpd_ps(low)), _mm512_cvtpd_ps(high),
-                              1);
-  }
-
   template <int kSpan>
   MIX_HD static __m512i WordsOf(const uint8_t *low) {
     if constexpr (kSpan <= 32) {
@@ -151,6 +123,6 @@ struct Vectors {
 
 }  // namespace avx512
 
-RowsFn RowsAvx512(const RowsKey &key) { return avx512::Select(key); }
+RowsFn RowsAvx512(const RowsKey &key) { return avx512::SelectVector(key); }
 
 }  // namespace dali_mix

@@ -14,6 +14,7 @@ struct Vectors {
   static constexpr int kLanes = 1;
   // These processors see by themselves that whole lines are written.
   static constexpr bool kStreams = false;
+  static constexpr bool kWritesFloats = true;
   using F = float32x4_t;
   using Window = uint8x16_t;
 
@@ -48,24 +49,13 @@ struct Vectors {
   MIX_HD static F Load(const float *values) { return vld1q_f32(values); }
   MIX_HD static F Fma(F a, F b, F c) { return vfmaq_f32(c, a, b); }
 
-  struct Doubles {
-    float64x2_t low, high;
-  };
-  // As in pixel.h.
-  MIX_HD static Doubles SoftWeight(double blend, F levels) {
-    const auto half = [blend](float64x2_t level) {
-      const float64x2_t rest = vmulq_n_f64(level, kRest);
-      return vmulq_n_f64(vfmaq_n_f64(rest, level, kPart), blend);
-    };
-    return {half(vcvt_f64_f32(vget_low_f32(levels))), half(vcvt_high_f64_f32(levels))};
-  }
-  // As in pixel.h, `k` of each float.
-  MIX_HD static void BlendOf(const double *k, Doubles w, F &own, F &partner) {
-    const float64x2_t low = vld1q_f64(k), high = vld1q_f64(k + 2), one = vdupq_n_f64(1);
-    own = Narrow(vmulq_f64(w.low, low), vmulq_f64(w.high, high));
-    partner =
-        Narrow(vmulq_f64(vsubq_f64(one, w.low), low), vmulq_f64(vsubq_f64(one, w.high), high));
-  }
+  // The low or the high half of the floats as doubles, and back.
+  using D = float64x2_t;
+  MIX_HD static D Load(const double *values) { return vld1q_f64(values); }
+  MIX_HD static D Fma(D a, D b, D c) { return vfmaq_f64(c, a, b); }
+  MIX_HD static D Low(F floats) { return vcvt_f64_f32(vget_low_f32(floats)); }
+  MIX_HD static D High(F floats) { return vcvt_high_f64_f32(floats); }
+  MIX_HD static F Narrow(D low, D high) { return vcvt_high_f32_f64(vcvt_f32_f64(low), high); }
 
   // `in` where the bit of the index is 1, else `out`.
   MIX_HD static F Select(const int *index, uint32_t bits, F in, F out) {
@@ -74,13 +64,13 @@ struct Vectors {
   }
 
   template <bool kStream>
-  MIX_HD static void Store(float *out, const F (&values)[4]) {
+  MIX_HD static void StoreFloats(float *out, const F (&values)[4]) {
     for (int g = 0; g < 4; g++) {
       vst1q_f32(out + 4 * g, values[g]);
     }
   }
   template <bool kStream>
-  MIX_HD static void Store(Half *out, const F (&values)[4]) {
+  MIX_HD static void StoreFloats(Half *out, const F (&values)[4]) {
     for (int g = 0; g < 4; g += 2) {
       const float16x4_t low = vcvt_f16_f32(values[g]);
       const float16x8_t halves = vcvt_high_f16_f32(low, values[g + 1]);
@@ -108,11 +98,6 @@ struct Vectors {
   }
   // What the packs of one lane make is in order.
   MIX_HD static Window Ordered(Window packed) { return packed; }
-
- private:
-  MIX_HD static F Narrow(float64x2_t low, float64x2_t high) {
-    return vcvt_high_f32_f64(vcvt_f32_f64(low), high);
-  }
 };
 
 #include "loops/isa.inc"

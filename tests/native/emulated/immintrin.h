@@ -10,8 +10,6 @@
 #include <cstring>
 #include <limits>
 
-#include "core/half.h"
-
 using __m128i = uint8_t __attribute__((vector_size(16)));
 using __m256i = uint16_t __attribute__((vector_size(32)));
 using __m512i = int32_t __attribute__((vector_size(64)));
@@ -19,7 +17,6 @@ using __m256 = float __attribute__((vector_size(32)));
 using __m512 = float __attribute__((vector_size(64)));
 using __m512d = double __attribute__((vector_size(64)));
 using __mmask16 = uint16_t;
-constexpr int _MM_FROUND_TO_NEAREST_INT = 0;
 
 namespace emulated {
 using Unsigned = uint32_t __attribute__((vector_size(64)));
@@ -68,8 +65,6 @@ inline __m512i _mm512_load_si512(const void *at) {
 inline __m512 _mm512_load_ps(const void *at) {
   return emulated::Load<__m512>(emulated::Aligned(at));
 }
-inline void _mm512_storeu_ps(void *at, __m512 v) { std::memcpy(at, &v, 64); }
-inline void _mm512_stream_ps(void *at, __m512 v) { std::memcpy(emulated::Aligned(at), &v, 64); }
 inline void _mm512_storeu_si512(void *at, __m512i v) { std::memcpy(at, &v, 64); }
 inline void _mm512_stream_si512(void *at, __m512i v) { std::memcpy(emulated::Aligned(at), &v, 64); }
 inline void _mm_sfence() {}
@@ -82,10 +77,6 @@ inline __m512i _mm512_broadcast_i32x4(__m128i v) {
 inline __m512i _mm512_castsi256_si512(__m256i v) {
   const __m256i halves[] = {v, {}};
   return emulated::Load<__m512i>(halves);
-}
-inline __m512i _mm512_inserti64x4(__m512i a, __m256i b, int half) {
-  std::memcpy(reinterpret_cast<uint8_t *>(&a) + 32 * half, &b, 32);
-  return a;
 }
 inline __m512i _mm512_permutexvar_epi32(__m512i index, __m512i v) {
   return __builtin_shuffle(v, index);
@@ -108,13 +99,6 @@ inline __m512i _mm512_cvtps_epi32(__m512 v) {
     // What no integer holds becomes the least one.
     const bool fits = value >= -2147483648.0f && value < 2147483648.0f;
     result[i] = fits ? static_cast<int32_t>(value) : INT32_MIN;
-  }
-  return result;
-}
-inline __m256i _mm512_cvtps_ph(__m512 v, int) {
-  __m256i result = {};
-  for (int i = 0; i < 16; i++) {
-    result[i] = dali_mix::FloatToHalfSoft(v[i]).bits;
   }
   return result;
 }
@@ -168,11 +152,8 @@ inline __m512 _mm512_castps256_ps512(__m256 v) { return _mm512_insertf32x8(__m51
 inline __m512d _mm512_load_pd(const void *at) {
   return emulated::Load<__m512d>(emulated::Aligned(at));
 }
-inline __m512d _mm512_set1_pd(double value) { return __m512d{} + value; }
 inline __m512d _mm512_cvtps_pd(__m256 v) { return __builtin_convertvector(v, __m512d); }
 inline __m256 _mm512_cvtpd_ps(__m512d v) { return __builtin_convertvector(v, __m256); }
-inline __m512d _mm512_mul_pd(__m512d a, __m512d b) { return a * b; }
-inline __m512d _mm512_sub_pd(__m512d a, __m512d b) { return a - b; }
 inline __m512d _mm512_fmadd_pd(__m512d a, __m512d b, __m512d c) {
   for (int i = 0; i < 8; i++) {
     c[i] = std::fma(a[i], b[i], c[i]);
