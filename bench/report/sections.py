@@ -4,9 +4,8 @@ from itertools import groupby
 from typing import Any
 
 from bench.operators import rows, widths
-from bench.report.charts import bar_chart, curves
 from bench.training import tables as training_tables
-from dali_mix.measure.chart import summaries
+from dali_mix.measure.chart import bars, curves, summaries, svg
 from dali_mix.measure.comparisons import against, speeds
 from dali_mix.measure.tables import Table, loss_table
 
@@ -25,7 +24,7 @@ def operators(run: Run) -> Shown:
         if case["results"]
     ]
     caption = "time of a batch, DALI unmixed = 1; logarithmic; median and quartiles"
-    return parts, bar_chart(panels, caption, columns=len(panels), log=True)
+    return parts, svg(bars(panels, caption, columns=len(panels), log=True))
 
 
 def by_width(run: Run) -> Shown:
@@ -46,7 +45,7 @@ def pipeline(run: Run) -> Shown:
     ]
     figures = {"images_per_second": "images per second", "cpu_ms_per_image": "CPU ms per image"}
     panels = [(title, summaries(run["results"], figure)) for figure, title in figures.items()]
-    return parts, bar_chart(panels, "median and quartiles of the segments")
+    return parts, svg(bars(panels, "median and quartiles of the segments"))
 
 
 def loss(run: Run) -> Shown:
@@ -94,6 +93,6 @@ def training(run: Run) -> Shown:
     parts = []
     for heading, table in training_tables.of_run(run):
         parts += [f"**{heading}**", table.markdown()]
-    panels = training_tables.accuracies(run)
-    chart = curves(panels, "epoch", "test accuracy, %; band: one standard deviation")
-    return [*parts, *training_tables.claims(run)], chart
+    epochs = range(1, run["settings"]["epochs"] + 1)
+    chart = curves(training_tables.curves(run), epochs, "epoch; band: one standard deviation")
+    return [*parts, *training_tables.claims(run)], svg(chart)

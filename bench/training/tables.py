@@ -6,12 +6,18 @@ from typing import Any
 import numpy as np
 
 from dali_mix.measure.intervals import paired_difference
-from dali_mix.measure.tables import Table
+from dali_mix.measure.tables import Table, mean
 
 Run = dict[str, Any]
 Rows = list[dict[str, Any]]
 PUBLISHED = {"none": ["99.3", "0.02"], "mixup": ["99.5", "0.08"]}
 """Accuracy in % and validation loss, each of one run, in fastai v1's documentation of mixup."""
+CURVES = {
+    "accuracy": ("test accuracy, %", 100),
+    "test_loss": ("test loss", 1),
+    "train_loss": ("training loss", 1),
+}
+"""Figures of a training, their titles, and the factors by which they are drawn."""
 CLAIMS = (
     ("mixup raises accuracy", "accuracy", "mixup", "none"),
     ("mixup raises the validation loss", "test_loss", "mixup", "none"),
@@ -58,22 +64,16 @@ def _table(rows: Rows, ways: Sequence[str]) -> Table:
     return Table(head + (["wrong labels learnt, %"] if noisy else published), lines)
 
 
-def mean(values: Sequence[float], digits: int = 2) -> str:
-    """Mean and standard deviation over the seeds."""
-    if not values:
-        return "-"
-    deviation = f" ± {np.std(values, ddof=1):.{digits}f}" if len(values) > 1 else ""
-    return f"{np.mean(values):.{digits}f}{deviation}"
-
-
-def accuracies(run: Run) -> dict[str, dict[str, list[Any]]]:
-    """heading -> way -> for each seed the accuracy after every epoch, in %."""
-    ways = run["settings"]["ways"]
+def curves(run: Run) -> dict[str, dict[str, list[Any]]]:
+    """heading and figure -> way -> for each seed the figure after every epoch."""
     return {
-        heading: {
-            way: [np.multiply(row["accuracy"], 100) for row in of_way(rows, way)] for way in ways
+        f"{heading}\n{title}": {
+            way: [np.multiply(row[figure], factor) for row in of_way(rows, way)]
+            for way in run["settings"]["ways"]
+            if of_way(rows, way)  # a run that was stopped lacks some
         }
         for heading, rows in groups(run).items()
+        for figure, (title, factor) in CURVES.items()
     }
 
 
@@ -97,12 +97,10 @@ def claims(run: Run) -> list[str]:
 def sentence(run: Run) -> str:
     """A sentence for the summary, on the group in which mixup changes the accuracy most."""
     found = []
-    for heading, ways in accuracies(run).items():
-        last = {way: np.mean([own[-1] for own in seeds]) for way, seeds in ways.items() if seeds}
-        none = last["none"]
-        best = max((way for way in last if way.startswith("mixup")), key=lambda way: last[way])
-        text = (
-            f"{none:.2f} % of the test images right without mixing, {last[best]:.2f} % with {best}"
-        )
-        found.append((abs(last[best] - none), f"{heading}: {text}"))
+    for heading, rows in groups(run).items():
+        ways = [way for way in run["settings"]["ways"] if of_way(rows, way)]
+        last = {w: 100 * np.mean([row["accuracy"][-1] for row in of_way(rows, w)]) for w in ways}
+        best = max((way for way in ways if way.startswith("mixup")), key=lambda way: last[way])
+        text = f"{last['none']:.2f} % of the test images right without mixing, {last[best]:.2f} % "
+        found.append((abs(last[best] - last["none"]), f"{heading}: {text}with {best}"))
     return f"Training on {max(found)[1]} ({run['settings']['seeds']} seeds, last epoch)."

@@ -9,6 +9,8 @@ pytest.importorskip("PIL")
 torch = pytest.importorskip("torch")
 
 
+from bench.report import __main__ as report  # noqa: E402
+from bench.report import sections  # noqa: E402
 from bench.training import __main__ as training  # noqa: E402
 from bench.training import data, learning, tables  # noqa: E402
 
@@ -58,6 +60,41 @@ def test_every_seed_of_every_way_is_recorded(threes):
     assert found == [(seed, way) for seed in (0, 1) for way in learning.THREES]
     assert all(len(run["accuracy"]) == len(run["train_loss"]) == 2 for run in threes["runs"])
     assert threes["complete"] and {"commit", "cpu", "environment"} <= threes["provenance"].keys()
+
+
+def drawn(monkeypatch, run):
+    """What the report of a run draws: panel -> line -> its curves; and the picture."""
+    pytest.importorskip("matplotlib")
+    found, make = {}, sections.curves
+
+    def noted(panels, *rest):
+        found.update(panels)
+        return make(panels, *rest)
+
+    monkeypatch.setattr(sections, "curves", noted)
+    return found, report.generate({"name": run})["charts/name.svg"]
+
+
+def test_the_report_draws_the_curves_of_all_seeds(threes, monkeypatch):
+    panels, picture = drawn(monkeypatch, threes)
+    heading = "threes and sevens of bars"
+    titles = ("test accuracy, %", "test loss", "training loss")
+    assert list(panels) == [f"{heading}\n{title}" for title in titles]
+    runs = [run for run in threes["runs"] if run["way"] == "mixup per batch"]
+    for title, figure, factor in zip(
+        titles, ("accuracy", "test_loss", "train_loss"), (100, 1, 1), strict=True
+    ):
+        lines = panels[f"{heading}\n{title}"]
+        assert list(lines) == list(learning.THREES)
+        expected = [np.array(run[figure]) * factor for run in runs]
+        np.testing.assert_allclose(lines["mixup per batch"], expected)
+    assert all(f">{way}<" in picture for way in learning.THREES)
+
+
+def test_a_run_that_was_stopped_is_drawn_too(threes, monkeypatch):
+    panels, picture = drawn(monkeypatch, threes | {"runs": threes["runs"][:2], "complete": False})
+    assert [list(lines) for lines in panels.values()] == [["none", "mixup"]] * 3
+    assert ">mixup per batch<" not in picture
 
 
 def test_a_way_and_a_seed_fix_the_result(archive, threes, tmp_path):
