@@ -38,14 +38,11 @@ from dali_mix.measure import openmp  # noqa: F401  # before torch
 # isort: split
 from bench import program
 from bench.operators import device, graphs, rows, widths
-from dali_mix.measure import record, timing
+from dali_mix.measure import operators, record, timing
 from dali_mix.measure.graphs import UNMIXED, Output
-from dali_mix.measure.operators import COPY, DEFAULT, SYNCHRONOUS, Case, copying, make_case
-from dali_mix.measure.segments import wait_until_quiet
+from dali_mix.measure.operators import DEFAULT, SYNCHRONOUS, Case, make_case
 
 DTYPES = ("float32", "float16", "uint8")
-AHEAD = 2
-"""Batches that DALI's default executor makes in advance."""
 
 
 def peers(case: Case) -> tuple[dict[str, graphs.Run], dict[str, str]]:
@@ -74,21 +71,12 @@ def peers(case: Case) -> tuple[dict[str, graphs.Run], dict[str, str]]:
 
 def measure(case: Case, options: Any) -> dict[str, Any]:
     """Times of every contestant, and why the missing ones are missing."""
-    runs = {COPY: copying(case)} | graphs.contestants(case, methods=options.methods)
-    in_advance = case.device == "cpu" and case.executor == DEFAULT
+    runs = graphs.contestants(case, methods=options.methods)
     alone = case.device == "cpu" and case.executor == SYNCHRONOUS
     others, missing = peers(case) if options.peers and not alone else ({}, {})
     runs |= others
     synchronize = program.synchronize_of(case.device)
-    results = timing.compare(
-        runs,
-        baseline=UNMIXED,
-        check=timing.nothing,  # they were checked when they were made
-        rounds=options.rounds,
-        synchronize=synchronize,
-        seed=case.seed,
-        **({"ahead": AHEAD, "settle": wait_until_quiet} if in_advance else {}),
-    )
+    results = operators.measure(case, runs, rounds=options.rounds, synchronize=synchronize)
     for name, run in runs.items() if case.device == "gpu" else ():
         read = graphs.IMAGES_READ.get(name, 2)
         results[name]["bytes"] = read and read * case.in_bytes + case.out_bytes

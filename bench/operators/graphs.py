@@ -9,8 +9,9 @@ from nvidia.dali import math as dali_math
 
 import dali_mix
 import dali_mix.fn as dmix
+from dali_mix.measure import operators
 from dali_mix.measure.graphs import GRAPHS, UNMIXED, Graph, Mixed, ours, unmixed
-from dali_mix.measure.operators import Case, check, runner
+from dali_mix.measure.operators import Case, runner
 
 Run = Callable[[], Any]
 FEED = "feed"
@@ -20,15 +21,14 @@ bound if they cut."""
 
 
 def contestants(case: Case, *, methods: bool) -> dict[str, Run]:
-    """The contestants, checked. `methods`: add one for every other method of dali_mix."""
+    """The copy and the graphs, checked. `methods`: add one for every other method of dali_mix."""
     height, width = case.batches[0].shape[1:3]
     graphs = {UNMIXED: GRAPHS[UNMIXED], "dali_mix unmixed": ours_unmixed} | GRAPHS
     graphs["DALI stock CutMix, then cmn"] = stock_cutmix(case.count, height, width)
     if methods:
         others = other_methods(height, width)
         graphs |= {f"dali_mix {name}": ours(method) for name, method in others.items()}
-    check(case, graphs)
-    return {name: runner(case, graph) for name, graph in ({FEED: feed} | graphs).items()}
+    return {FEED: runner(case, feed)} | operators.contestants(case, graphs)
 
 
 def other_methods(height: int, width: int) -> dict[str, Any]:
