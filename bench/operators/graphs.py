@@ -9,15 +9,13 @@ from nvidia.dali import math as dali_math
 
 import dali_mix
 import dali_mix.fn as dmix
-from dali_mix.measure import operators
-from dali_mix.measure.graphs import GRAPHS, UNMIXED, Graph, Mixed, ours, unmixed
-from dali_mix.measure.operators import Case, runner
+from bench.operators.rows import FEED
+from dali_mix.measure import pipelines
+from dali_mix.measure.graphs import GRAPHS, Graph, ours, unmixed
+from dali_mix.measure.operators import Case
+from dali_mix.measure.outputs import UNMIXED, Mixed
 
 Run = Callable[[], Any]
-FEED = "feed"
-IMAGES_READ = {FEED: 0, UNMIXED: 1, "dali_mix unmixed": 1, "dali_mix multimix": 3}
-"""How many images are read for each image of the result. For others 2 is counted, which is an upper
-bound if they cut."""
 
 
 def contestants(case: Case, *, methods: bool) -> dict[str, Run]:
@@ -28,7 +26,7 @@ def contestants(case: Case, *, methods: bool) -> dict[str, Run]:
     if methods:
         others = other_methods(height, width)
         graphs |= {f"dali_mix {name}": ours(method) for name, method in others.items()}
-    return {FEED: runner(case, feed)} | operators.contestants(case, graphs)
+    return {FEED: pipelines.runner(case, feed)} | pipelines.contestants(case, graphs)
 
 
 def other_methods(height: int, width: int) -> dict[str, Any]:

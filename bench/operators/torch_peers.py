@@ -9,8 +9,8 @@ from torch import Tensor
 
 from dali_mix import Plan
 from dali_mix.measure.checks import LAM_ULP, check_mixed, tolerance
-from dali_mix.measure.graphs import MEAN, STD, Mixed, Output
 from dali_mix.measure.operators import Case, samples_of
+from dali_mix.measure.outputs import MEAN, STD, Mixed, Output
 
 ROUNDINGS = {"mixing": 4, "normalising": 6}
 """Error of results whose every step is rounded to their type, in half units of `checks.ULP`. The

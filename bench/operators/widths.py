@@ -2,11 +2,13 @@
 
 from typing import Any
 
-from bench.operators.graphs import FEED, feed
-from bench.operators.rows import ratio
+from bench.operators.graphs import feed
+from bench.operators.rows import FEED, ratio
 from dali_mix.measure import timing
-from dali_mix.measure.graphs import GRAPHS, Graph, Mixed, Output
-from dali_mix.measure.operators import make_case, runner
+from dali_mix.measure.graphs import GRAPHS, Graph
+from dali_mix.measure.operators import make_case
+from dali_mix.measure.outputs import Mixed, Output
+from dali_mix.measure.pipelines import runner
 from dali_mix.measure.tables import Table
 
 WIDTHS = sorted({*range(96, 513, 16), 299})

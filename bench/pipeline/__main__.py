@@ -29,9 +29,9 @@ from dali_mix.measure import openmp  # noqa: F401  # before torch
 from bench import program
 from bench.pipeline import ffcv_loaders, step, torch_loaders
 from dali_mix.measure import comparisons, intervals, jpegs, record, timing
-from dali_mix.measure.checks import check_pipeline
-from dali_mix.measure.graphs import GRAPHS, UNMIXED
-from dali_mix.measure.pipelines import Settings, Task, dali_loader
+from dali_mix.measure.graphs import GRAPHS
+from dali_mix.measure.outputs import UNMIXED
+from dali_mix.measure.pipelines import Settings, Task, check_pipeline, dali_loader
 from dali_mix.measure.segments import Loader, compare_loaders
 
 UNMIXED_OF = (

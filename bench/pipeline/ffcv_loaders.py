@@ -17,7 +17,7 @@ import numpy as np
 
 from bench.peers import peer
 from bench.pipeline.torch_loaders import check_tensor
-from dali_mix.measure.graphs import MEAN, STD
+from dali_mix.measure.outputs import MEAN, STD
 from dali_mix.measure.pipelines import Task
 from dali_mix.measure.segments import Loader
 

@@ -20,9 +20,9 @@ from bench import program
 from bench.peers import peer
 from bench.pipeline import torch_loaders
 from dali_mix import MixLoss, MixTarget
-from dali_mix.measure.checks import check_pipeline
-from dali_mix.measure.graphs import GRAPHS, UNMIXED
-from dali_mix.measure.pipelines import Settings, Task, jpeg_pipeline
+from dali_mix.measure.graphs import GRAPHS
+from dali_mix.measure.outputs import UNMIXED
+from dali_mix.measure.pipelines import Settings, Task, check_pipeline, jpeg_pipeline
 from dali_mix.measure.segments import Loader
 from dali_mix.recipes import class_names
 

@@ -1,5 +1,5 @@
-"""Measures the operators alone, from decoded images to a mixed tensor, and a copy of as many
-bytes."""
+"""Measures ways from decoded images to a mixed tensor, and a copy of as many bytes. It needs no
+DALI."""
 
 from __future__ import annotations
 
@@ -12,9 +12,7 @@ from typing import Any
 import numpy as np
 
 from dali_mix.measure import timing
-from dali_mix.measure.checks import check_probe
-from dali_mix.measure.graphs import GRAPHS, UNMIXED, Graph, Output
-from dali_mix.measure.pipelines import array_pipeline
+from dali_mix.measure.outputs import UNMIXED, Output
 from dali_mix.measure.segments import wait_until_quiet
 
 COPY = "copy of as many bytes"
@@ -78,41 +76,9 @@ def make_case(
     return Case(batches, output, threads, seed, device, executor)
 
 
-def runner(case: Case, graph: Graph) -> Callable[[], Any]:
-    """A function that runs the pipeline of a contestant once."""
-    run: Callable[..., Any] = _pipeline(case, graph).pipeline.run
-    if case.device == "cpu":
-        return run
-    import torch
-
-    # Results come on torch's stream, so that no contestant waits for the GPU after each batch.
-    return lambda: run(torch.cuda.current_stream())
-
-
-def check(case: Case, graphs: Mapping[str, Graph]) -> None:
-    """An AssertionError unless every contestant mixes some of the samples by its plan."""
-    samples = samples_of(case.count)
-    for name, graph in graphs.items():
-        check_probe(name, _pipeline(case, graph, probing=True), case.output, samples)
-
-
 def samples_of(count: int) -> Iterable[int]:
     """Indices of the samples of a batch that are checked."""
     return sorted({0, 1 % count, count // 2, count - 1})
-
-
-def _pipeline(case: Case, graph: Graph, *, probing: bool = False) -> Any:
-    images = case.tensors if case.device == "gpu" else case.batches
-    return array_pipeline(
-        images,
-        graph,
-        case.output,
-        threads=case.threads,
-        seed=case.seed,
-        device=case.device,
-        on_demand=probing or case.executor == SYNCHRONOUS,
-        probing=probing,
-    )
 
 
 def copying(case: Case) -> Callable[[], object]:
@@ -132,14 +98,6 @@ def copying(case: Case) -> Callable[[], object]:
     return lambda: list(pool.map(lambda part: np.copyto(*part), parts))
 
 
-def contestants(
-    case: Case, graphs: Mapping[str, Graph] = GRAPHS
-) -> dict[str, Callable[[], object]]:
-    """The copy and the graphs, checked."""
-    check(case, graphs)
-    return {COPY: copying(case)} | {name: runner(case, graph) for name, graph in graphs.items()}
-
-
 def measure(
     case: Case,
     runs: Mapping[str, Callable[[], object]],
@@ -149,12 +107,12 @@ def measure(
     progress: Callable[[], object] = timing.nothing,
 ) -> dict[str, dict[str, Any]]:
     """The results of `timing.compare` for checked contestants. The baseline is the pipeline that
-    does not mix. Batches that the default executor made in advance are read before the clock
-    starts."""
+    does not mix, or the copy if there is no pipeline. Batches that the default executor made in
+    advance are read before the clock starts."""
     in_advance = case.device == "cpu" and case.executor == DEFAULT
     return timing.compare(
         runs,
-        baseline=UNMIXED,
+        baseline=UNMIXED if UNMIXED in runs else COPY,
         check=timing.nothing,
         rounds=rounds,
         synchronize=synchronize,

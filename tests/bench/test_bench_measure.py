@@ -17,9 +17,10 @@ from scipy import stats
 pytest.importorskip("PIL")
 
 from dali_mix.measure import chart, comparisons, intervals, jpegs, record, segments, tables, timing
-from dali_mix.measure.checks import check_labels, check_mixed, check_pipeline
-from dali_mix.measure.graphs import GRAPHS, MEAN, STD, UNMIXED, Mixed, Output
-from dali_mix.measure.pipelines import Settings, Task, dali_loader
+from dali_mix.measure.checks import check_labels, check_mixed
+from dali_mix.measure.graphs import GRAPHS
+from dali_mix.measure.outputs import MEAN, STD, UNMIXED, Mixed, Output
+from dali_mix.measure.pipelines import Settings, Task, check_pipeline, dali_loader
 from dali_mix.measure.segments import Loader, compare_loaders, segment
 from dali_mix.plan import Plan
 

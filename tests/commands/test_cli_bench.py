@@ -14,9 +14,10 @@ import pytest
 Image = pytest.importorskip("PIL.Image")
 
 from dali_mix.commands import bench, cli  # noqa: E402
-from dali_mix.measure import chart, headers, operators  # noqa: E402
-from dali_mix.measure.graphs import GRAPHS, UNMIXED  # noqa: E402
+from dali_mix.measure import chart, headers, operators, pipelines  # noqa: E402
+from dali_mix.measure.graphs import GRAPHS  # noqa: E402
 from dali_mix.measure.operators import COPY  # noqa: E402
+from dali_mix.measure.outputs import UNMIXED  # noqa: E402
 from dali_mix.measure.pipelines import Settings, Task, jpeg_pipeline  # noqa: E402
 
 SMALL = "--rounds 2 --batch 3 --size 19 --threads 1".split()
@@ -61,14 +62,14 @@ def test_the_tables_name_every_contestant(done, record):
 
 
 def test_the_operators_are_measured_in_the_executor_that_people_run(photos, monkeypatch, capsys):
-    built, make = [], operators.array_pipeline
+    built, make = [], pipelines.array_pipeline
 
     def noted(*arguments, on_demand, probing, **more):
         built.append((on_demand, probing))
         return make(*arguments, on_demand=on_demand, probing=probing, **more)
 
     taken, compare = [], operators.timing.compare
-    monkeypatch.setattr(operators, "array_pipeline", noted)
+    monkeypatch.setattr(pipelines, "array_pipeline", noted)
     monkeypatch.setattr(
         operators.timing, "compare", lambda *a, **more: taken.append(more) or compare(*a, **more)
     )
