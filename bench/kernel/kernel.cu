@@ -3,8 +3,8 @@
 //
 //   kernel check [N]       every kind of tile on small batches, inline and uploaded; or one batch
 //                          of N, for sanitizers
-//   kernel time OUT.json   milliseconds of the cases below: of the kernel on the device, of one
-//                          launch with the host's part, of the copy
+//   kernel time            milliseconds of the cases below: of the kernel on the device, of one
+//                          launch with the host's part, of the copy; a line of JSON each
 //   kernel launch CASE     one launch of a case, for a profiler
 //
 // Build: nvcc -std=c++20 -O3 --fmad=false -arch=native -Idali_mix/native -Itests/native \
@@ -146,10 +146,10 @@ double TimeOnDevice(const Stream &stream, F &&launch) {
   return milliseconds;
 }
 
-// Writes one case: milliseconds of the kernel, of one launch with what the host does for it, and of
-// a copy on the device that moves as many bytes. Batches take turns, so that none finds its images
-// in the L2 cache.
-void TimeCase(const Case &timed, std::FILE *file) {
+// Prints one case in a line of JSON: milliseconds of the kernel, of one launch with what the host
+// does for it, and of a copy on the device that moves as many bytes. Batches take turns, so that
+// none finds its images in the L2 cache.
+void TimeCase(const Case &timed) {
   constexpr double kBeyondCache = 200e6;
   const Shape shape = timed.Whole();
   std::vector<std::unique_ptr<MixBatch>> batches;
@@ -172,26 +172,19 @@ void TimeCase(const Case &timed, std::FILE *file) {
   };
   int launches = 0;
   const auto one = [&](cudaStream_t at) { mix(launches++, at); };
-  std::fprintf(file,
-               "{\"case\": \"%s\", \"batch\": %d, \"side\": %d, \"ms\": %.5f, \"launch_ms\": %.5f, "
-               "\"copy_ms\": %.5f, \"bytes\": %.0f, \"compulsory_bytes\": %.0f}",
-               timed.name, shape.count, shape.height, TimeOnDevice(stream, mix), Time(stream, one),
-               TimeOnDevice(stream, copy), bytes, batches[0]->CompulsoryBytes());
+  std::printf(
+      "{\"case\": \"%s\", \"batch\": %d, \"side\": %d, \"ms\": %.5f, \"launch_ms\": %.5f, "
+      "\"copy_ms\": %.5f, \"bytes\": %.0f, \"compulsory_bytes\": %.0f}\n",
+      timed.name, shape.count, shape.height, TimeOnDevice(stream, mix), Time(stream, one),
+      TimeOnDevice(stream, copy), bytes, batches[0]->CompulsoryBytes());
 }
 
-int TimeAll(const char *path) {
-  std::FILE *file = std::fopen(path, "w");
-  if (!file) {
-    std::fprintf(stderr, "%s cannot be written.\n", path);
-    return 2;
-  }
+int TimeAll() {
   for (const Case &timed : kCases) {
-    std::fprintf(file, &timed == kCases ? "[\n" : ",\n");
-    TimeCase(timed, file);
-    std::fflush(file);  // a run that is stopped leaves what it has measured
+    TimeCase(timed);
+    std::fflush(stdout);  // who reads it keeps what was measured before a stop
   }
-  std::fprintf(file, "\n]\n");
-  return std::fclose(file);
+  return 0;
 }
 
 int LaunchOne(const std::string &name) {
@@ -213,12 +206,12 @@ int main(int argc, char **argv) {
   if (task == "check" && argc <= 3) {
     return Check(argc == 3 ? std::max(1, std::atoi(argv[2])) : 1);
   }
-  if (task == "time" && argc == 3) {
-    return TimeAll(argv[2]);
+  if (task == "time" && argc == 2) {
+    return TimeAll();
   }
   if (task == "launch" && argc == 3) {
     return LaunchOne(argv[2]);
   }
-  std::fprintf(stderr, "usage: kernel check [N] | kernel time OUT.json | kernel launch CASE\n");
+  std::fprintf(stderr, "usage: kernel check [N] | kernel time | kernel launch CASE\n");
   return 2;
 }

@@ -1,6 +1,5 @@
 """Shows a run: its tables in Markdown, and its chart."""
 
-from itertools import groupby
 from typing import Any
 
 from bench.operators import rows, widths
@@ -70,23 +69,14 @@ def demo(run: Run) -> Shown:
 
 
 def kernel(run: Run) -> Shown:
-    parts = []
-    ordered = sorted(run["cases"], key=_shape, reverse=True)
-    for (batch, side), cases in groupby(ordered, key=_shape):
-        table = Table(["ms", "launched", "GB/s", "of the copy"], [_timed(case) for case in cases])
-        parts += [f"**Batch {batch}, {side} x {side} x 3**", table.markdown()]
-    return parts, None
-
-
-def _shape(case: dict[str, Any]) -> tuple[int, int]:
-    return case["batch"], case["side"]
-
-
-def _timed(case: dict[str, Any]) -> list[str]:
-    mirrored = ", mirrored" if case["mirror"] else ""
-    name = f"{case['dtype']} {case['layout']}, {case['mix']}{mirrored}, order: {case['order']}"
-    rate, share = case["bytes"] / case["ms"] / 1e6, case["copy_ms"] / case["ms"]
-    return [name, f"{case['ms']:.4f}", f"{case['launch_ms']:.4f}", f"{rate:,.0f}", f"{share:.2f}"]
+    head = ["ms", "with its launch", "GB/s, nominal", "compulsory", "compulsory, of the copy's"]
+    lines = []
+    for case in run["cases"]:
+        rates = [case[name] / case["ms"] / 1e6 for name in ("bytes", "compulsory_bytes")]
+        share = rates[1] / (case["bytes"] / case["copy_ms"] / 1e6)
+        cells = [f"{case['ms']:.4f}", f"{case['launch_ms']:.4f}", *(f"{r:,.0f}" for r in rates)]
+        lines.append([f"{case['case']}: {case['batch']} x {case['side']}²", *cells, f"{share:.2f}"])
+    return [Table(head, lines).markdown()], None
 
 
 def training(run: Run) -> Shown:

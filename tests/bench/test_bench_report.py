@@ -1,5 +1,6 @@
 """bench/README.md and its charts are what bench.report makes of bench/results, no more."""
 
+import contextlib
 import json
 from pathlib import Path
 
@@ -151,23 +152,29 @@ def test_the_report_tells_where_others_mix_faster():
     assert summary.lost_sentence(cases[1:2]) == "No other way to mix was faster, in any case."
 
 
-TIMED = {"batch": 256, "side": 224, "dtype": "float16", "layout": "CHW", "mix": "mixup"}
-TIMED |= {"mirror": False, "order": "batch", "ms": 0.05, "copy_ms": 0.04, "bytes": 2e8}
-TIMED["launch_ms"] = 0.06
-LISTED = (
-    "[\n" + ",\n".join(map(json.dumps, [TIMED, TIMED | {"side": 32, "mirror": True}])) + "\n]\n"
-)
+TIMED = {"case": "mixup float16", "batch": 256, "side": 224, "ms": 0.05, "launch_ms": 0.06}
+TIMED |= {"copy_ms": 0.04, "bytes": 2e8, "compulsory_bytes": 1.5e8}
 
 
-@pytest.mark.parametrize(("cut", "whole"), [(0, 2), (3, 2), (120, 1), (len(LISTED) - 1, 0)])
-def test_times_of_the_kernel_get_their_provenance_and_are_shown(tmp_path, cut, whole):
-    (tmp_path / "cases.json").write_text(LISTED[: len(LISTED) - cut])
-    out = tmp_path / "times.json"
-    kernel.main([str(tmp_path / "cases.json"), "--out", str(out)])
+@pytest.mark.parametrize(("cases", "status"), [(2, 0), (1, 3), (0, 3)])
+def test_times_of_the_kernel_get_their_provenance_and_are_shown(tmp_path, cases, status, capsys):
+    program, out = tmp_path / "kernel", tmp_path / "times.json"
+    lines = "".join(f"echo '{json.dumps(TIMED | {'side': 224 + k})}'\n" for k in range(cases))
+    program.write_text(f'#!/bin/sh\n[ "$*" = time ] || exit 9\n{lines}exit {status}\n')
+    program.chmod(0o755)
+    with pytest.raises(SystemExit, match="3") if status else contextlib.nullcontext():
+        kernel.main([str(program), "--out", str(out)])
+    assert capsys.readouterr().out.count("mixup float16") == cases
+    if not cases:
+        assert not out.exists()
+        return
     run = json.loads(out.read_text())
-    assert (len(run["cases"]), run["complete"]) == (whole, cut == 0)
+    assert (len(run["cases"]), run["complete"]) == (cases, status == 0)
     page = report.generate({"kernel-times": run})["README.md"]
-    assert ("stopped before its last case" in page) == (cut > 0)
-    if whole:
-        row = "| float16 CHW, mixup, order: batch | 0.0500 | 0.0600 | 4,000 | 0.80 |"
-        assert "**Batch 256, 224 x 224 x 3**" in page and row in page
+    assert ("stopped before its last case" in page) == (status == 3)
+    assert "| mixup float16: 256 x 224² | 0.0500 | 0.0600 | 4,000 | 3,000 | 0.60 |" in page
+
+
+def test_the_report_shows_what_the_kernel_tells():
+    told = (BENCH / "kernel/kernel.cu").read_text()
+    assert all(f'\\"{name}\\":' in told for name in TIMED)
