@@ -19,6 +19,7 @@ CPU milliseconds count this process and its workers. Ratios are taken within eac
 intervals are by paired t on the logarithms.
 """
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,20 @@ UNMIXED_OF = (
 """For each loader that mixes, the same loader without mixing."""
 
 
+def tuned(task: Task, given: Settings) -> Settings:
+    """The fastest of some settings for the pipeline without mixing, in short segments."""
+    graph, loads = GRAPHS[UNMIXED], (0.0, 0.35, 0.65, 0.9) if task.device == "gpu" else (0.0,)
+    tried = {
+        f"{threads} threads, hw_decoder_load {load}": Settings(threads, given.prefetch, load)
+        for threads in sorted({given.threads, -(-given.threads // 2)})
+        for load in loads
+    }
+    loaders = {name: dali_loader(task, settings, graph) for name, settings in tried.items()}
+    found = compare_loaders(loaders, images=4 * task.batch, segments=3, seed=task.seed)
+    print(comparisons.speeds(found, [], {}, {}).text(), end="\n\n", flush=True)
+    return tried[max(found, key=lambda name: found[name]["images_per_second"]["summary"]["median"])]
+
+
 def contestants(task: Task, settings: Settings, peers: bool) -> tuple[dict[str, Loader], Any]:
     """All loaders, checked, and why the missing ones are missing. PyTorch's loaders come first,
     because their workers are forks."""
@@ -59,10 +74,14 @@ def measure(root: Path, options: Any) -> dict[str, Any]:
     """Settings and results of a run."""
     task = Task(str(root), options.batch, options.size, options.dtype, options.device, options.seed)
     settings = Settings(options.threads, options.prefetch, options.hw_decoder_load)
+    if options.like:
+        settings = Settings(**json.loads(options.like.read_text())["settings"]["dali"])
+    if options.tune:
+        settings = tuned(task, settings)
     if options.step:
         loaders, missing = step.contestants(task, settings)
     else:
-        loaders, missing = contestants(task, settings, options.peers)
+        loaders, missing = contestants(task, settings, options.peers and not options.tune)
     how = {"images": options.images, "segments": options.rounds, "seed": options.seed}
     results = compare_loaders(loaders, **how)
     unmixed_of = {name: other for name, other in UNMIXED_OF.items() if name in results}
@@ -94,12 +113,16 @@ def main(arguments: list[str] | None = None) -> None:
     parser.count("--threads", len(os.sched_getaffinity(0)), "DALI's threads, or workers of others")
     parser.count("--prefetch", 2, "batches that DALI makes in advance")
     parser.add_argument("--hw-decoder-load", type=float, default=0.65, help="DALI's, on a GPU")
+    parser.add_argument("--like", type=Path, help="a run whose settings of DALI are taken")
     parser.add_argument("--dtype", choices=["float32", "float16"], default="float32")
     parser.count("--images", 1024, "images in a segment")
     parser.count("--rounds", 30, "segments of each contestant")
     parser.device()
     parser.add_argument("--no-peers", dest="peers", action="store_false", help="DALI rows only")
-    parser.add_argument("--step", action="store_true", help="train ResNet-50 behind the loaders")
+    kind = parser.add_mutually_exclusive_group()
+    kind.add_argument("--step", action="store_true", help="train ResNet-50 behind the loaders")
+    tune = "first find the fastest threads and hw_decoder_load; DALI rows only"
+    kind.add_argument("--tune", action="store_true", help=tune)
     options = parser.checked(arguments)
     if options.rounds < 2:
         parser.error("argument --rounds: must be at least 2, for an interval, got 1")
@@ -114,7 +137,7 @@ def main(arguments: list[str] | None = None) -> None:
             "train_step" if options.step else "pipeline",
             options,
             *("timm", "torchvision", "pillow", "ffcv"),
-            threads=options.threads,
+            threads=measured["settings"]["dali"]["threads"],
             **measured,
         )
         record.write(options.out, run)

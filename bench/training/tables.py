@@ -12,6 +12,12 @@ Run = dict[str, Any]
 Rows = list[dict[str, Any]]
 PUBLISHED = {"none": ["99.3", "0.02"], "mixup": ["99.5", "0.08"]}
 """Accuracy in % and validation loss, each of one run, in fastai v1's documentation of mixup."""
+MORE = {
+    "threes": ["published accuracy, %", "published test loss"],
+    "noise": ["wrong labels learnt, %"],
+    "cifar": ["seconds"],
+}
+"""Further columns of the table of an experiment."""
 CURVES = {
     "accuracy": ("test accuracy, %", 100),
     "test_loss": ("test loss", 1),
@@ -43,25 +49,25 @@ def of_way(rows: Rows, way: str) -> Rows:
 
 def of_run(run: Run) -> list[tuple[str, Table]]:
     """A table for every group, with its heading."""
+    head = ["last accuracy, %", "best accuracy, %", "test loss", "training loss"]
+    head += MORE[run["settings"]["experiment"]]
     return [
-        (heading, _table(rows, run["settings"]["ways"])) for heading, rows in groups(run).items()
+        (
+            heading,
+            Table(head, [_row(way, of_way(rows, way), head) for way in run["settings"]["ways"]]),
+        )
+        for heading, rows in groups(run).items()
     ]
 
 
-def _table(rows: Rows, ways: Sequence[str]) -> Table:
-    noisy = "share" in rows[0]
-    lines = []
-    for way in ways:
-        own = of_way(rows, way)
-        accuracy = [np.multiply(row["accuracy"], 100) for row in own]
-        cells = [mean([values[-1] for values in accuracy]), mean([max(v) for v in accuracy])]
-        cells += [mean([row[name][-1] for row in own], 3) for name in ("test_loss", "train_loss")]
-        if noisy:
-            cells.append(mean([100 * row["wrong_labels_learnt"] for row in own], 1))
-        lines.append([way, *cells, *([] if noisy else PUBLISHED.get(way, ["", ""]))])
-    head = ["last accuracy, %", "best accuracy, %", "test loss", "training loss"]
-    published = ["published accuracy, %", "published test loss"]
-    return Table(head + (["wrong labels learnt, %"] if noisy else published), lines)
+def _row(way: str, rows: Rows, head: Sequence[str]) -> list[str]:
+    accuracy = [np.multiply(row["accuracy"], 100) for row in rows]
+    cells = [mean([values[-1] for values in accuracy]), mean([max(v) for v in accuracy])]
+    cells += [mean([row[name][-1] for row in rows], 3) for name in ("test_loss", "train_loss")]
+    if head[4:] == MORE["threes"]:
+        return [way, *cells, *PUBLISHED.get(way, ["", ""])]
+    figure, factor = ("seconds", 1) if head[4:] == MORE["cifar"] else ("wrong_labels_learnt", 100)
+    return [way, *cells, mean([factor * row[figure] for row in rows], 1)]
 
 
 def curves(run: Run) -> dict[str, dict[str, list[Any]]]:

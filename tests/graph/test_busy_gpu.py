@@ -1,5 +1,5 @@
-"""Many batches in a row, made in advance and beside other work: on a GPU, where a missing wait shows
-in some batches only, and in the same way on the CPU."""
+"""Many batches in a row, made in advance and beside other work. On a GPU a missing wait shows in
+some batches only."""
 
 import ctypes
 
