@@ -8,12 +8,12 @@ import pytest
 from helpers import build, feed, stacked
 
 import dali_mix.fn as dmix
-from dali_mix import CutMix, FMix, MixUp, ResizeMix
+from dali_mix import CutMix, FMix, MixUp
 
 torch = pytest.importorskip("torch")
 
 BATCH = 259  # more samples than the parameters of a launch hold: a table is uploaded
-METHODS = [MixUp(1.0), CutMix(1.0), FMix(), ResizeMix((0.2, 0.8))]  # masks, and gathered images
+METHODS = [MixUp(1.0), CutMix(1.0), FMix()]  # with masks, which are uploaded too
 FAKE = hasattr(ctypes.CDLL(None), "fake_gpu_waits")
 
 
@@ -21,35 +21,36 @@ def mixing(device, **options):
     """A pipeline of batches that mix with the batch before."""
     chance = np.random.default_rng(4)
     images = [chance.integers(0, 256, (BATCH, 11, 13, 3), np.uint8) for _ in range(5)]
-    labels = [chance.integers(0, 1000, BATCH) for _ in range(3)]
+    labels = [chance.integers(0, 1000, (BATCH, 2), np.int32) for _ in range(3)]
 
     def graph():
-        x, y = feed(images, "HWC", device), feed(labels)
-        return dmix.mix(x, y, METHODS, partner="previous")
+        x, y = feed(images, "HWC", device), feed(labels, device=device)
+        x, _, y2, _ = dmix.mix(x, y, METHODS, partner="previous")
+        return x, y2  # mixed with the images before, and gathered from the labels before
 
     return build(graph, batch_size=BATCH, device=device, **options)
 
 
-def checksum(x):
+def checksum(*outputs):
     """Of the bits and where they lie, without a wait for the GPU."""
-    places = torch.arange(1, x.numel() + 1, dtype=torch.int64, device=x.device)
-    return (x.contiguous().view(-1).view(torch.int32).long() * places).sum()
+    bits = torch.cat([x.contiguous().view(-1).view(torch.int32).long() for x in outputs])
+    return (bits * torch.arange(1, len(bits) + 1, device=bits.device)).sum()
 
 
 def sums(device, steps, **options):
-    """A checksum of every batch of images. On a GPU, results come on torch's stream, and another
-    stream is busy; on a fake one, which torch does not see, each batch is waited for."""
+    """A checksum of every batch. On a GPU, results come on torch's stream, and another stream is
+    busy; on a fake one, which torch does not see, each batch is waited for."""
     pipeline = mixing(device, **options)
     if FAKE or device == "cpu":
-        batches = (torch.from_numpy(stacked(pipeline.run()[0])) for _ in range(steps))
-        return torch.stack([checksum(x) for x in batches])
+        batches = (map(stacked, pipeline.run()) for _ in range(steps))
+        return torch.stack([checksum(*map(torch.from_numpy, batch)) for batch in batches])
     noise, work = torch.cuda.Stream(), torch.randn(2048, 2048, device="cuda")
     found = []
     for _ in range(steps):
         with torch.cuda.stream(noise):
             work = (work @ work).tanh()
-        x = pipeline.run(torch.cuda.current_stream())[0].as_tensor()
-        found.append(checksum(torch.from_dlpack(x)))
+        outputs = pipeline.run(torch.cuda.current_stream())
+        found.append(checksum(*(torch.from_dlpack(batch.as_tensor()) for batch in outputs)))
     return torch.stack(found).cpu()
 
 
