@@ -132,8 +132,8 @@ run_second() {
 }
 
 run_third() {
-  local tuned=() parallel=(-n 4 --dist loadfile --no-loadscope-reorder)
-  local tests=(apply apply_layers previous order executors methods_everywhere busy_gpu)
+  local tuned=() parallel=(-n 8 --dist loadfile --no-loadscope-reorder)
+  local tests=(busy_gpu order previous executors apply_batches partners labels multi_images apply)
   tests=("${tests[@]/#/tests/graph/test_}")
   "$python" -m pytest --help 2>&1 | grep -e --no-loadscope-reorder > /dev/null || parallel=()
   [ -z "$rehearsing" ] || parallel+=(--collect-only)
@@ -152,7 +152,7 @@ run_third() {
     --rounds 8 "${tuned[@]}" "${photographs[@]}" \
     -- --dtype float32 --batch 2 --size 32 --images 4 --rounds 2 --synthetic 8
   [ -z "${DALI_MIX_CIFAR:-}" ] || measure 400 cifar bench.training cifar --data "$DALI_MIX_CIFAR" \
-    --workers 1 -- --seeds 1 --epochs 1
+    --workers 1 -- --seeds 1 --epochs 1 --batch 20
 }
 
 # Parts that come with a visit make room in the checkout for those of the next.

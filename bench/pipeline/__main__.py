@@ -43,18 +43,15 @@ UNMIXED_OF = (
 """For each loader that mixes, the same loader without mixing."""
 
 
-def tuned(task: Task, given: Settings) -> Settings:
-    """The fastest of some settings for the pipeline without mixing, in short segments."""
-    graph, loads = GRAPHS[UNMIXED], (0.0, 0.35, 0.65, 0.9) if task.device == "gpu" else (0.0,)
-    tried = {
-        f"{threads} threads, hw_decoder_load {load}": Settings(threads, given.prefetch, load)
-        for threads in sorted({given.threads, -(-given.threads // 2)})
-        for load in loads
-    }
-    loaders = {name: dali_loader(task, settings, graph) for name, settings in tried.items()}
+def tuned(task: Task, threads: int) -> Settings:
+    """The fastest settings for the pipeline without mixing, in short segments."""
+    counts, loads = sorted({threads, -(-threads // 2)}), (0.0, 0.35, 0.65, 0.9)
+    tried = [Settings(count, hw_decoder_load=load) for count in counts for load in loads]
+    loaders = {str(settings): dali_loader(task, settings, GRAPHS[UNMIXED]) for settings in tried}
     found = compare_loaders(loaders, images=4 * task.batch, segments=3, seed=task.seed)
     print(comparisons.speeds(found, [], {}, {}).text(), end="\n\n", flush=True)
-    return tried[max(found, key=lambda name: found[name]["images_per_second"]["summary"]["median"])]
+    speed = {name: each["images_per_second"]["summary"]["median"] for name, each in found.items()}
+    return max(tried, key=lambda settings: speed[str(settings)])
 
 
 def contestants(task: Task, settings: Settings, peers: bool) -> tuple[dict[str, Loader], Any]:
@@ -73,11 +70,11 @@ def contestants(task: Task, settings: Settings, peers: bool) -> tuple[dict[str, 
 def measure(root: Path, options: Any) -> dict[str, Any]:
     """Settings and results of a run."""
     task = Task(str(root), options.batch, options.size, options.dtype, options.device, options.seed)
-    settings = Settings(options.threads, options.prefetch, options.hw_decoder_load)
+    settings = Settings(options.threads)
     if options.like:
         settings = Settings(**json.loads(options.like.read_text())["settings"]["dali"])
     if options.tune:
-        settings = tuned(task, settings)
+        settings = tuned(task, options.threads)
     if options.step:
         loaders, missing = step.contestants(task, settings)
     else:
@@ -111,8 +108,6 @@ def main(arguments: list[str] | None = None) -> None:
     parser.count("--batch", 64, "images in a batch")
     parser.count("--size", 224, "height and width")
     parser.count("--threads", len(os.sched_getaffinity(0)), "DALI's threads, or workers of others")
-    parser.count("--prefetch", 2, "batches that DALI makes in advance")
-    parser.add_argument("--hw-decoder-load", type=float, default=0.65, help="DALI's, on a GPU")
     parser.add_argument("--like", type=Path, help="a run whose settings of DALI are taken")
     parser.add_argument("--dtype", choices=["float32", "float16"], default="float32")
     parser.count("--images", 1024, "images in a segment")
@@ -130,7 +125,7 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         with jpegs.photographs(options.data, options.synthetic, options.seed) as root:
             measured = measure(root, options)
-    except (ValueError, step.NoNetworkError) as error:
+    except (ImportError, ValueError) as error:
         parser.error(str(error).rstrip("."))
     if options.out:
         run = program.run_of(

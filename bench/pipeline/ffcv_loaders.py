@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from bench.peers import peer
 from bench.pipeline.torch_loaders import check_tensor
+from bench.program import peer
 from dali_mix.measure.outputs import MEAN, STD
 from dali_mix.measure.pipelines import Task
 from dali_mix.measure.segments import Loader

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, RandomSampler
 
 from bench import program
-from bench.peers import peer
+from bench.program import peer
 from dali_mix.measure.outputs import MEAN, STD
 from dali_mix.measure.pipelines import Task
 from dali_mix.measure.segments import Loader

@@ -20,7 +20,7 @@ from bench.operators import (  # noqa: E402
     torch_peers,
     widths,
 )
-from bench.peers import peer  # noqa: E402
+from bench.program import peer  # noqa: E402
 from bench.report import sections  # noqa: E402
 from dali_mix.measure import checks, pipelines  # noqa: E402
 from dali_mix.measure import operators as measured  # noqa: E402

@@ -71,9 +71,8 @@ def test_the_readme_says_how_many_times_faster_and_what_is_not_measured(runs):
     assert (
         "95 % interval" in end_to_end and "times faster than PyTorch's `DataLoader`" in end_to_end
     )
-    rows = [
-        row.split("|") for row in summary.operators(summary.of_operators(runs)[-1])[1].split("\n")
-    ]
+    (run,) = summary.newest(runs, "operators", summary.has_cases)
+    rows = [row.split("|") for row in summary.operators(run)[1].split("\n")]
     first = {row[1].strip(): row[2].strip() for row in rows if len(row) > 2}
     for way in ("torch eager", "DALI stock, then cmn", UNMIXED):
         assert f"{first[summary.WAYS[way]]} times faster" in alone
@@ -86,10 +85,20 @@ def test_the_readme_is_of_the_newest_run_that_has_what_is_told(runs):
     name = next(name for name, run in runs.items() if run["benchmark"] == "pipeline")
     newer = changed(runs, name, ["provenance", "date"], "2999-01-01")[name]
     for row in newer["comparisons"]:
-        row["speed"]["ratio"] = 9.75
-    assert "9.75 (" in "".join(summary.speed(runs | {"newer": newer}))
+        row["speed"]["ratio"] = 9.72
+    assert "is 9.7 times faster" in "".join(summary.headlines(runs | {"newer": newer}))
     newer["settings"]["device"] = "gpu"
-    assert summary.speed(runs | {"newer": newer}) == summary.speed(runs)
+    assert summary.headlines(runs | {"newer": newer}) == summary.headlines(runs)
+
+
+def test_the_page_begins_with_who_takes_less_cpu_time(runs):
+    name = next(name for name, run in runs.items() if run["benchmark"] == "pipeline")
+    rows = runs[name]["comparisons"]
+    number = next(k for k, row in enumerate(rows) if row["contestant"] == summary.MIXUP)
+    cpu = {"ratio": 1.23, "low": 1.12, "high": 1.34}
+    dear = changed(runs, name, ["comparisons", number, "cpu"], cpu)
+    told = f"more CPU time than {rows[number]['against']} (1.23 (1.12-1.34) times)"
+    assert told in "".join(summary.headlines(dear))
 
 
 def test_the_readme_tells_of_the_default_executor_where_it_was_measured(runs):

@@ -141,7 +141,7 @@ def test_tests_run_in_parallel_where_pytest_can(machine, able):
     assert run(machine, "third", "out").returncode == 0
     calls = [call for call in (machine / "calls").read_text().splitlines() if "-m gpu" in call]
     assert len(calls) == 1
-    assert ("-n 4 --dist loadfile --no-loadscope-reorder" in calls[0]) == able
+    assert ("-n 8 --dist loadfile --no-loadscope-reorder" in calls[0]) == able
 
 
 def test_pipelines_read_the_photographs_that_are_named(machine, monkeypatch):
