@@ -22,8 +22,7 @@
 # DALI_MIX_CIFAR   CIFAR-10, as bench.training takes it, to train on in the minutes that are left
 #
 # What takes longer than its limit is stopped, and counts as failed. A visit goes on after a failed
-# step and exits with 1 in the end. After every step OUT/VISIT/ holds all so far in few files:
-# summary.json, logs.tar.gz, the results; and the log of the step under way.
+# step and exits with 1 in the end. After every step OUT/VISIT/ holds all so far in few files.
 set -uo pipefail
 declare -A seconds=([build]=1800 [rehearse]=1800 [first]=150 [second]=60 [third]=420)
 usage() { echo "usage: bench/gpu.sh build|rehearse|first|second|third OUT" >&2; exit 2; }
@@ -49,7 +48,6 @@ rehearsing=${DALI_MIX_REHEARSING:-}  # at the speed of a CPU
 commit=$([ -e .git ] && git rev-parse HEAD 2> /dev/null || echo "${DALI_MIX_COMMIT:-unknown}")
 gpu=$(nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader 2> /dev/null |
   head -n 1)
-nvcc=$(nvcc --version 2> /dev/null | tail -n 1)
 
 # step LIMIT NAME COMMAND…: runs it for at most so many seconds, with status 124 or 137 if it or the
 # stage lasts longer, and writes anew what there is to carry away, as this may be the last chance.
@@ -66,8 +64,8 @@ step() {
   tail -n 3 "$here/$name.log"
   [ "$status" -eq 0 ] || failed=1
   steps+=("{\"step\": \"$name\", \"status\": $status, \"seconds\": $((SECONDS - began))}")
-  printf '{"stage": "%s", "commit": "%s", "gpu": "%s", "nvcc": "%s", "steps": [%s]}\n' "$stage" \
-    "$commit" "$gpu" "$nvcc" "$(IFS=,; echo "${steps[*]}")" > "$here/summary.part"
+  printf '{"stage": "%s", "commit": "%s", "gpu": "%s", "steps": [%s]}\n' "$stage" "$commit" \
+    "$gpu" "$(IFS=,; echo "${steps[*]}")" > "$here/summary.part"
   mv "$here/summary.part" "$here/summary.json"
   mv "$here/$name.log" "$finished/"
   tar -C "$finished" -czf "$here/logs.part" . && mv "$here/logs.part" "$here/logs.tar.gz"

@@ -17,23 +17,17 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("program", type=Path, help="kernel.cu, compiled")
     options = parser.checked(arguments)
     options.device = "gpu"
-    cases = []
-    with subprocess.Popen(
-        [options.program.resolve(), "time"], stdout=subprocess.PIPE, text=True
-    ) as running:
+    run = program.run_of("kernel-times", options, threads=1, cases=[], complete=False)
+    command = [options.program.resolve(), "time"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
         for line in running.stdout or ():  # after each case, so that a stopped run keeps it
             print(line, end="", flush=True)
-            cases.append(json.loads(line))
-            keep(cases, options, complete=False)
-    if running.returncode:
-        sys.exit(running.returncode)
-    keep(cases, options, complete=True)
-
-
-def keep(cases: list[object], options: object, *, complete: bool) -> None:
-    if options.out:
-        run = program.run_of("kernel-times", options, threads=1, cases=cases, complete=complete)
-        record.write(options.out, run, again=complete or len(cases) > 1)
+            run["cases"].append(json.loads(line))
+            if options.out:
+                record.write(options.out, run, again=len(run["cases"]) > 1)
+    if options.out and running.returncode == 0:
+        record.write(options.out, run | {"complete": True}, again=True)
+    sys.exit(running.returncode)
 
 
 if __name__ == "__main__":

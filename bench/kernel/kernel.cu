@@ -7,9 +7,7 @@
 //                          launch with the host's part, of the copy; a line of JSON each
 //   kernel launch CASE     one launch of a case, for a profiler
 //
-// Build: nvcc -std=c++20 -O3 --fmad=false -arch=native -Idali_mix/native -Itests/native \
-//        bench/kernel/kernel.cu \
-//        dali_mix/native/loops/isa_baseline.cc -o kernel
+// `bench/gpu.sh build` compiles it.
 #include <algorithm>
 #include <cstdio>
 #include <memory>
@@ -134,14 +132,6 @@ void TimeCase(const Case &timed) {
       TimeOnDevice(stream, copy), bytes, batches[0]->CompulsoryBytes());
 }
 
-int TimeAll() {
-  for (const Case &timed : kCases) {
-    TimeCase(timed);
-    std::fflush(stdout);  // who reads it keeps what was measured before a stop
-  }
-  return 0;
-}
-
 int LaunchOne(const std::string &name) {
   for (const Case &one : kCases) {
     if (one.name == name) {
@@ -162,7 +152,11 @@ int main(int argc, char **argv) {
     return CheckKernel(argc == 3 ? std::max(1, std::atoi(argv[2])) : 1);
   }
   if (task == "time" && argc == 2) {
-    return TimeAll();
+    for (const Case &timed : kCases) {
+      TimeCase(timed);
+      std::fflush(stdout);  // who reads it keeps what was measured before a stop
+    }
+    return 0;
   }
   if (task == "launch" && argc == 3) {
     return LaunchOne(argv[2]);

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from nvidia.dali import fn, types
@@ -14,6 +15,7 @@ from dali_mix.measure import pipelines
 from dali_mix.measure.graphs import GRAPHS, Graph, ours, unmixed
 from dali_mix.measure.operators import Case
 from dali_mix.measure.outputs import UNMIXED, Mixed
+from dali_mix.methods import METHODS, CutMix, MixUp, PatchMix
 
 Run = Callable[[], Any]
 
@@ -32,16 +34,10 @@ def contestants(case: Case, *, methods: bool) -> dict[str, Run]:
 def other_methods(height: int, width: int) -> dict[str, Any]:
     """All methods except mixup and cutmix."""
     patch = math.gcd(height, 16), math.gcd(width, 16)
-    return {
-        "resizemix": dali_mix.ResizeMix(),
-        "patchmix": dali_mix.PatchMix(patch=patch),
-        "patchmix patches": dali_mix.PatchMix(patch=patch, shape="patches"),
-        "gridmix": dali_mix.GridMix(),
-        "fmix": dali_mix.FMix(),
-        "smoothmix": dali_mix.SmoothMix(),
-        "multimix": dali_mix.MultiMix(),
-        "ricap": dali_mix.RICAP(),
-    }
+    found: dict[str, Any] = {kind.name: kind for kind in METHODS if kind not in (MixUp, CutMix)}
+    found["patchmix"] = partial(PatchMix, patch=patch)
+    found["patchmix patches"] = partial(PatchMix, patch=patch, shape="patches")
+    return {name: make() for name, make in found.items()}
 
 
 def feed(images: Any, labels: Any, mirror: Any, output: dict[str, Any]) -> Mixed:

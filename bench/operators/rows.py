@@ -2,8 +2,7 @@
 
 from typing import Any
 
-import numpy as np
-
+from dali_mix.measure import timing
 from dali_mix.measure.operators import COPY
 from dali_mix.measure.outputs import UNMIXED
 from dali_mix.measure.tables import Table, missing, spread
@@ -21,17 +20,6 @@ def title(case: dict[str, Any]) -> str:
     return f"{where}, {case['executor']} executor" if "executor" in case else where
 
 
-def ratio(case: dict[str, Any], name: str, base: str, less: str | None = None) -> float:
-    """Median ratio of the times of `name` and `base`, within each round. `less`: a contestant whose
-    time is subtracted from both."""
-    ours, theirs, off = (
-        np.array(case["results"][one]["wall"]["seconds"]) if one else 0.0
-        for one in (name, base, less)
-    )
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return float(np.median((ours - off) / (theirs - off)))
-
-
 def table(case: dict[str, Any]) -> Table:
     base = UNMIXED if UNMIXED in case["results"] else COPY
     on_gpu = any("kernels" in result for result in case["results"].values())
@@ -39,9 +27,13 @@ def table(case: dict[str, Any]) -> Table:
     for name, result in case["results"].items():
         net = "-"
         if "dali" in name.lower():  # it contains the feed
-            net = f"{ratio(case, UNMIXED, name, FEED):.2f}"
+            net = f"{timing.ratio(case['results'], UNMIXED, name, FEED):.2f}"
         seconds = result["wall"]["summary"]
-        cells = [spread(seconds, 1e3, 3 if on_gpu else 2), f"{ratio(case, base, name):.2f}", net]
+        cells = [
+            spread(seconds, 1e3, 3 if on_gpu else 2),
+            f"{timing.ratio(case['results'], base, name):.2f}",
+            net,
+        ]
         if on_gpu:
             moved, seen = result["bytes"], result["kernels"]
             cells.append(f"{moved / seconds['median'] / 1e9:.0f}" if moved else "-")

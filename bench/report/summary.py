@@ -4,11 +4,12 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from bench.operators.rows import FEED, UNMIXED, ratio, title
+from bench.operators.rows import FEED, UNMIXED, title
 from bench.training.tables import sentence
 from dali_mix.measure.comparisons import OURS, cost_of_mixing, verdict
 from dali_mix.measure.operators import DEFAULT
 from dali_mix.measure.tables import Table, interval
+from dali_mix.measure.timing import ratio
 
 Runs = dict[str, Any]
 MARKS = re.compile(r"(<!-- made by [^\n]*-->\n).*?(<!-- end -->\n)", re.DOTALL)
@@ -94,7 +95,13 @@ def operators(run: dict[str, Any]) -> list[str]:
     cases, where = list(map(case_in(run), CASES)), run["provenance"]
     default = "in DALI's default executor, " if cases[0].get("executor") == DEFAULT else ""
     rows = [
-        [words, *(f"{ratio(c, name, MIXUP):.1f}" if name in c["results"] else "-" for c in cases)]
+        [
+            words,
+            *(
+                f"{ratio(c['results'], name, MIXUP):.1f}" if name in c["results"] else "-"
+                for c in cases
+            ),
+        ]
         for name, words in WAYS.items()
     ]
     return [
@@ -117,7 +124,7 @@ def end_to_end(run: dict[str, Any]) -> str:
 
 def times_faster(run: dict[str, Any]) -> str:
     found = map(case_in(run), CASES[:2])
-    single, half = ({name: ratio(case, name, MIXUP) for name in WAYS} for case in found)
+    single, half = ({name: ratio(case["results"], name, MIXUP) for name in WAYS} for case in found)
     return (
         f"mixup of {BATCH} images is {single['torch eager']:.1f} times faster than the few lines "
         f"of PyTorch that one would write ({half['torch eager']:.1f} times in float16), and "
@@ -155,7 +162,7 @@ def lost(case: dict[str, Any]) -> list[tuple[float, str]]:
     for name in case["results"]:
         ours = OURS["cutmix" in name.lower()]
         mixes = name not in (FEED, UNMIXED) and not name.startswith(("dali_mix", "copy "))
-        if mixes and (share := ratio(case, name, ours)) < 1:
+        if mixes and (share := ratio(case["results"], name, ours)) < 1:
             found.append((share, name))
     return found
 

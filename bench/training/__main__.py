@@ -27,7 +27,7 @@ NAME/test/CLASS/FILE.
 import multiprocessing
 import tempfile
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -85,12 +85,11 @@ def planned(options: Any, folder: Path) -> Iterator[Named]:
 
 
 def trained(tasks: list[Named], workers: int) -> Iterator[dict[str, Any]]:
-    """Results in the order in which they are finished, from worker processes."""
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
-        futures = {pool.submit(learning.run, task): key for key, task in tasks}
-        for future in as_completed(futures):
-            yield futures[future] | future.result()
+    """Results in the order of the tasks, from worker processes."""
+    spawn, keys = multiprocessing.get_context("spawn"), [key for key, _ in tasks]
+    with ProcessPoolExecutor(workers, mp_context=spawn) as pool:
+        results = pool.map(learning.run, [task for _, task in tasks])
+        yield from (key | result for key, result in zip(keys, results, strict=True))
 
 
 def recorded(runs: list[dict[str, Any]], options: Any, *, complete: bool) -> dict[str, Any]:
@@ -100,7 +99,7 @@ def recorded(runs: list[dict[str, Any]], options: Any, *, complete: bool) -> dic
         options,
         threads=1,
         settings=settings | {"ways": list(learning.WAYS[options.experiment])},
-        runs=sorted(runs, key=lambda run: (run["data"], run.get("share", 0), run["seed"])),
+        runs=runs,
         complete=complete,
     )
 

@@ -7,6 +7,7 @@ random state is seeded, so a way and a seed fix the result.
 import itertools
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,6 @@ from bench.training.data import Data, wrong_files
 from dali_mix import CutMix, ManifoldTarget, MixLoader, MixLoss, MixUp, manifold_mixup, recipes
 
 PIXELS: dict[str, Any] = {"mean": 0.0, "std": 255.0}
-PROCESS: dict[str, Any] = {"num_threads": 1, "device": "cpu"}
 
 
 @dataclass(frozen=True)
@@ -128,15 +128,12 @@ def from_memory(task: Task, way: Way) -> MixLoader:
     images, steps = bordered.permute(0, 2, 3, 1).contiguous(), len(x) // task.batch
     gpu = task.device == "gpu"
 
-    def fed(values: Tensor, device: str, layout: str = "") -> Any:
-        def chosen(iteration: int) -> Any:
-            epoch, step = divmod(iteration, steps)
-            chance = torch.Generator().manual_seed(1000 * epoch + task.seed)
-            order = torch.randperm(len(values), generator=chance)[step * task.batch :]
-            part = values[order[: task.batch].to(values.device)]
-            return part if part.is_cuda else part.numpy()
-
-        return fn.external_source(chosen, batch=True, layout=layout or None, device=device)
+    def chosen(values: Tensor, iteration: int) -> Any:
+        epoch, step = divmod(iteration, steps)
+        chance = torch.Generator().manual_seed(1000 * epoch + task.seed)
+        order = torch.randperm(len(values), generator=chance)[step * task.batch :]
+        part = values[order[: task.batch].to(values.device)]
+        return part if part.is_cuda else part.numpy()
 
     @pipeline_def(
         batch_size=task.batch, num_threads=1, device_id=0 if gpu else None, seed=task.seed
@@ -147,8 +144,10 @@ def from_memory(task: Task, way: Way) -> MixLoader:
         window["mirror"] = fn.random.coin_flip(dtype=types.INT32)
         window["dtype"] = types.FLOAT16 if gpu else types.FLOAT
         methods, prob = way.methods or MixUp(), float(way.methods is not None)
-        x = fed(images, task.device, "HWC")
-        return dmix.mix(x, fed(y.cpu(), "cpu"), methods, prob=prob, **window)
+        how = {"batch": True, "device": task.device, "layout": "HWC"}
+        x = fn.external_source(partial(chosen, images), **how)
+        labels = fn.external_source(partial(chosen, y.cpu()), batch=True)
+        return dmix.mix(x, labels, methods, prob=prob, **window)
 
     return MixLoader(batches(), size=steps * task.batch, last_batch="drop")
 
@@ -221,9 +220,8 @@ def resnet(classes: int) -> nn.Module:
 def in_memory(folder: Path, task: Task, files: list[str] | None = None) -> tuple[Tensor, Tensor]:
     """All images, or the named ones, unchanged, and their labels."""
     whole = {"size": task.data.size, "resize": task.data.size, "files": files, **PIXELS}
-    with MixLoader.from_imagefolder(
-        folder, batch_size=256, training=False, **PROCESS, **whole
-    ) as loader:
+    how = {"batch_size": 256, "training": False, "num_threads": 1, "device": "cpu"}
+    with MixLoader.from_imagefolder(folder, **how, **whole) as loader:
         x, y = (torch.cat(parts).to(task.place) for parts in zip(*loader, strict=True))
     return x, y
 

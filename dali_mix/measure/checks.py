@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dali_mix import reference
-from dali_mix.measure.outputs import STD, Mixed, Output
+from dali_mix.measure.outputs import MEAN, STD, Mixed, Output
 from dali_mix.plan import Plan
 
 if TYPE_CHECKING:
@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 
 ULP = {"float32": 2.0**-22, "float16": 2.0**-9, "uint8": 1.0}
 """Distance between neighbouring values below 4; for uint8, between any."""
-LAM_ULP = 2.0**-23
+LAM_ULP, HALF_LAM_ULP = 2.0**-23, 2.0**-11
+"""The same for lam, in float32 and float16. timm gives a lam in float16 if it mixes in float16."""
+ROUNDINGS = 10
+"""Error of what is mixed and normalised in float16, with each step rounded, in half units of `ULP`.
+The relative error of the factor counts 255 times."""
 
 
 def tolerance(
@@ -106,6 +110,15 @@ def check_labels(name: str, mixed: Mixed) -> None:
     own = paired[:, 0]
     np.testing.assert_array_equal(paired, own[places], err_msg=f"{name}: labels")
     assert len(own) == 1 or (partner != places[:, :1]).any(), f"{name}: nothing is mixed"
+
+
+def check_tensor(name: str, x: Any, batch: int, size: int, dtype: str) -> None:
+    """An AssertionError unless shape, type and range are those of normalised CHW images."""
+    assert x.shape == (batch, 3, size, size), f"{name}: {tuple(x.shape)}"
+    assert str(x.dtype).endswith(dtype), f"{name}: {x.dtype}"
+    lowest = min(-mean / std for mean, std in zip(MEAN, STD, strict=True))
+    highest = max((255 - mean) / std for mean, std in zip(MEAN, STD, strict=True))
+    assert lowest - 0.01 <= x.min() and x.max() <= highest + 0.01, f"{name}: {x.min()}, {x.max()}"
 
 
 def _row(plan: Plan, i: int) -> Plan:
