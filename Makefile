@@ -45,6 +45,8 @@ lint: $(STAMP)
 	    tests/*/*.cuh tools/*/*.cc tools/*/*.h bench/*/*.cu)
 	$(BIN)/mypy
 
+# Where other programs run too, threads that spin for each other would take minutes more.
+demo: export GOMP_SPINCOUNT ?= 1000
 demo: $(STAMP)
 	$(BIN)/python pipelines/demo.py
 

@@ -1,6 +1,8 @@
-"""Shared by the commands of bench/: arguments, errors in one sentence, the file of a run."""
+"""Shared by the commands of bench/: arguments, errors in one sentence, the file of a run, and the
+libraries to compare with."""
 
 import argparse
+import importlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
@@ -54,6 +56,14 @@ def new_file(text: str) -> Path:
     if path.suffix != ".json":
         raise argparse.ArgumentTypeError(f"must end in .json, got {text}")
     return path
+
+
+def peer(module: str) -> tuple[Any, str]:
+    """The module and "", or None and the reason why it cannot be imported."""
+    try:
+        return importlib.import_module(module), ""
+    except (ImportError, RuntimeError, OSError) as error:  # broken libraries raise any of these
+        return None, f"cannot be imported ({str(error).splitlines()[0]})"
 
 
 def gpu(device: str) -> str | None:

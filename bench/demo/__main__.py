@@ -23,19 +23,13 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def main(arguments: list[str] | None = None) -> None:
     options = program.Parser("bench.demo", __doc__).checked(arguments)
+    demo, here = ROOT / "pipelines/demo.py", os.environ | {"PYTHONPATH": str(ROOT)}
     with tempfile.TemporaryDirectory() as folder:
-        found = results_of(ROOT / "pipelines/demo.py", Path(folder))
+        subprocess.run([sys.executable, demo], cwd=folder, env=here, check=True)
+        found = json.loads(Path(folder, "demo/results.json").read_text())
     if options.out:
         made = program.run_of("demo", options, "scikit-learn", threads=1, results=found)
         record.write(options.out, made | {"complete": True})
-
-
-def results_of(path: Path, folder: Path) -> list[dict[str, object]]:
-    """The results.json of the program, which runs in this folder."""
-    here = os.environ | {"PYTHONPATH": str(ROOT)}
-    subprocess.run([sys.executable, path], cwd=folder, env=here, check=True)
-    found: list[dict[str, object]] = json.loads((folder / "demo/results.json").read_text())
-    return found
 
 
 if __name__ == "__main__":

@@ -3,67 +3,20 @@
 //
 //   kernel check [N]       every kind of tile on small batches, inline and uploaded; or one batch
 //                          of N, for sanitizers
-//   kernel time OUT.json   milliseconds of the cases below: of the kernel on the device, of one
-//                          launch with the host's part, of the copy
+//   kernel time            milliseconds of the cases below: of the kernel on the device, of one
+//                          launch with the host's part, of the copy; a line of JSON each
 //   kernel launch CASE     one launch of a case, for a profiler
 //
-// Build: nvcc -std=c++20 -O3 --fmad=false -arch=native -Idali_mix/native -Itests/native \
-//        bench/kernel/kernel.cu \
-//        dali_mix/native/loops/isa_baseline.cc -o kernel
+// `bench/gpu.sh build` compiles it.
 #include <algorithm>
 #include <cstdio>
 #include <memory>
 #include <string>
 #include <vector>
 
-#include "kernel_batch.cuh"
+#include "check_kernel.cuh"
 
 namespace {
-
-RowsKey Key(InType in, OutType out, int channels, int out_channels, bool interleaved, bool planar) {
-  return {in, out, channels, out_channels, interleaved, planar, false};
-}
-
-// What a case is beside its key and mix.
-constexpr Shape kShapes[] = {
-    {{}, 3, 9, 32, {}, true, 0},         // whole tiles, all aligned
-    {{}, 4, 7, 37, {}, true, 5},         // crops that begin anywhere, rows that end in a tile
-    {{}, 2, 3, 131, {}, false, 13},      // several tiles of every type
-    {{}, 7, 12, 41, {}, true, 3, true},  // ragged
-    {{}, 260, 2, 3, {}, true, 1},        // too many samples for the parameters
-    {{}, 5, 8, 24, {}, true, 0, false, true},
-};
-
-int Check(int every) {
-  int kinds = 0, cases = 0, wrong = 0;
-  const int channels[][2] = {{1, 1}, {3, 3}, {3, 4}, {4, 4}, {5, 5}};
-  for (const InType in : {InType::kUint8, InType::kFloat, InType::kHalf}) {
-    for (const OutType out : {OutType::kFloat, OutType::kHalf, OutType::kUint8, OutType::kInt8}) {
-      for (const auto [c_in, c_out] : channels) {
-        for (int layout = 0; layout < 4; layout++) {
-          for (const Mix mix : {Mix::kBlend, Mix::kCut, Mix::kNone, Mix::kAll, Mix::kBoxes,
-                                Mix::kMask, Mix::kMany}) {
-            for (Shape shape : kShapes) {
-              // Layers change what shows, not where it lies.
-              if (mix >= Mix::kBoxes && shape.margin != 5 && !shape.ragged) {
-                continue;
-              }
-              if (kinds++ % every != 0) {
-                continue;
-              }
-              shape.key = Key(in, out, c_in, c_out, layout & 1, layout & 2);
-              shape.mix = mix;
-              cases++;
-              wrong += !MixBatch(shape).MatchesHost();
-            }
-          }
-        }
-      }
-    }
-  }
-  std::printf("%d of %d batches agree with the CPU to the bit\n", cases - wrong, cases);
-  return wrong ? 1 : 0;
-}
 
 // RGB images of uint8, mirrored in turn, all to CHW but the last.
 struct Case {
@@ -146,10 +99,10 @@ double TimeOnDevice(const Stream &stream, F &&launch) {
   return milliseconds;
 }
 
-// Writes one case: milliseconds of the kernel, of one launch with what the host does for it, and of
-// a copy on the device that moves as many bytes. Batches take turns, so that none finds its images
-// in the L2 cache.
-void TimeCase(const Case &timed, std::FILE *file) {
+// Prints one case in a line of JSON: milliseconds of the kernel, of one launch with what the host
+// does for it, and of a copy on the device that moves as many bytes. Batches take turns, so that
+// none finds its images in the L2 cache.
+void TimeCase(const Case &timed) {
   constexpr double kBeyondCache = 200e6;
   const Shape shape = timed.Whole();
   std::vector<std::unique_ptr<MixBatch>> batches;
@@ -172,26 +125,11 @@ void TimeCase(const Case &timed, std::FILE *file) {
   };
   int launches = 0;
   const auto one = [&](cudaStream_t at) { mix(launches++, at); };
-  std::fprintf(file,
-               "{\"case\": \"%s\", \"batch\": %d, \"side\": %d, \"ms\": %.5f, \"launch_ms\": %.5f, "
-               "\"copy_ms\": %.5f, \"bytes\": %.0f, \"compulsory_bytes\": %.0f}",
-               timed.name, shape.count, shape.height, TimeOnDevice(stream, mix), Time(stream, one),
-               TimeOnDevice(stream, copy), bytes, batches[0]->CompulsoryBytes());
-}
-
-int TimeAll(const char *path) {
-  std::FILE *file = std::fopen(path, "w");
-  if (!file) {
-    std::fprintf(stderr, "%s cannot be written.\n", path);
-    return 2;
-  }
-  for (const Case &timed : kCases) {
-    std::fprintf(file, &timed == kCases ? "[\n" : ",\n");
-    TimeCase(timed, file);
-    std::fflush(file);  // a run that is stopped leaves what it has measured
-  }
-  std::fprintf(file, "\n]\n");
-  return std::fclose(file);
+  std::printf(
+      "{\"case\": \"%s\", \"batch\": %d, \"side\": %d, \"ms\": %.5f, \"launch_ms\": %.5f, "
+      "\"copy_ms\": %.5f, \"bytes\": %.0f, \"compulsory_bytes\": %.0f}\n",
+      timed.name, shape.count, shape.height, TimeOnDevice(stream, mix), Time(stream, one),
+      TimeOnDevice(stream, copy), bytes, batches[0]->CompulsoryBytes());
 }
 
 int LaunchOne(const std::string &name) {
@@ -211,14 +149,18 @@ int LaunchOne(const std::string &name) {
 int main(int argc, char **argv) {
   const std::string task = argc > 1 ? argv[1] : "";
   if (task == "check" && argc <= 3) {
-    return Check(argc == 3 ? std::max(1, std::atoi(argv[2])) : 1);
+    return CheckKernel(argc == 3 ? std::max(1, std::atoi(argv[2])) : 1);
   }
-  if (task == "time" && argc == 3) {
-    return TimeAll(argv[2]);
+  if (task == "time" && argc == 2) {
+    for (const Case &timed : kCases) {
+      TimeCase(timed);
+      std::fflush(stdout);  // who reads it keeps what was measured before a stop
+    }
+    return 0;
   }
   if (task == "launch" && argc == 3) {
     return LaunchOne(argv[2]);
   }
-  std::fprintf(stderr, "usage: kernel check [N] | kernel time OUT.json | kernel launch CASE\n");
+  std::fprintf(stderr, "usage: kernel check [N] | kernel time | kernel launch CASE\n");
   return 2;
 }

@@ -17,6 +17,7 @@ it is torch.cuda.max_memory_allocated. "x logits" divides it by the bytes of the
 import os
 from collections.abc import Callable
 from functools import partial
+from itertools import accumulate
 from typing import Any
 
 os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # the profiler's own messages; read at import
@@ -41,11 +42,8 @@ def peak_bytes(run: Callable[[], object], device: str) -> int:
     with torch.profiler.profile(activities=activities, profile_memory=True) as profile:
         run()
     events = [e for e in profile.profiler.kineto_results.events() if e.name() == "[memory]"]
-    live = peak = 0
-    for event in sorted(events, key=lambda e: e.start_ns()):
-        live += event.nbytes()
-        peak = max(peak, live)
-    return peak
+    events.sort(key=lambda event: event.start_ns())
+    return max(accumulate(event.nbytes() for event in events))
 
 
 def measure(classes: int, options: Any) -> dict[str, Any]:

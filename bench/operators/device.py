@@ -1,33 +1,7 @@
-"""Free memory of the CPU and the GPU, and the kernels that run on a GPU."""
+"""The kernels that run on a GPU."""
 
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Any
-
-from dali_mix.measure import timing
-
-BYTES_PER_ELEMENT = 165
-"""Memory of all contestants together for each element of a batch, with outputs of 4 bytes. It was
-120 for 64 images of 224 x 224, and up to 155 for 1,024."""
-
-
-def memory_needed(count: int, height: int, width: int) -> int:
-    """Bytes that all contestants of a case may take together."""
-    return BYTES_PER_ELEMENT * 3 * count * height * width
-
-
-def free_memory(device: str) -> int:
-    """Free bytes for a case. Memory that earlier cases kept is given back first."""
-    timing.release_freed_memory()
-    if device == "cpu":
-        facts = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
-        return int(facts["MemAvailable"].split()[0]) * 1024
-    import torch
-    from nvidia.dali.backend import ReleaseUnusedMemory
-
-    torch.cuda.empty_cache()
-    ReleaseUnusedMemory()
-    return torch.cuda.mem_get_info()[0]
 
 
 def kernels(run: Callable[[], object], synchronize: Callable[[], object]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from nvidia.dali import fn, types
@@ -9,41 +10,34 @@ from nvidia.dali import math as dali_math
 
 import dali_mix
 import dali_mix.fn as dmix
-from dali_mix.measure.graphs import GRAPHS, UNMIXED, Graph, Mixed, ours, unmixed
-from dali_mix.measure.operators import Case, check, runner
+from bench.operators.rows import FEED
+from dali_mix.measure import pipelines
+from dali_mix.measure.graphs import GRAPHS, Graph, ours, unmixed
+from dali_mix.measure.operators import Case
+from dali_mix.measure.outputs import UNMIXED, Mixed
+from dali_mix.methods import METHODS, CutMix, MixUp, PatchMix
 
 Run = Callable[[], Any]
-FEED = "feed"
-IMAGES_READ = {FEED: 0, UNMIXED: 1, "dali_mix unmixed": 1, "dali_mix multimix": 3}
-"""How many images are read for each image of the result. For others 2 is counted, which is an upper
-bound if they cut."""
 
 
 def contestants(case: Case, *, methods: bool) -> dict[str, Run]:
-    """The contestants, checked. `methods`: add one for every other method of dali_mix."""
+    """The copy and the graphs, checked. `methods`: add one for every other method of dali_mix."""
     height, width = case.batches[0].shape[1:3]
     graphs = {UNMIXED: GRAPHS[UNMIXED], "dali_mix unmixed": ours_unmixed} | GRAPHS
     graphs["DALI stock CutMix, then cmn"] = stock_cutmix(case.count, height, width)
     if methods:
         others = other_methods(height, width)
         graphs |= {f"dali_mix {name}": ours(method) for name, method in others.items()}
-    check(case, graphs)
-    return {name: runner(case, graph) for name, graph in ({FEED: feed} | graphs).items()}
+    return {FEED: pipelines.runner(case, feed)} | pipelines.contestants(case, graphs)
 
 
 def other_methods(height: int, width: int) -> dict[str, Any]:
     """All methods except mixup and cutmix."""
     patch = math.gcd(height, 16), math.gcd(width, 16)
-    return {
-        "resizemix": dali_mix.ResizeMix(),
-        "patchmix": dali_mix.PatchMix(patch=patch),
-        "patchmix patches": dali_mix.PatchMix(patch=patch, shape="patches"),
-        "gridmix": dali_mix.GridMix(),
-        "fmix": dali_mix.FMix(),
-        "smoothmix": dali_mix.SmoothMix(),
-        "multimix": dali_mix.MultiMix(),
-        "ricap": dali_mix.RICAP(),
-    }
+    found: dict[str, Any] = {kind.name: kind for kind in METHODS if kind not in (MixUp, CutMix)}
+    found["patchmix"] = partial(PatchMix, patch=patch)
+    found["patchmix patches"] = partial(PatchMix, patch=patch, shape="patches")
+    return {name: make() for name, make in found.items()}
 
 
 def feed(images: Any, labels: Any, mirror: Any, output: dict[str, Any]) -> Mixed:

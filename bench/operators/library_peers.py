@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from bench.operators.torch_peers import Batches, Contestant, Told
-from bench.peers import peer
+from bench.program import peer
 from dali_mix.measure.operators import Case
 
 Contestants = dict[str, Contestant]

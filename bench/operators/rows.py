@@ -2,11 +2,15 @@
 
 from typing import Any
 
-import numpy as np
-
+from dali_mix.measure import timing
+from dali_mix.measure.operators import COPY
+from dali_mix.measure.outputs import UNMIXED
 from dali_mix.measure.tables import Table, missing, spread
 
-FEED, UNMIXED = "feed", "DALI unmixed"
+FEED = "feed"
+IMAGES_READ = {FEED: 0, UNMIXED: 1, "dali_mix unmixed": 1, "dali_mix multimix": 3}
+"""How many images are read for each image of the result. For others 2 is counted, which is an upper
+bound if they cut."""
 ON_GPU = ["GB/s", "kernels", "copies", "ms in these"]
 
 
@@ -16,26 +20,20 @@ def title(case: dict[str, Any]) -> str:
     return f"{where}, {case['executor']} executor" if "executor" in case else where
 
 
-def ratio(case: dict[str, Any], name: str, base: str, less: str | None = None) -> float:
-    """Median ratio of the times of `name` and `base`, within each round. `less`: a contestant whose
-    time is subtracted from both."""
-    ours, theirs, off = (
-        np.array(case["results"][one]["wall"]["seconds"]) if one else 0.0
-        for one in (name, base, less)
-    )
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return float(np.median((ours - off) / (theirs - off)))
-
-
 def table(case: dict[str, Any]) -> Table:
+    base = UNMIXED if UNMIXED in case["results"] else COPY
     on_gpu = any("kernels" in result for result in case["results"].values())
     lines = []
     for name, result in case["results"].items():
         net = "-"
-        if "dali" in name.lower():  # contains the feed
-            net = f"{ratio(case, UNMIXED, name, FEED):.2f}"
+        if "dali" in name.lower():  # it contains the feed
+            net = f"{timing.ratio(case['results'], UNMIXED, name, FEED):.2f}"
         seconds = result["wall"]["summary"]
-        cells = [spread(seconds, 1e3, 3 if on_gpu else 2), f"{ratio(case, UNMIXED, name):.2f}", net]
+        cells = [
+            spread(seconds, 1e3, 3 if on_gpu else 2),
+            f"{timing.ratio(case['results'], base, name):.2f}",
+            net,
+        ]
         if on_gpu:
             moved, seen = result["bytes"], result["kernels"]
             cells.append(f"{moved / seconds['median'] / 1e9:.0f}" if moved else "-")
@@ -45,5 +43,5 @@ def table(case: dict[str, Any]) -> Table:
                 counts = [str(seen["kernels"]), str(seen["copies"])]
                 cells += [*counts, f"{seen['seconds'] * 1e3:.3f}"]
         lines.append([name, *cells])
-    head = ["ms (quartiles)", "x speed of DALI unmixed", "net of the feed"]
+    head = ["ms (quartiles)", f"x speed of {base}", "net of the feed"]
     return Table(head + (ON_GPU if on_gpu else []), lines + missing(case["missing"]))

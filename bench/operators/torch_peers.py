@@ -8,16 +8,10 @@ import torch
 from torch import Tensor
 
 from dali_mix import Plan
-from dali_mix.measure.checks import LAM_ULP, check_mixed, tolerance
-from dali_mix.measure.graphs import MEAN, STD, Mixed, Output
+from dali_mix.measure.checks import HALF_LAM_ULP, LAM_ULP, ROUNDINGS, check_mixed, tolerance
 from dali_mix.measure.operators import Case, samples_of
+from dali_mix.measure.outputs import MEAN, STD, Mixed, Output
 
-ROUNDINGS = {"mixing": 4, "normalising": 6}
-"""Error of results whose every step is rounded to their type, in half units of `checks.ULP`. The
-relative error of k counts 255 times."""
-HALF_LAM_ULP = 2.0**-11
-"""Distance between neighbouring values of lam in float16. timm gives such a lam if it mixes in
-float16."""
 Told = Callable[[Any], tuple[np.ndarray, np.ndarray]]
 """Finds partner and lam in the labels that a contestant returns."""
 
@@ -50,7 +44,7 @@ def peers_tolerance(output: Output, contestant: Contestant) -> float:
     half = output.dtype == "float16"
     return tolerance(
         output,
-        roundings=sum(ROUNDINGS.values()) if half else 1,
+        roundings=ROUNDINGS if half else 1,
         raw_rounding=contestant.raw_rounding,
         lam_ulp=HALF_LAM_ULP if half and not contestant.cut else LAM_ULP,
     )

@@ -2,11 +2,13 @@
 
 from typing import Any
 
-from bench.operators.graphs import FEED, feed
-from bench.operators.rows import ratio
+from bench.operators.graphs import feed
+from bench.operators.rows import FEED
 from dali_mix.measure import timing
-from dali_mix.measure.graphs import GRAPHS, Graph, Mixed, Output
-from dali_mix.measure.operators import make_case, runner
+from dali_mix.measure.graphs import GRAPHS, Graph
+from dali_mix.measure.operators import make_case
+from dali_mix.measure.outputs import Output
+from dali_mix.measure.pipelines import runner
 from dali_mix.measure.tables import Table
 
 WIDTHS = sorted({*range(96, 513, 16), 299})
@@ -43,17 +45,17 @@ def run(key: dict[str, Any], options: Any) -> dict[str, Any]:
 
 def mirroring(graph: Graph, mirrored: bool) -> Graph:
     """With all images mirrored, or none."""
-
-    def fixed(images: Any, labels: Any, mirror: Any, output: dict[str, Any]) -> Mixed:
-        return graph(images, labels, int(mirrored), output)
-
-    return fixed
+    return lambda images, labels, _, output: graph(images, labels, int(mirrored), output)
 
 
 def cost(case: dict[str, Any], method: str, width: int) -> float:
     """Of a pixel, without the feed, as a multiple of that at the nearest multiple of 64."""
     suited = round(width / 64) * 64
-    return ratio(case, f"{method} {width}", f"{method} {suited}", FEED) * suited / width
+    return (
+        timing.ratio(case["results"], f"{method} {width}", f"{method} {suited}", FEED)
+        * suited
+        / width
+    )
 
 
 def text(case: dict[str, Any]) -> str:

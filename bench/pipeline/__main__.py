@@ -19,6 +19,7 @@ CPU milliseconds count this process and its workers. Ratios are taken within eac
 intervals are by paired t on the logarithms.
 """
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -29,9 +30,9 @@ from dali_mix.measure import openmp  # noqa: F401  # before torch
 from bench import program
 from bench.pipeline import ffcv_loaders, step, torch_loaders
 from dali_mix.measure import comparisons, intervals, jpegs, record, timing
-from dali_mix.measure.checks import check_pipeline
-from dali_mix.measure.graphs import GRAPHS, UNMIXED
-from dali_mix.measure.pipelines import Settings, Task, dali_loader
+from dali_mix.measure.graphs import GRAPHS
+from dali_mix.measure.outputs import UNMIXED
+from dali_mix.measure.pipelines import Settings, Task, check_pipeline, dali_loader
 from dali_mix.measure.segments import Loader, compare_loaders
 
 UNMIXED_OF = (
@@ -40,6 +41,17 @@ UNMIXED_OF = (
     | ffcv_loaders.UNMIXED_OF
 )
 """For each loader that mixes, the same loader without mixing."""
+
+
+def tuned(task: Task, threads: int) -> Settings:
+    """The fastest settings for the pipeline without mixing, in short segments."""
+    counts, loads = sorted({threads, -(-threads // 2)}), (0.0, 0.35, 0.65, 0.9)
+    tried = [Settings(count, hw_decoder_load=load) for count in counts for load in loads]
+    loaders = {str(settings): dali_loader(task, settings, GRAPHS[UNMIXED]) for settings in tried}
+    found = compare_loaders(loaders, images=4 * task.batch, segments=3, seed=task.seed)
+    print(comparisons.speeds(found, [], {}, {}).text(), end="\n\n", flush=True)
+    speed = {name: each["images_per_second"]["summary"]["median"] for name, each in found.items()}
+    return max(tried, key=lambda settings: speed[str(settings)])
 
 
 def contestants(task: Task, settings: Settings, peers: bool) -> tuple[dict[str, Loader], Any]:
@@ -58,11 +70,15 @@ def contestants(task: Task, settings: Settings, peers: bool) -> tuple[dict[str, 
 def measure(root: Path, options: Any) -> dict[str, Any]:
     """Settings and results of a run."""
     task = Task(str(root), options.batch, options.size, options.dtype, options.device, options.seed)
-    settings = Settings(options.threads, options.prefetch, options.hw_decoder_load)
+    settings = Settings(options.threads)
+    if options.like:
+        settings = Settings(**json.loads(options.like.read_text())["settings"]["dali"])
+    if options.tune:
+        settings = tuned(task, options.threads)
     if options.step:
         loaders, missing = step.contestants(task, settings)
     else:
-        loaders, missing = contestants(task, settings, options.peers)
+        loaders, missing = contestants(task, settings, options.peers and not options.tune)
     how = {"images": options.images, "segments": options.rounds, "seed": options.seed}
     results = compare_loaders(loaders, **how)
     unmixed_of = {name: other for name, other in UNMIXED_OF.items() if name in results}
@@ -92,14 +108,16 @@ def main(arguments: list[str] | None = None) -> None:
     parser.count("--batch", 64, "images in a batch")
     parser.count("--size", 224, "height and width")
     parser.count("--threads", len(os.sched_getaffinity(0)), "DALI's threads, or workers of others")
-    parser.count("--prefetch", 2, "batches that DALI makes in advance")
-    parser.add_argument("--hw-decoder-load", type=float, default=0.65, help="DALI's, on a GPU")
+    parser.add_argument("--like", type=Path, help="a run whose settings of DALI are taken")
     parser.add_argument("--dtype", choices=["float32", "float16"], default="float32")
     parser.count("--images", 1024, "images in a segment")
     parser.count("--rounds", 30, "segments of each contestant")
     parser.device()
     parser.add_argument("--no-peers", dest="peers", action="store_false", help="DALI rows only")
-    parser.add_argument("--step", action="store_true", help="train ResNet-50 behind the loaders")
+    kind = parser.add_mutually_exclusive_group()
+    kind.add_argument("--step", action="store_true", help="train ResNet-50 behind the loaders")
+    tune = "first find the fastest threads and hw_decoder_load; DALI rows only"
+    kind.add_argument("--tune", action="store_true", help=tune)
     options = parser.checked(arguments)
     if options.rounds < 2:
         parser.error("argument --rounds: must be at least 2, for an interval, got 1")
@@ -107,14 +125,14 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         with jpegs.photographs(options.data, options.synthetic, options.seed) as root:
             measured = measure(root, options)
-    except (ValueError, step.NoNetworkError) as error:
+    except (ImportError, ValueError) as error:
         parser.error(str(error).rstrip("."))
     if options.out:
         run = program.run_of(
             "train_step" if options.step else "pipeline",
             options,
             *("timm", "torchvision", "pillow", "ffcv"),
-            threads=options.threads,
+            threads=measured["settings"]["dali"]["threads"],
             **measured,
         )
         record.write(options.out, run)

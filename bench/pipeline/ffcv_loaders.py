@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from bench.peers import peer
-from bench.pipeline.torch_loaders import check_tensor
-from dali_mix.measure.graphs import MEAN, STD
+from bench.program import peer
+from dali_mix.measure.checks import check_tensor
+from dali_mix.measure.outputs import MEAN, STD
 from dali_mix.measure.pipelines import Task
 from dali_mix.measure.segments import Loader
 
@@ -52,7 +52,7 @@ def loaders(task: Task, workers: int) -> tuple[dict[str, Loader], dict[str, str]
         loader = _loader(ffcv, path, task, workers, count=len(images), mixes=name in UNMIXED_OF)
         found[name] = Loader(_endless(loader, folder).__next__, task.batch, ahead=AHEAD + 1)
         x, _ = found[name].next()  # type: ignore[misc]
-        check_tensor(name, task, x)
+        check_tensor(name, x, task.batch, task.size, task.dtype)
     return found, {}
 
 

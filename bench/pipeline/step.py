@@ -17,27 +17,23 @@ import torch
 from torch import Tensor, nn
 
 from bench import program
-from bench.peers import peer
 from bench.pipeline import torch_loaders
+from bench.program import peer
 from dali_mix import MixLoss, MixTarget
-from dali_mix.measure.checks import check_pipeline
-from dali_mix.measure.graphs import GRAPHS, UNMIXED
-from dali_mix.measure.pipelines import Settings, Task, jpeg_pipeline
+from dali_mix.measure.graphs import GRAPHS
+from dali_mix.measure.outputs import UNMIXED
+from dali_mix.measure.pipelines import Settings, Task, check_pipeline, jpeg_pipeline
 from dali_mix.measure.segments import Loader
 from dali_mix.recipes import class_names
 
 CEILING, MIXUP = "random tensors", "dali_mix mixup"
 
 
-class NoNetworkError(RuntimeError):
-    """torchvision, which has the ResNet-50, cannot be imported."""
-
-
 def network(classes: int) -> nn.Module:
     """ResNet-50 of torchvision."""
     models, why = peer("torchvision.models")
     if models is None:
-        raise NoNetworkError(f"--step needs the ResNet-50 of torchvision, which {why}")
+        raise ImportError(f"--step needs the ResNet-50 of torchvision, which {why}")
     return models.resnet50(num_classes=classes)
 
 

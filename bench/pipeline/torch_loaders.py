@@ -17,8 +17,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader, RandomSampler
 
 from bench import program
-from bench.peers import peer
-from dali_mix.measure.graphs import MEAN, STD
+from bench.program import peer
+from dali_mix.measure.checks import check_tensor
+from dali_mix.measure.outputs import MEAN, STD
 from dali_mix.measure.pipelines import Task
 from dali_mix.measure.segments import Loader
 
@@ -50,7 +51,7 @@ def loaders(
     found = {name: _loader(name, task, workers, datasets, timm) for name in names}
     for name, loader in found.items():
         x, y = loader.next()  # type: ignore[misc]
-        check_tensor(name, task, x)
+        check_tensor(name, x, task.batch, task.size, task.dtype)
         _check_target(name, task, y)
     return found, {}
 
@@ -108,15 +109,6 @@ def _loader(name: str, task: Task, workers: int, datasets: Any, timm: Any) -> Lo
 
     synchronize = program.synchronize_of(task.device)
     return Loader(finished, task.batch, workers * (PREFETCH + 1), synchronize, burst=workers)
-
-
-def check_tensor(name: str, task: Task, x: Tensor) -> None:
-    """An AssertionError unless shape, type and range are those of the other contestants."""
-    assert x.shape == (task.batch, 3, task.size, task.size), f"{name}: {tuple(x.shape)}"
-    assert str(x.dtype) == f"torch.{task.dtype}", f"{name}: {x.dtype}"
-    lowest = min(-mean / std for mean, std in zip(MEAN, STD, strict=True))
-    highest = max((255 - mean) / std for mean, std in zip(MEAN, STD, strict=True))
-    assert lowest - 0.01 <= x.min() and x.max() <= highest + 0.01, f"{name}: {x.min()}, {x.max()}"
 
 
 def _check_target(name: str, task: Task, y: Tensor) -> None:

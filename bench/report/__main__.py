@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.report import sections, summary
+from dali_mix.measure import record
 
 HERE = Path(__file__).resolve().parents[1]
 ROOMS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -67,7 +68,7 @@ def generate(runs: dict[str, Any]) -> dict[str, str]:
             kinds = [word for word in run["benchmark"].split() if word in shows]
             if kinds:
                 text, chart = shows[kinds[-1]](run)
-                told += [where(name, run), *text]
+                told += [record.heading(name, run), *text]
                 if chart is not None:
                     charts[f"charts/{name}.svg"] = chart
                     told.append(f"![{run['benchmark']}](charts/{name}.svg)")
@@ -80,32 +81,6 @@ def docstring(room: str) -> str:
     """The docstring of the command in this folder of bench/."""
     text = (HERE / room / "__main__.py").read_text()
     return ast.get_docstring(ast.parse(text)) or ""
-
-
-def where(name: str, run: dict[str, Any]) -> str:
-    """Command, machine, versions and commit of a run."""
-    p, settings = run["provenance"], run.get("settings", {})
-    versions = ", ".join(f"{k} {v}" for k, v in p["packages"].items() if v and k != "dali-mix")
-    facts = [
-        *([p["gpu"]] if p["gpu"] else []),
-        f"{p['cpu']}, {p['cores']} cores, {p['threads']} threads, load {p['load_average']:.1f}",
-        f"{versions}, Python {p['python']}",
-        *(f"{key}={value}" for key, value in p["environment"].items()),
-        *(f"{settings[key]} {key}" for key in ("rounds", "seeds") if key in settings),
-        commit(p),
-        p["date"],
-    ]
-    if not run.get("complete", True):
-        facts.append("stopped before its last case")
-    return f"### `{p['command']}`\n\n`results/{name}.json`: {'; '.join(facts)}."
-
-
-def commit(p: dict[str, Any]) -> str:
-    """The commit of a run, and whether there were local changes, if that is known."""
-    if p["commit"] is None:
-        return "commit unknown"
-    changes = {True: " with local changes", False: "", None: ", local changes unknown"}
-    return f"commit {p['commit'][:10]}{changes[p['dirty']]}"
 
 
 if __name__ == "__main__":

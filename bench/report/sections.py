@@ -1,12 +1,10 @@
 """Shows a run: its tables in Markdown, and its chart."""
 
-from itertools import groupby
 from typing import Any
 
 from bench.operators import rows, widths
-from bench.report.charts import bar_chart, curves
 from bench.training import tables as training_tables
-from dali_mix.measure.chart import summaries
+from dali_mix.measure.chart import bars, curves, summaries, svg
 from dali_mix.measure.comparisons import against, speeds
 from dali_mix.measure.tables import Table, loss_table
 
@@ -25,7 +23,7 @@ def operators(run: Run) -> Shown:
         if case["results"]
     ]
     caption = "time of a batch, DALI unmixed = 1; logarithmic; median and quartiles"
-    return parts, bar_chart(panels, caption, columns=len(panels), log=True)
+    return parts, svg(bars(panels, caption, columns=len(panels), log=True))
 
 
 def by_width(run: Run) -> Shown:
@@ -46,7 +44,7 @@ def pipeline(run: Run) -> Shown:
     ]
     figures = {"images_per_second": "images per second", "cpu_ms_per_image": "CPU ms per image"}
     panels = [(title, summaries(run["results"], figure)) for figure, title in figures.items()]
-    return parts, bar_chart(panels, "median and quartiles of the segments")
+    return parts, svg(bars(panels, "median and quartiles of the segments"))
 
 
 def loss(run: Run) -> Shown:
@@ -71,29 +69,20 @@ def demo(run: Run) -> Shown:
 
 
 def kernel(run: Run) -> Shown:
-    parts = []
-    ordered = sorted(run["cases"], key=_shape, reverse=True)
-    for (batch, side), cases in groupby(ordered, key=_shape):
-        table = Table(["ms", "launched", "GB/s", "of the copy"], [_timed(case) for case in cases])
-        parts += [f"**Batch {batch}, {side} x {side} x 3**", table.markdown()]
-    return parts, None
-
-
-def _shape(case: dict[str, Any]) -> tuple[int, int]:
-    return case["batch"], case["side"]
-
-
-def _timed(case: dict[str, Any]) -> list[str]:
-    mirrored = ", mirrored" if case["mirror"] else ""
-    name = f"{case['dtype']} {case['layout']}, {case['mix']}{mirrored}, order: {case['order']}"
-    rate, share = case["bytes"] / case["ms"] / 1e6, case["copy_ms"] / case["ms"]
-    return [name, f"{case['ms']:.4f}", f"{case['launch_ms']:.4f}", f"{rate:,.0f}", f"{share:.2f}"]
+    head = ["ms", "with its launch", "GB/s, nominal", "compulsory", "compulsory, of the copy's"]
+    lines = []
+    for case in run["cases"]:
+        rates = [case[name] / case["ms"] / 1e6 for name in ("bytes", "compulsory_bytes")]
+        share = rates[1] / (case["bytes"] / case["copy_ms"] / 1e6)
+        cells = [f"{case['ms']:.4f}", f"{case['launch_ms']:.4f}", *(f"{r:,.0f}" for r in rates)]
+        lines.append([f"{case['case']}: {case['batch']} x {case['side']}²", *cells, f"{share:.2f}"])
+    return [Table(head, lines).markdown()], None
 
 
 def training(run: Run) -> Shown:
     parts = []
     for heading, table in training_tables.of_run(run):
         parts += [f"**{heading}**", table.markdown()]
-    panels = training_tables.accuracies(run)
-    chart = curves(panels, "epoch", "test accuracy, %; band: one standard deviation")
-    return [*parts, *training_tables.claims(run)], chart
+    epochs = range(1, run["settings"]["epochs"] + 1)
+    chart = curves(training_tables.curves(run), epochs, "epoch; band: one standard deviation")
+    return [*parts, *training_tables.claims(run)], svg(chart)

@@ -1,13 +1,15 @@
 """Sums up the results in a few sentences, for the top of bench/README.md and for the README."""
 
 import re
+from collections.abc import Callable
 from typing import Any
 
-from bench.operators.rows import FEED, UNMIXED, ratio, title
+from bench.operators.rows import FEED, UNMIXED, title
 from bench.training.tables import sentence
 from dali_mix.measure.comparisons import OURS, cost_of_mixing, verdict
 from dali_mix.measure.operators import DEFAULT
 from dali_mix.measure.tables import Table, interval
+from dali_mix.measure.timing import ratio
 
 Runs = dict[str, Any]
 MARKS = re.compile(r"(<!-- made by [^\n]*-->\n).*?(<!-- end -->\n)", re.DOTALL)
@@ -23,8 +25,7 @@ WAYS = {
     "torchvision MixUp": "torchvision's `MixUp`",
 }
 DATALOADER = "DataLoader + Mixup"
-AGAINST = ("DALI stock, then cmn", DATALOADER, "FFCV + ImageMixup")
-SHARES = ("accuracy", "wrong_labels_learnt")
+GPU_UNKNOWN = "**Not measured yet:** anything on a GPU."
 
 
 def in_readme(text: str, runs: Runs) -> str:
@@ -36,54 +37,47 @@ def in_readme(text: str, runs: Runs) -> str:
 def figures(runs: Runs) -> list[str]:
     """The list in the README: mixing from files on, mixing alone, what it is for, and what is not
     measured."""
-    return [
-        *(f"- **End to end:** {end_to_end(run)}" for run in on_cpu(runs)[-1:]),
-        *(f"- **Alone:** {times_faster(run)}" for run in of_operators(runs)[-1:]),
-        *(f"- **What it is for:** {learnt(run)}" for run in by_date(runs, "demo")[-1:]),
-        *([] if on_gpu(runs) else ["- **Not measured yet:** anything on a GPU."]),
+    told = [
+        *(f"**End to end:** {end_to_end(run)}" for run in newest(runs, "pipeline", on_cpu)),
+        *(f"**Alone:** {times_faster(run)}" for run in newest(runs, "operators", has_cases)),
+        *(f"**What it is for:** {learnt(run)}" for run in newest(runs, "demo")),
+        *([] if on_gpu(runs) else [GPU_UNKNOWN]),
     ]
+    return [f"- {line}" for line in told]
 
 
 def headlines(runs: Runs) -> list[str]:
     """The top of bench/README.md: what is faster, what is slower, what is not known."""
-    parts = speed(runs)
-    for run in runs.values():
-        if run["benchmark"] == "loss":
-            parts.append(loss_sentence(run["sizes"][-1]))
-        if run["benchmark"].startswith("training"):
-            parts.append(sentence(run))
-    measured = [run["cases"] for run in by_date(runs, "operators")]
-    if measured:
-        parts.append(lost_sentence([case for cases in measured for case in cases]))
-    if not on_gpu(runs):
-        parts.append("**On a GPU nothing is measured yet.**")
-    return parts
-
-
-def speed(runs: Runs) -> list[str]:
-    """A sentence on the newest run of the pipeline, and a table of the newest run of the
-    operators."""
+    pipelines, alone = newest(runs, "pipeline", on_cpu), newest(runs, "operators", has_cases)
+    cases = [
+        case for run in runs.values() if run["benchmark"] == "operators" for case in run["cases"]
+    ]
     return [
-        *(pipeline_sentence(run) for run in on_cpu(runs)[-1:]),
-        *(part for run in of_operators(runs)[-1:] for part in operators(run)),
+        *(f"**End to end:** {end_to_end(run)}{dearer(run)}" for run in pipelines),
+        *(part for run in alone for part in operators(run)),
+        *(loss_sentence(run["sizes"][-1]) for run in newest(runs, "loss")),
+        *(sentence(run) for run in newest(runs, "training")),
+        *([lost_sentence(cases)] if cases else []),
+        *([] if on_gpu(runs) else [GPU_UNKNOWN]),
     ]
 
 
-def on_cpu(runs: Runs) -> list[dict[str, Any]]:
-    return [run for run in by_date(runs, "pipeline") if run["settings"]["device"] == "cpu"]
+def newest(runs: Runs, kind: str, fits: Callable[[Any], bool] = bool) -> list[Any]:
+    """The newest run of this benchmark that fits, if there is one."""
+    found = [run for run in runs.values() if run["benchmark"] == kind and fits(run)]
+    return sorted(found, key=lambda run: str(run["provenance"]["date"]))[-1:]
 
 
-def of_operators(runs: Runs) -> list[dict[str, Any]]:
-    return [run for run in by_date(runs, "operators") if all(map(case_in(run), CASES))]
+def on_cpu(run: Any) -> bool:
+    return bool(run["settings"]["device"] == "cpu")
+
+
+def has_cases(run: Any) -> bool:
+    return all(map(case_in(run), CASES))
 
 
 def on_gpu(runs: Runs) -> bool:
     return any(run["provenance"]["gpu"] for run in runs.values())
-
-
-def by_date(runs: Runs, kind: str) -> list[dict[str, Any]]:
-    found = [run for run in runs.values() if run["benchmark"] == kind]
-    return sorted(found, key=lambda run: run["provenance"]["date"])
 
 
 def case_in(run: dict[str, Any]) -> Any:
@@ -101,7 +95,13 @@ def operators(run: dict[str, Any]) -> list[str]:
     cases, where = list(map(case_in(run), CASES)), run["provenance"]
     default = "in DALI's default executor, " if cases[0].get("executor") == DEFAULT else ""
     rows = [
-        [words, *(f"{ratio(c, name, MIXUP):.1f}" if name in c["results"] else "-" for c in cases)]
+        [
+            words,
+            *(
+                f"{ratio(c['results'], name, MIXUP):.1f}" if name in c["results"] else "-"
+                for c in cases
+            ),
+        ]
         for name, words in WAYS.items()
     ]
     return [
@@ -115,15 +115,16 @@ def operators(run: dict[str, Any]) -> list[str]:
 def end_to_end(run: dict[str, Any]) -> str:
     cost = cost_of_mixing(run["comparisons"], run["unmixed_of"])[MIXUP]
     found = {row["against"]: row for row in run["comparisons"] if row["contestant"] == MIXUP}
+    times = found[DATALOADER]["speed"]["ratio"]
     return (
-        f"from JPEG files to mixed tensors, it is {found[DATALOADER]['speed']['ratio']:.1f} times "
-        f"faster than PyTorch's `DataLoader` with timm's `Mixup`. {verdict(cost)}"
+        f"from JPEG files to mixed tensors, `dali_mix` is {times:.1f} times faster than PyTorch's "
+        f"`DataLoader` with timm's `Mixup`. {verdict(cost)}"
     )
 
 
 def times_faster(run: dict[str, Any]) -> str:
     found = map(case_in(run), CASES[:2])
-    single, half = ({name: ratio(case, name, MIXUP) for name in WAYS} for case in found)
+    single, half = ({name: ratio(case["results"], name, MIXUP) for name in WAYS} for case in found)
     return (
         f"mixup of {BATCH} images is {single['torch eager']:.1f} times faster than the few lines "
         f"of PyTorch that one would write ({half['torch eager']:.1f} times in float16), and "
@@ -135,10 +136,10 @@ def times_faster(run: dict[str, Any]) -> str:
 
 def learnt(run: dict[str, Any]) -> str:
     none, mixup = (
-        next({name: f"{100 * value:.1f} %" for name, value in row.items() if name in SHARES}
-             for row in run["results"] if row["mixing"] == mixing)
-        for mixing in ("none", "mixup")
-    )  # fmt: skip
+        {name: f"{100 * row[name]:.1f} %" for name in ("accuracy", "wrong_labels_learnt")}
+        for row in run["results"]
+        if row["mixing"] in ("none", "mixup")
+    )
     return (
         "`make demo` trains on labels of which 40 % are wrong. A network learns "
         f"{none['wrong_labels_learnt']} of the wrong ones by heart, and with mixup "
@@ -147,19 +148,12 @@ def learnt(run: dict[str, Any]) -> str:
     )
 
 
-def pipeline_sentence(run: dict[str, Any]) -> str:
-    compared = run["comparisons"]
-    found = {row["against"]: row for row in compared if row["contestant"] == MIXUP}
-    cost = cost_of_mixing(compared, run["unmixed_of"])[MIXUP]
-    won = [f"{interval(found[n]['speed'])} times those of {n}" for n in AGAINST if n in found]
-    lost = [
-        f"{n} ({interval(row['cpu'])} times)" for n, row in found.items() if row["cpu"]["low"] > 1
-    ]
-    more = f" It takes more CPU time than {', '.join(lost)}." if lost else ""
-    return (
-        f"**From JPEG files to mixed tensors.** {verdict(cost)} The images per second of mixup are "
-        f"{', '.join(won)}.{more} In brackets: 95 % intervals."
-    )
+def dearer(run: dict[str, Any]) -> str:
+    """Who takes less CPU time."""
+    rows = [row for row in run["comparisons"] if row["contestant"] == MIXUP]
+    told = [f"{row['against']} ({interval(row['cpu'])} times)" for row in rows
+            if row["cpu"]["low"] > 1]  # fmt: skip
+    return f" It takes more CPU time than {', '.join(told)}; 95 % intervals." if told else ""
 
 
 def lost(case: dict[str, Any]) -> list[tuple[float, str]]:
@@ -168,7 +162,7 @@ def lost(case: dict[str, Any]) -> list[tuple[float, str]]:
     for name in case["results"]:
         ours = OURS["cutmix" in name.lower()]
         mixes = name not in (FEED, UNMIXED) and not name.startswith(("dali_mix", "copy "))
-        if mixes and (share := ratio(case, name, ours)) < 1:
+        if mixes and (share := ratio(case["results"], name, ours)) < 1:
             found.append((share, name))
     return found
 

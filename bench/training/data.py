@@ -17,14 +17,12 @@ RULE = (
 
 
 class Data(NamedTuple):
-    """A data set on disk."""
+    """A data set in two folders. `size` is the height and width in pixels."""
 
     name: str
     train: Path
     test: Path
-    """`train` and `test` are the folders of the training and the test images."""
     size: int
-    """Height and width in pixels."""
     classes: int
 
 

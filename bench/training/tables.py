@@ -6,12 +6,24 @@ from typing import Any
 import numpy as np
 
 from dali_mix.measure.intervals import paired_difference
-from dali_mix.measure.tables import Table
+from dali_mix.measure.tables import Table, mean
 
 Run = dict[str, Any]
 Rows = list[dict[str, Any]]
 PUBLISHED = {"none": ["99.3", "0.02"], "mixup": ["99.5", "0.08"]}
 """Accuracy in % and validation loss, each of one run, in fastai v1's documentation of mixup."""
+MORE = {
+    "threes": ["published accuracy, %", "published test loss"],
+    "noise": ["wrong labels learnt, %"],
+    "cifar": ["seconds"],
+}
+"""Further columns of the table of an experiment."""
+CURVES = {
+    "accuracy": ("test accuracy, %", 100),
+    "test_loss": ("test loss", 1),
+    "train_loss": ("training loss", 1),
+}
+"""Figures of a training, their titles, and the factors by which they are drawn."""
 CLAIMS = (
     ("mixup raises accuracy", "accuracy", "mixup", "none"),
     ("mixup raises the validation loss", "test_loss", "mixup", "none"),
@@ -37,43 +49,37 @@ def of_way(rows: Rows, way: str) -> Rows:
 
 def of_run(run: Run) -> list[tuple[str, Table]]:
     """A table for every group, with its heading."""
+    head = ["last accuracy, %", "best accuracy, %", "test loss", "training loss"]
+    head += MORE[run["settings"]["experiment"]]
     return [
-        (heading, _table(rows, run["settings"]["ways"])) for heading, rows in groups(run).items()
+        (
+            heading,
+            Table(head, [_row(way, of_way(rows, way), head) for way in run["settings"]["ways"]]),
+        )
+        for heading, rows in groups(run).items()
     ]
 
 
-def _table(rows: Rows, ways: Sequence[str]) -> Table:
-    noisy = "share" in rows[0]
-    lines = []
-    for way in ways:
-        own = of_way(rows, way)
-        accuracy = [np.multiply(row["accuracy"], 100) for row in own]
-        cells = [mean([values[-1] for values in accuracy]), mean([max(v) for v in accuracy])]
-        cells += [mean([row[name][-1] for row in own], 3) for name in ("test_loss", "train_loss")]
-        if noisy:
-            cells.append(mean([100 * row["wrong_labels_learnt"] for row in own], 1))
-        lines.append([way, *cells, *([] if noisy else PUBLISHED.get(way, ["", ""]))])
-    head = ["last accuracy, %", "best accuracy, %", "test loss", "training loss"]
-    published = ["published accuracy, %", "published test loss"]
-    return Table(head + (["wrong labels learnt, %"] if noisy else published), lines)
+def _row(way: str, rows: Rows, head: Sequence[str]) -> list[str]:
+    accuracy = [np.multiply(row["accuracy"], 100) for row in rows]
+    cells = [mean([values[-1] for values in accuracy]), mean([max(v) for v in accuracy])]
+    cells += [mean([row[name][-1] for row in rows], 3) for name in ("test_loss", "train_loss")]
+    if head[4:] == MORE["threes"]:
+        return [way, *cells, *PUBLISHED.get(way, ["", ""])]
+    figure, factor = ("seconds", 1) if head[4:] == MORE["cifar"] else ("wrong_labels_learnt", 100)
+    return [way, *cells, mean([factor * row[figure] for row in rows], 1)]
 
 
-def mean(values: Sequence[float], digits: int = 2) -> str:
-    """Mean and standard deviation over the seeds."""
-    if not values:
-        return "-"
-    deviation = f" ± {np.std(values, ddof=1):.{digits}f}" if len(values) > 1 else ""
-    return f"{np.mean(values):.{digits}f}{deviation}"
-
-
-def accuracies(run: Run) -> dict[str, dict[str, list[Any]]]:
-    """heading -> way -> for each seed the accuracy after every epoch, in %."""
-    ways = run["settings"]["ways"]
+def curves(run: Run) -> dict[str, dict[str, list[Any]]]:
+    """heading and figure -> way -> for each seed the figure after every epoch."""
     return {
-        heading: {
-            way: [np.multiply(row["accuracy"], 100) for row in of_way(rows, way)] for way in ways
+        f"{heading}\n{title}": {
+            way: [np.multiply(row[figure], factor) for row in of_way(rows, way)]
+            for way in run["settings"]["ways"]
+            if of_way(rows, way)  # a run that was stopped lacks some
         }
         for heading, rows in groups(run).items()
+        for figure, (title, factor) in CURVES.items()
     }
 
 
@@ -97,12 +103,10 @@ def claims(run: Run) -> list[str]:
 def sentence(run: Run) -> str:
     """A sentence for the summary, on the group in which mixup changes the accuracy most."""
     found = []
-    for heading, ways in accuracies(run).items():
-        last = {way: np.mean([own[-1] for own in seeds]) for way, seeds in ways.items() if seeds}
-        none = last["none"]
-        best = max((way for way in last if way.startswith("mixup")), key=lambda way: last[way])
-        text = (
-            f"{none:.2f} % of the test images right without mixing, {last[best]:.2f} % with {best}"
-        )
-        found.append((abs(last[best] - none), f"{heading}: {text}"))
+    for heading, rows in groups(run).items():
+        ways = [way for way in run["settings"]["ways"] if of_way(rows, way)]
+        last = {w: 100 * np.mean([row["accuracy"][-1] for row in of_way(rows, w)]) for w in ways}
+        best = max((way for way in ways if way.startswith("mixup")), key=lambda way: last[way])
+        text = f"{last['none']:.2f} % of the test images right without mixing, {last[best]:.2f} % "
+        found.append((abs(last[best] - last["none"]), f"{heading}: {text}with {best}"))
     return f"Training on {max(found)[1]} ({run['settings']['seeds']} seeds, last epoch)."

@@ -138,14 +138,16 @@ def _photographs(args: argparse.Namespace) -> Iterator[Path]:
 
 def _measured(root: Path, args: argparse.Namespace, bar: Any) -> dict[str, Any]:
     """Measure, and return the whole record."""
-    from dali_mix.measure import intervals, jpegs, operators, record
+    from dali_mix.measure import intervals, jpegs, operators, pipelines, record
     from dali_mix.measure.comparisons import comparisons
-    from dali_mix.measure.graphs import Output
+    from dali_mix.measure.outputs import Output
 
     bar.set_description("operators")
     shape, output = (args.batch, args.size, args.size), Output(args.dtype)
-    case = operators.make_case(shape, output, threads=args.threads, seed=args.seed)
-    operator = operators.measure(case, rounds=args.rounds, progress=bar.update)
+    how = {"threads": args.threads, "seed": args.seed, "executor": operators.DEFAULT}
+    case = operators.make_case(shape, output, **how)
+    runs = pipelines.contestants(case)
+    operator = operators.measure(case, runs, rounds=args.rounds, progress=bar.update)
     bar.set_description("pipeline")
     pipeline = _pipeline(root, args, bar.update)
     bar.set_description("loss")
@@ -167,7 +169,7 @@ def _measured(root: Path, args: argparse.Namespace, bar: Any) -> dict[str, Any]:
 
 
 def _unmixed_of(pipeline: dict[str, Any]) -> dict[str, str]:
-    from dali_mix.measure.graphs import UNMIXED
+    from dali_mix.measure.outputs import UNMIXED
 
     return {name: UNMIXED for name in pipeline if name != UNMIXED}
 
@@ -175,9 +177,8 @@ def _unmixed_of(pipeline: dict[str, Any]) -> dict[str, str]:
 def _pipeline(
     root: Path, args: argparse.Namespace, progress: Callable[[], object]
 ) -> dict[str, Any]:
-    from dali_mix.measure.checks import check_pipeline
     from dali_mix.measure.graphs import GRAPHS
-    from dali_mix.measure.pipelines import Settings, Task, dali_loader
+    from dali_mix.measure.pipelines import Settings, Task, check_pipeline, dali_loader
     from dali_mix.measure.segments import compare_loaders
 
     task = Task(str(root), args.batch, args.size, args.dtype, args.device, args.seed)
@@ -227,8 +228,8 @@ def _tables(record: dict[str, Any]) -> str:
         pipeline, record["comparisons"], _unmixed_of(pipeline), record["missing"]
     )
     parts = [
-        "DALI unmixed ends with cmn, DALI's crop_mirror_normalize; stock: mixup of its other "
-        "operators.\n",
+        "DALI runs in its default executor. DALI unmixed ends with cmn, DALI's "
+        "crop_mirror_normalize; stock: mixup of its other operators.\n",
         f"Operators: decoded images to a tensor, {what}; baseline: DALI unmixed",
         tables.times(record["operator"]).text(),
         f"\nPipeline: JPEG files to a tensor, {what}; {files}",

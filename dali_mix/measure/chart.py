@@ -1,21 +1,26 @@
-"""Draws the charts of `dali-mix bench` and of bench/: bars with quartiles, ours in colour."""
+"""Draws the charts of `dali-mix bench`, of `make demo` and of bench/: bars with quartiles, ours in
+colour, and curves with bands. No display is needed."""
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 OURS, OTHERS, BOUND = "#0b63ce", "#8a8f98", "#d9dce1"
 """Colours of the bars. A bound, such as a copy, mixes nothing."""
+LINES = (OTHERS, OURS, "#d1495b", "#2e8b57", "#e07b39", "#7a4fbf", "#c2a012", "#66a3e8")
 
 Values = Mapping[str, Mapping[str, float]]
 """name -> median, q1 and q3."""
 
 
 def draw(record: Mapping[str, Any], path: Path) -> None:
-    """Write the record of `dali-mix bench` as a chart. The ending of `path` gives the file type. No
-    display is needed."""
+    """Write the record of `dali-mix bench` as a chart. The ending of `path` gives the file
+    type."""
     settings, where = record["settings"], record["provenance"]
     panels = [
         ("operators: milliseconds for a batch", milliseconds(record["operator"])),
@@ -48,7 +53,6 @@ def bars(
     panels: Sequence[tuple[str, Values]], caption: str, *, columns: int = 1, log: bool = False
 ) -> Any:
     """A matplotlib figure with a panel for each title. `log`: a logarithmic scale."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     rows = -(-len(panels) // columns)
@@ -57,12 +61,10 @@ def bars(
     ]
     size = (8 if columns == 1 else 5 * columns, 1.4 + (0.42 - 0.1 * columns) * sum(heights))
     figure = Figure(figsize=size, layout="constrained")
-    FigureCanvasAgg(figure)
     axes = figure.subplots(rows, columns, height_ratios=heights, squeeze=False)
     for axis, (title, values) in zip(axes.flat, panels, strict=False):
         _bars(axis, title, values, log)
-    for axis in axes.flat[len(panels) :]:
-        axis.set_visible(False)
+    _finish(axes, len(panels))
     figure.supxlabel(caption, fontsize=8)
     return figure
 
@@ -92,11 +94,50 @@ def _bars(axis: Any, title: str, values: Values, log: bool) -> None:
     else:
         axis.set_xlim(0, 1.12 * max(ends))
     axis.set_title(title, fontsize=9, loc="left")
-    axis.tick_params(labelsize=8)
-    axis.spines[["top", "right"]].set_visible(False)
 
 
 def _color(name: str) -> str:
     if name.startswith("dali_mix") or name == "MixLoss":
         return OURS
     return BOUND if name.startswith(("copy ", "feed")) else OTHERS
+
+
+def curves(panels: Mapping[str, Mapping[str, Any]], epochs: Sequence[int], caption: str) -> Any:
+    """A matplotlib figure with a panel for each title. It maps names to arrays of (seeds, epochs):
+    a line is the mean of the seeds, and its band is one standard deviation to either side."""
+    from matplotlib.figure import Figure
+
+    columns = min(3, len(panels))
+    rows = -(-len(panels) // columns)
+    figure = Figure(figsize=(2 + 3.2 * columns, 0.8 + 2.4 * rows), layout="constrained")
+    axes = figure.subplots(rows, columns, sharex=True, squeeze=False)
+    handles = {}
+    for axis, (title, drawn) in zip(axes.flat, panels.items(), strict=False):
+        for (name, samples), color in zip(drawn.items(), LINES, strict=False):
+            mean, deviation = np.mean(samples, 0), np.std(samples, 0)
+            (handles[name],) = axis.plot(epochs, mean, color=color)
+            edges = mean - deviation, mean + deviation
+            axis.fill_between(epochs, *edges, color=color, alpha=0.2, linewidth=0)
+        axis.set_title(title, fontsize=9)
+    _finish(axes, len(panels))
+    figure.legend(handles.values(), handles, loc="outside right upper", fontsize=8, frameon=False)
+    figure.supxlabel(caption, fontsize=8)
+    return figure
+
+
+def _finish(axes: Any, used: int) -> None:
+    for axis in axes.flat:
+        axis.tick_params(labelsize=8)
+        axis.spines[["top", "right"]].set_visible(False)
+    for axis in axes.flat[used:]:
+        axis.set_visible(False)
+
+
+def svg(figure: Any) -> str:
+    """The figure as SVG, without date and random ids, so that equal numbers give equal text."""
+    import matplotlib
+
+    text = io.StringIO()
+    with matplotlib.rc_context({"svg.hashsalt": "dali_mix", "svg.fonttype": "none"}):
+        figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
+    return "\n".join(line.rstrip() for line in text.getvalue().splitlines()) + "\n"

@@ -4,61 +4,26 @@ DALI's own operators, or mixed by ours."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import dali_mix.fn as dmix  # before DALI, because it says in a sentence if DALI is missing
+from dali_mix.measure.outputs import UNMIXED, Mixed, Output
 from dali_mix.methods import CutMix, Method, MixUp
 from dali_mix.plan import Plan
 
 # isort: split
 from nvidia.dali import fn, types
 
-MEAN, STD = [123.675, 116.28, 103.53], [58.395, 57.12, 57.375]
 DTYPES = {"float32": types.FLOAT, "float16": types.FLOAT16, "uint8": types.UINT8}
-UNMIXED = "DALI unmixed"
 
 
-class Output(NamedTuple):
-    """Type and layout of the output images."""
-
-    dtype: str
-    """A key of `DTYPES`."""
-    layout: str = "CHW"
-
-    @property
-    def normalization(self) -> dict[str, Any]:
-        """Arguments that DALI, dali_mix and its reference share. For uint8 the values are scaled to
-        fit into 0 to 255."""
-        fitted = {"scale": 40.0, "shift": 128.0} if self.dtype == "uint8" else {}
-        return {"mean": MEAN, "std": STD, "output_layout": self.layout, **fitted}
-
-    @property
-    def arguments(self) -> dict[str, Any]:
-        """Arguments of crop_mirror_normalize and of our functions."""
-        return {**self.normalization, "dtype": DTYPES[self.dtype]}
-
-
-class Mixed(NamedTuple):
-    """What a contestant makes from a batch: graph nodes, or arrays in a check."""
-
-    x: Any
-    labels: tuple[Any, ...]
-    """The own labels, and those of the partners, in one array or more."""
-    plan: Plan | None = None
-    """How it was mixed; None: it was not. Columns that are not known are None."""
-    cut: bool = False
-    """Whether the partner shows in a box that `plan` does not have."""
-    mirrored_together: bool = False
-    """Whether the mirror flag of the own image also mirrors its partner."""
-
-    @property
-    def outputs(self) -> tuple[Any, ...]:
-        """What a training loop reads."""
-        return (self.x, *self.labels, *(() if self.plan is None else (self.plan.lam,)))
+def arguments(output: Output) -> dict[str, Any]:
+    """Arguments of crop_mirror_normalize and of our functions."""
+    return {**output.normalization, "dtype": DTYPES[output.dtype]}
 
 
 Graph = Callable[[Any, Any, Any, dict[str, Any]], Mixed]
-"""graph(images, labels, mirror, output); `output` holds `Output.arguments`."""
+"""graph(images, labels, mirror, output); `output`: of `arguments`."""
 
 
 def unmixed(images: Any, labels: Any, mirror: Any, output: dict[str, Any]) -> Mixed:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from dali_mix.images.class_folders import listed
 from dali_mix.images.reader import read
-from dali_mix.measure.graphs import Graph, Mixed, Output
+from dali_mix.measure.checks import check_probe
+from dali_mix.measure.graphs import GRAPHS, Graph, arguments
 from dali_mix.measure.headers import ON_DEMAND, check_headers
+from dali_mix.measure.operators import COPY, SYNCHRONOUS, Case, copying, samples_of
+from dali_mix.measure.outputs import Mixed, Output
 from dali_mix.measure.segments import Loader
 from dali_mix.plan import Plan
 
@@ -100,7 +103,7 @@ def _jpegs(task: Task, settings: Settings, graph: Graph, *, probing: bool) -> Pr
         images = fn.decoders.image_random_crop(files, **_decoder(on_gpu, settings))
         images = fn.resize(images, size=(task.size, task.size), interp_type=types.INTERP_LINEAR)
         mirror = fn.random.coin_flip(dtype=types.INT32)
-        mixed = graph(images, labels, mirror, Output(task.dtype).arguments)
+        mixed = graph(images, labels, mirror, arguments(Output(task.dtype)))
         if probing:
             outputs = _probed(mixed, images, mirror)
         else:
@@ -150,7 +153,7 @@ def array_pipeline(
         )
         places = fn.external_source(itertools.cycle([labels]), batch=True)
         mirror = fn.random.coin_flip(dtype=types.INT32)
-        mixed = graph(images, places, mirror, output.arguments)
+        mixed = graph(images, places, mirror, arguments(output))
         pipeline.set_outputs(*(_probed(mixed, images, mirror) if probing else mixed.outputs))
     pipeline.build()
     return Probe(pipeline, mixed)
@@ -160,3 +163,56 @@ def dali_loader(task: Task, settings: Settings, graph: Graph) -> Loader:
     """A loader of the pipeline. Its queue is full and one more batch is begun when it rests."""
     pipeline = jpeg_pipeline(task, settings, graph)
     return Loader(pipeline.run, task.batch, ahead=settings.prefetch + 1)
+
+
+def check_pipeline(name: str, task: Task, settings: Settings, graph: Graph) -> None:
+    """An AssertionError unless the first batch is what the reference makes from the same decoded
+    images and plan, and the timed pipeline draws the same plan."""
+    output = Output(task.dtype)
+    mixed = check_probe(name, jpeg_probe(task, settings, graph), output)
+    outputs = jpeg_pipeline(task, settings, graph).run()
+    timed = [np.asarray(batch.as_cpu().as_tensor()) for batch in outputs]
+    assert timed[0].shape == (task.batch, 3, task.size, task.size), f"{name}: {timed[0].shape}"
+    assert timed[0].dtype == task.dtype, f"{name}: {timed[0].dtype}"
+    for found, expected in zip(timed[1:], mixed.outputs[1:], strict=True):
+        np.testing.assert_array_equal(found, np.stack(expected), err_msg=name)
+
+
+def runner(case: Case, graph: Graph) -> Callable[[], Any]:
+    """A function that runs the pipeline of a contestant once."""
+    run: Callable[..., Any] = _pipeline(case, graph).pipeline.run
+    if case.device == "cpu":
+        return run
+    import torch
+
+    # Results come on torch's stream, so that no contestant waits for the GPU after each batch.
+    return lambda: run(torch.cuda.current_stream())
+
+
+def check(case: Case, graphs: Mapping[str, Graph]) -> None:
+    """An AssertionError unless every contestant mixes some of the samples by its plan."""
+    samples = samples_of(case.count)
+    for name, graph in graphs.items():
+        check_probe(name, _pipeline(case, graph, probing=True), case.output, samples)
+
+
+def _pipeline(case: Case, graph: Graph, *, probing: bool = False) -> Any:
+    images = case.tensors if case.device == "gpu" else case.batches
+    return array_pipeline(
+        images,
+        graph,
+        case.output,
+        threads=case.threads,
+        seed=case.seed,
+        device=case.device,
+        on_demand=probing or case.executor == SYNCHRONOUS,
+        probing=probing,
+    )
+
+
+def contestants(
+    case: Case, graphs: Mapping[str, Graph] = GRAPHS
+) -> dict[str, Callable[[], object]]:
+    """The copy and the graphs, checked."""
+    check(case, graphs)
+    return {COPY: copying(case)} | {name: runner(case, graph) for name, graph in graphs.items()}

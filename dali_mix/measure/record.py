@@ -114,3 +114,29 @@ def shortened(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [shortened(one) for one in value]
     return float(f"{value:.7g}") if isinstance(value, float) else value
+
+
+def heading(name: str, run: Mapping[str, Any]) -> str:
+    """Command, machine, versions and commit of a run, in Markdown."""
+    p, settings = run["provenance"], run.get("settings", {})
+    versions = ", ".join(f"{k} {v}" for k, v in p["packages"].items() if v and k != "dali-mix")
+    facts = [
+        *([p["gpu"]] if p["gpu"] else []),
+        f"{p['cpu']}, {p['cores']} cores, {p['threads']} threads, load {p['load_average']:.1f}",
+        f"{versions}, Python {p['python']}",
+        *(f"{key}={value}" for key, value in p["environment"].items()),
+        *(f"{settings[key]} {key}" for key in ("rounds", "seeds") if key in settings),
+        _commit(p),
+        p["date"],
+    ]
+    if not run.get("complete", True):
+        facts.append("stopped before its last case")
+    return f"### `{p['command']}`\n\n`results/{name}.json`: {'; '.join(facts)}."
+
+
+def _commit(p: Mapping[str, Any]) -> str:
+    """The commit of a run, and whether there were local changes, if that is known."""
+    if p["commit"] is None:
+        return "commit unknown"
+    changes = {True: " with local changes", False: "", None: ", local changes unknown"}
+    return f"commit {p['commit'][:10]}{changes[p['dirty']]}"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 
 class Table(NamedTuple):
     """Rows of text; the first cell of a row is its name. A row of two cells in a wider table is a
@@ -38,6 +40,14 @@ def spread(values: Mapping[str, float], factor: float = 1.0, digits: int = 2) ->
     """Median and quartiles."""
     middle, low, high = (f"{values[k] * factor:,.{digits}f}" for k in ("median", "q1", "q3"))
     return f"{middle} ({low}-{high})"
+
+
+def mean(values: Sequence[float], digits: int = 2) -> str:
+    """Mean and standard deviation of seeds."""
+    if not len(values):
+        return "-"
+    deviation = f" ± {np.std(values, ddof=1):.{digits}f}" if len(values) > 1 else ""
+    return f"{np.mean(values):.{digits}f}{deviation}"
 
 
 def interval(ratio: Mapping[str, float]) -> str:

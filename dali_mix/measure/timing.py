@@ -124,6 +124,16 @@ def _compared(seconds: list[float], baseline: list[float]) -> dict[str, Any]:
     return {"seconds": seconds, "summary": summary(seconds), "ratio": summary(ratios)}
 
 
+def ratio(results: Mapping[str, Any], name: str, base: str, less: str | None = None) -> float:
+    """Median ratio of the times of `name` and `base`, within each round. `less`: a contestant whose
+    time is subtracted from both."""
+    ours, theirs, off = (
+        np.array(results[one]["wall"]["seconds"]) if one else 0.0 for one in (name, base, less)
+    )
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return float(np.median((ours - off) / (theirs - off)))
+
+
 def summary(samples: Any) -> dict[str, float]:
     q1, median, q3 = np.percentile(samples, (25, 50, 75))
     return {"median": float(median), "q1": float(q1), "q3": float(q3)}

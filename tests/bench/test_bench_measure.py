@@ -16,10 +16,11 @@ from scipy import stats
 
 pytest.importorskip("PIL")
 
-from dali_mix.measure import comparisons, intervals, jpegs, record, segments, tables, timing
-from dali_mix.measure.checks import check_labels, check_mixed, check_pipeline
-from dali_mix.measure.graphs import GRAPHS, MEAN, STD, UNMIXED, Mixed, Output
-from dali_mix.measure.pipelines import Settings, Task, dali_loader
+from dali_mix.measure import chart, comparisons, intervals, jpegs, record, segments, tables, timing
+from dali_mix.measure.checks import check_labels, check_mixed
+from dali_mix.measure.graphs import GRAPHS
+from dali_mix.measure.outputs import MEAN, STD, UNMIXED, Mixed, Output
+from dali_mix.measure.pipelines import Settings, Task, check_pipeline, dali_loader
 from dali_mix.measure.segments import Loader, compare_loaders, segment
 from dali_mix.plan import Plan
 
@@ -196,6 +197,22 @@ def test_a_table_is_the_same_on_a_page_and_in_a_terminal():
         "ours    1.00      2",
         "theirs  missing: too slow",
     ]
+
+
+def test_a_curve_is_the_mean_of_the_seeds_within_a_standard_deviation():
+    pytest.importorskip("matplotlib")
+    samples = np.array([[1.0, 4, 9], [3.0, 6, 8], [8.0, 5, 7]])  # (seeds, epochs)
+    figure = chart.curves(
+        {"one": {"a": samples}, "two": {"a": samples[:1], "b": samples}}, [2, 5, 7], "x"
+    )
+    one, two = figure.axes
+    np.testing.assert_allclose(one.lines[0].get_xydata(), [[2, 4], [5, 5], [7, 8]])
+    ends = one.collections[0].get_paths()[0].vertices
+    for epoch, values in zip([2, 5, 7], samples.T, strict=True):
+        band = ends[ends[:, 0] == epoch, 1]
+        expected = values.mean() - values.std(), values.mean() + values.std()
+        np.testing.assert_allclose([band.min(), band.max()], expected)
+    assert [line.get_color() for line in two.lines] == [*chart.LINES[:2]]
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16"])

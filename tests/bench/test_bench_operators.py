@@ -1,7 +1,9 @@
 """bench.operators: everything that mixes is checked, and what is missing has a row."""
 
 import json
+import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,23 +20,25 @@ from bench.operators import (  # noqa: E402
     torch_peers,
     widths,
 )
-from bench.peers import peer  # noqa: E402
+from bench.program import peer  # noqa: E402
 from bench.report import sections  # noqa: E402
-from dali_mix.measure import checks  # noqa: E402
+from dali_mix.measure import checks, pipelines  # noqa: E402
 from dali_mix.measure import operators as measured  # noqa: E402
-from dali_mix.measure.graphs import GRAPHS, UNMIXED, Output, ours  # noqa: E402
+from dali_mix.measure.graphs import GRAPHS, ours  # noqa: E402
+from dali_mix.measure.outputs import UNMIXED, Output  # noqa: E402
 from dali_mix.methods import METHODS  # noqa: E402
 
 # Of the libraries, when they are imported.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
+ROOT = Path(__file__).resolve().parents[2]
 PEERS = {
     "timm": "timm.data",
     "torchvision": "torchvision.transforms.v2",
     "kornia": "kornia.augmentation",
 }
 FORMATS = [Output(d, layout) for d in ("float32", "float16", "uint8") for layout in ("CHW", "HWC")]
-DALI = {"feed", "dali_mix unmixed", "DALI stock CutMix, then cmn", *GRAPHS}
+DALI = {"feed", measured.COPY, "dali_mix unmixed", "DALI stock CutMix, then cmn", *GRAPHS}
 
 
 def case(output=FORMATS[0], count=3, device="cpu"):
@@ -81,7 +85,7 @@ def test_libraries_mix_as_they_say(library, output):
 def test_a_wrong_report_is_found(method):
     made = case(count=5)
     graph = GRAPHS.get(f"dali_mix {method}") or ours(graphs.other_methods(32, 48)[method])
-    mixed, images, mirror = measured._pipeline(made, graph, probing=True).run()
+    mixed, images, mirror = pipelines._pipeline(made, graph, probing=True).run()
 
     def check(mixed, mirror):
         checks.check_mixed("one", mixed, images, mirror, made.output)
@@ -176,14 +180,6 @@ def test_a_peer_that_fails_has_a_row_that_says_why(monkeypatch):
     assert missing == {"x": "fails (no odd batch)"} and "torch eager" in found and "x" not in found
 
 
-def test_what_does_not_fit_into_memory_is_left_out_with_the_reason():
-    options = operators.parsed([])
-    key = {"batch": 10**6, "size": 4096, "dtype": "float32", "layout": "CHW"}
-    found = operators.run(key, options)
-    assert found["results"] == {} and "GB are free" in found["missing"]["all"]
-    assert device.memory_needed(1024, 224, 224) > 23.9e9  # at which Linux ended the process
-
-
 @pytest.mark.parametrize("threads", [1, 2])
 def test_the_copy_moves_as_many_bytes_as_mixing(threads, monkeypatch):
     moved = []
@@ -240,11 +236,32 @@ def test_dali_runs_in_both_executors_on_the_cpu_and_the_others_once():
         )
         for executor in ("default", "synchronous")
     }
-    assert found["default"]["results"].keys() > found["synchronous"]["results"].keys() > DALI
+    assert found["default"]["results"].keys() > found["synchronous"]["results"].keys() == DALI
     assert (
         "torch eager" not in found["synchronous"]["results"]
         and "torch eager" in (found["default"]["results"])
     )
+
+
+NO_DALI = """
+import sys
+sys.modules["nvidia"] = None
+from bench.operators import __main__ as operators
+sys.argv[1:1] = "--no-dali --batch 4 --size 32 --threads 1 --rounds 1 --layout CHW".split()
+operators.main()
+"""
+
+
+def test_without_dali_the_peers_are_measured_beside_the_copy(tmp_path):
+    out = tmp_path / "run.json"
+    command = [sys.executable, "-c", NO_DALI, "--dtype", "float32", "--out", out]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    run = json.loads(out.read_text())
+    (found,) = run["cases"]
+    assert list(found["results"])[:3] == [measured.COPY, "torch eager", "torch.compile"]
+    assert f"x speed of {measured.COPY}" in done.stdout
+    assert "torch eager" in "".join(sections.operators(run)[0])
 
 
 def pixel_times(costs):

@@ -17,7 +17,8 @@ ROOT = Path(__file__).resolve().parents[2]
 from bench.pipeline import __main__ as pipeline  # noqa: E402
 from bench.pipeline import ffcv_loaders, step, torch_loaders  # noqa: E402
 from dali_mix.measure import jpegs  # noqa: E402
-from dali_mix.measure.graphs import GRAPHS, UNMIXED  # noqa: E402
+from dali_mix.measure.graphs import GRAPHS  # noqa: E402
+from dali_mix.measure.outputs import UNMIXED  # noqa: E402
 from dali_mix.measure.segments import Loader  # noqa: E402
 
 SMALL = "--images 8 --batch 4 --size 32 --rounds 2 --threads 1".split()

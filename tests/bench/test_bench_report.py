@@ -13,6 +13,7 @@ from bench.kernel import __main__ as kernel  # noqa: E402
 from bench.operators.rows import UNMIXED  # noqa: E402
 from bench.report import __main__ as report  # noqa: E402
 from bench.report import summary  # noqa: E402
+from dali_mix.measure import record  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -70,9 +71,8 @@ def test_the_readme_says_how_many_times_faster_and_what_is_not_measured(runs):
     assert (
         "95 % interval" in end_to_end and "times faster than PyTorch's `DataLoader`" in end_to_end
     )
-    rows = [
-        row.split("|") for row in summary.operators(summary.of_operators(runs)[-1])[1].split("\n")
-    ]
+    (run,) = summary.newest(runs, "operators", summary.has_cases)
+    rows = [row.split("|") for row in summary.operators(run)[1].split("\n")]
     first = {row[1].strip(): row[2].strip() for row in rows if len(row) > 2}
     for way in ("torch eager", "DALI stock, then cmn", UNMIXED):
         assert f"{first[summary.WAYS[way]]} times faster" in alone
@@ -85,10 +85,20 @@ def test_the_readme_is_of_the_newest_run_that_has_what_is_told(runs):
     name = next(name for name, run in runs.items() if run["benchmark"] == "pipeline")
     newer = changed(runs, name, ["provenance", "date"], "2999-01-01")[name]
     for row in newer["comparisons"]:
-        row["speed"]["ratio"] = 9.75
-    assert "9.75 (" in "".join(summary.speed(runs | {"newer": newer}))
+        row["speed"]["ratio"] = 9.72
+    assert "is 9.7 times faster" in "".join(summary.headlines(runs | {"newer": newer}))
     newer["settings"]["device"] = "gpu"
-    assert summary.speed(runs | {"newer": newer}) == summary.speed(runs)
+    assert summary.headlines(runs | {"newer": newer}) == summary.headlines(runs)
+
+
+def test_the_page_begins_with_who_takes_less_cpu_time(runs):
+    name = next(name for name, run in runs.items() if run["benchmark"] == "pipeline")
+    rows = runs[name]["comparisons"]
+    number = next(k for k, row in enumerate(rows) if row["contestant"] == summary.MIXUP)
+    cpu = {"ratio": 1.23, "low": 1.12, "high": 1.34}
+    dear = changed(runs, name, ["comparisons", number, "cpu"], cpu)
+    told = f"more CPU time than {rows[number]['against']} (1.23 (1.12-1.34) times)"
+    assert told in "".join(summary.headlines(dear))
 
 
 def test_the_readme_tells_of_the_default_executor_where_it_was_measured(runs):
@@ -122,8 +132,8 @@ def test_the_readme_tells_of_the_default_executor_where_it_was_measured(runs):
 def test_the_report_says_of_which_commit_a_run_is(runs, commit, dirty, told):
     run = next(run for run in runs.values() if run["benchmark"] == "loss")
     where = run["provenance"] | {"commit": commit, "dirty": dirty}
-    assert told in report.where("loss", run | {"provenance": where})
-    stopped = report.where("loss", run | {"complete": False})
+    assert told in record.heading("loss", run | {"provenance": where})
+    stopped = record.heading("loss", run | {"complete": False})
     assert stopped.endswith("; stopped before its last case.")
 
 
@@ -151,23 +161,29 @@ def test_the_report_tells_where_others_mix_faster():
     assert summary.lost_sentence(cases[1:2]) == "No other way to mix was faster, in any case."
 
 
-TIMED = {"batch": 256, "side": 224, "dtype": "float16", "layout": "CHW", "mix": "mixup"}
-TIMED |= {"mirror": False, "order": "batch", "ms": 0.05, "copy_ms": 0.04, "bytes": 2e8}
-TIMED["launch_ms"] = 0.06
-LISTED = (
-    "[\n" + ",\n".join(map(json.dumps, [TIMED, TIMED | {"side": 32, "mirror": True}])) + "\n]\n"
-)
+TIMED = {"case": "mixup float16", "batch": 256, "side": 224, "ms": 0.05, "launch_ms": 0.06}
+TIMED |= {"copy_ms": 0.04, "bytes": 2e8, "compulsory_bytes": 1.5e8}
 
 
-@pytest.mark.parametrize(("cut", "whole"), [(0, 2), (3, 2), (120, 1), (len(LISTED) - 1, 0)])
-def test_times_of_the_kernel_get_their_provenance_and_are_shown(tmp_path, cut, whole):
-    (tmp_path / "cases.json").write_text(LISTED[: len(LISTED) - cut])
-    out = tmp_path / "times.json"
-    kernel.main([str(tmp_path / "cases.json"), "--out", str(out)])
+@pytest.mark.parametrize(("cases", "status"), [(2, 0), (1, 3), (0, 3)])
+def test_times_of_the_kernel_get_their_provenance_and_are_shown(tmp_path, cases, status, capsys):
+    program, out = tmp_path / "kernel", tmp_path / "times.json"
+    lines = "".join(f"echo '{json.dumps(TIMED | {'side': 224 + k})}'\n" for k in range(cases))
+    program.write_text(f'#!/bin/sh\n[ "$*" = time ] || exit 9\n{lines}exit {status}\n')
+    program.chmod(0o755)
+    with pytest.raises(SystemExit, match=str(status)):
+        kernel.main([str(program), "--out", str(out)])
+    assert capsys.readouterr().out.count("mixup float16") == cases
+    if not cases:
+        assert not out.exists()
+        return
     run = json.loads(out.read_text())
-    assert (len(run["cases"]), run["complete"]) == (whole, cut == 0)
+    assert (len(run["cases"]), run["complete"]) == (cases, status == 0)
     page = report.generate({"kernel-times": run})["README.md"]
-    assert ("stopped before its last case" in page) == (cut > 0)
-    if whole:
-        row = "| float16 CHW, mixup, order: batch | 0.0500 | 0.0600 | 4,000 | 0.80 |"
-        assert "**Batch 256, 224 x 224 x 3**" in page and row in page
+    assert ("stopped before its last case" in page) == (status == 3)
+    assert "| mixup float16: 256 x 224² | 0.0500 | 0.0600 | 4,000 | 3,000 | 0.60 |" in page
+
+
+def test_the_report_shows_what_the_kernel_tells():
+    told = (BENCH / "kernel/kernel.cu").read_text()
+    assert all(f'\\"{name}\\":' in told for name in TIMED)

@@ -9,6 +9,8 @@ pytest.importorskip("PIL")
 torch = pytest.importorskip("torch")
 
 
+from bench.report import __main__ as report  # noqa: E402
+from bench.report import sections  # noqa: E402
 from bench.training import __main__ as training  # noqa: E402
 from bench.training import data, learning, tables  # noqa: E402
 
@@ -60,6 +62,41 @@ def test_every_seed_of_every_way_is_recorded(threes):
     assert threes["complete"] and {"commit", "cpu", "environment"} <= threes["provenance"].keys()
 
 
+def drawn(monkeypatch, run):
+    """What the report of a run draws: panel -> line -> its curves; and the picture."""
+    pytest.importorskip("matplotlib")
+    found, make = {}, sections.curves
+
+    def noted(panels, *rest):
+        found.update(panels)
+        return make(panels, *rest)
+
+    monkeypatch.setattr(sections, "curves", noted)
+    return found, report.generate({"name": run})["charts/name.svg"]
+
+
+def test_the_report_draws_the_curves_of_all_seeds(threes, monkeypatch):
+    panels, picture = drawn(monkeypatch, threes)
+    heading = "threes and sevens of bars"
+    titles = ("test accuracy, %", "test loss", "training loss")
+    assert list(panels) == [f"{heading}\n{title}" for title in titles]
+    runs = [run for run in threes["runs"] if run["way"] == "mixup per batch"]
+    for title, figure, factor in zip(
+        titles, ("accuracy", "test_loss", "train_loss"), (100, 1, 1), strict=True
+    ):
+        lines = panels[f"{heading}\n{title}"]
+        assert list(lines) == list(learning.THREES)
+        expected = [np.array(run[figure]) * factor for run in runs]
+        np.testing.assert_allclose(lines["mixup per batch"], expected)
+    assert all(f">{way}<" in picture for way in learning.THREES)
+
+
+def test_a_run_that_was_stopped_is_drawn_too(threes, monkeypatch):
+    panels, picture = drawn(monkeypatch, threes | {"runs": threes["runs"][:2], "complete": False})
+    assert [list(lines) for lines in panels.values()] == [["none", "mixup"]] * 3
+    assert ">mixup per batch<" not in picture
+
+
 def test_a_way_and_a_seed_fix_the_result(archive, threes, tmp_path):
     only = data.unpacked(archive, tmp_path, (3, 7))
     assert only.classes == 2
@@ -81,6 +118,50 @@ def test_wrong_labels_are_recorded_for_every_share(archive, tmp_path, monkeypatc
     assert tables.sentence(run).startswith("Training on bars, 50% of the labels wrong: ")
 
 
+@pytest.fixture(scope="module")
+def tar(bars, tmp_path_factory):
+    import tarfile
+
+    path = tmp_path_factory.mktemp("tar") / "bars.tar"
+    with tarfile.open(path, "w") as tar:
+        tar.add(bars.train.parent, "some")
+    return path
+
+
+def test_cifar_trains_on_images_that_are_decoded_once(tar, tmp_path, monkeypatch):
+    assert learning.resnet(7)(torch.rand(2, 3, 32, 32)).shape == (2, 7)
+    small = learning.network((3, 8), learning.block, torch.nn.Linear(8, 10))
+    monkeypatch.setattr(learning, "resnet", lambda classes: small)
+    words = "cifar --seeds 1 --epochs 1 --batch 90 --data".split()
+    run = ran(monkeypatch, tmp_path / "cifar.json", *words, str(tar))
+    assert [row["way"] for row in run["runs"]] == list(learning.CIFAR)
+    assert all(row["seconds"] > 0 for row in run["runs"])
+    ((_, table),) = tables.of_run(run)
+    assert table.head[-1] == "seconds" and len(table.rows[0]) == 1 + len(table.head)
+
+
+@pytest.mark.parametrize("way", learning.CIFAR)
+def test_batches_from_memory_are_windows_of_the_images(way, bars):
+    task = learning.Task("cifar", way, bars, 3, 1, batch=90)
+    images, labels = learning.in_memory(bars.train, task)
+    bordered = torch.nn.functional.pad(images, (4, 4, 4, 4), mode="reflect")
+    windows = bordered.unfold(2, 28, 1).unfold(3, 28, 1)  # (N, C, 9, 9, 28, 28)
+    epochs = []
+    with learning.from_memory(task, learning.CIFAR[way]) as loader:
+        for _ in range(2):
+            epochs.append([(x, target) for x, target in loader])
+    assert [len(epoch) for epoch in epochs] == [4, 4]  # of 400 images
+    firsts = [torch.cat([target.y1 for _, target in epoch]) for epoch in epochs]
+    assert not torch.equal(*firsts)  # another order
+    for x, target in epochs[0]:
+        assert (target.lam < 1).any() == (way != "none")
+        if way == "none":
+            for image, label in zip(x[:5], target.y1, strict=False):
+                near = windows[labels == label]
+                apart = torch.stack([near, near.flip(5)]) - image.view(1, 1, 3, 1, 1, 28, 28)
+                assert apart.abs().amax((2, 5, 6)).min() < 1e-5
+
+
 def test_a_share_of_the_files_lies_in_a_wrong_folder(bars, tmp_path):
     wrong = data.corrupted(bars, tmp_path, 0.4, seed=3)
     files = list(wrong.train.glob("*/*"))
@@ -94,12 +175,8 @@ def test_a_share_of_the_files_lies_in_a_wrong_folder(bars, tmp_path):
     assert data.wrong_files(bars) == []
 
 
-def test_a_tar_is_read_as_an_archive_is(bars, tmp_path):
-    import tarfile
-
-    with tarfile.open(tmp_path / "bars.tar", "w") as tar:
-        tar.add(bars.train.parent, "some")
-    again = data.unpacked(tmp_path / "bars.tar", tmp_path / "out")
+def test_a_tar_is_read_as_an_archive_is(tar, tmp_path):
+    again = data.unpacked(tar, tmp_path / "out")
     assert (again.name, again.size, again.classes) == ("some", 28, 10)
     assert len(list(again.train.glob("*/*"))) == 400
 
@@ -147,10 +224,12 @@ def test_claims_are_borne_out_contradicted_or_not_shown():
         (["threes", "--data", "none.npz"], "argument --data: none.npz must be a NumPy archive of"),
         (["noise", "--data", __file__], f"argument --data: {__file__} must be a NumPy archive of"),
         (["noise", "--data", "x.tar"], "argument --data: x.tar must be a NumPy archive of"),
+        (["noise", "--data", "x", "--device", "gpu"], "--device gpu is for cifar"),
         (["threes", "--data", "x", "--seeds", "0"], "argument --seeds: must be an integer of at"),
     ],
 )
-def test_wrong_arguments_are_one_sentence_and_status_2(arguments, sentence, capsys):
+def test_wrong_arguments_are_one_sentence_and_status_2(arguments, sentence, monkeypatch, capsys):
+    monkeypatch.setattr(training.program, "gpu", lambda device: "a GPU")
     with pytest.raises(SystemExit, match="2"):
         training.main(arguments)
     message = capsys.readouterr().err

@@ -14,9 +14,10 @@ import pytest
 Image = pytest.importorskip("PIL.Image")
 
 from dali_mix.commands import bench, cli  # noqa: E402
-from dali_mix.measure import chart, headers  # noqa: E402
-from dali_mix.measure.graphs import GRAPHS, UNMIXED  # noqa: E402
+from dali_mix.measure import chart, headers, operators, pipelines  # noqa: E402
+from dali_mix.measure.graphs import GRAPHS  # noqa: E402
 from dali_mix.measure.operators import COPY  # noqa: E402
+from dali_mix.measure.outputs import UNMIXED  # noqa: E402
 from dali_mix.measure.pipelines import Settings, Task, jpeg_pipeline  # noqa: E402
 
 SMALL = "--rounds 2 --batch 3 --size 19 --threads 1".split()
@@ -53,10 +54,28 @@ def test_the_tables_name_every_contestant(done, record):
     printed = done[0].stdout
     for name in (*GRAPHS, COPY, *record["loss"]):
         assert f"\n{name} " in printed
+    assert "DALI runs in its default executor." in printed
     assert "12 images of" in printed and "dali_mix mixup against" in printed
     *_, raw, chart, blank, last = printed.splitlines()
     assert (raw, chart, blank) == ("run.json: raw run", "chart.png: chart", "")
     assert "mixup changes the time of an image by " in last and last.count(". ") <= 1
+
+
+def test_the_operators_are_measured_in_the_executor_that_people_run(photos, monkeypatch, capsys):
+    built, make = [], pipelines.array_pipeline
+
+    def noted(*arguments, on_demand, probing, **more):
+        built.append((on_demand, probing))
+        return make(*arguments, on_demand=on_demand, probing=probing, **more)
+
+    taken, compare = [], operators.timing.compare
+    monkeypatch.setattr(pipelines, "array_pipeline", noted)
+    monkeypatch.setattr(
+        operators.timing, "compare", lambda *a, **more: taken.append(more) or compare(*a, **more)
+    )
+    assert cli.main(["bench", str(photos), *SMALL]) == 0
+    assert sorted(built) == [(False, False)] * len(GRAPHS) + [(True, True)] * len(GRAPHS)
+    assert taken[0]["ahead"] == 2 and taken[0]["settle"] is operators.wait_until_quiet
 
 
 def test_progress_goes_to_standard_error(done):

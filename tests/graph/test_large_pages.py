@@ -8,7 +8,8 @@ import pytest
 from helpers import fingerprints
 
 from dali_mix import MixUp
-from dali_mix.measure.graphs import Output, ours
+from dali_mix.measure.graphs import ours
+from dali_mix.measure.outputs import Output
 from dali_mix.measure.pipelines import array_pipeline
 
 LARGE = 2 << 20

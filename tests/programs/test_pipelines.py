@@ -25,8 +25,7 @@ def test_there_are_at_most_ten():
 @pytest.mark.parametrize("path", PROGRAMS, ids=lambda path: path.stem)
 def test_it_fits_on_two_screens_and_says_how_it_is_started(path):
     source = path.read_text()
-    if path.stem != "demo":  # draws a table, a chart and a sheet
-        assert 60 <= len(source.splitlines()) <= 90
+    assert 60 <= len(source.splitlines()) <= 90
     said = ast.get_docstring(ast.parse(source))
     assert f"pipelines/{path.name}" in said or f"make {path.stem}" in said
 

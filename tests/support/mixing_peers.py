@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from bench.peers import peer
+from bench.program import peer
 
 
 class Mixed(NamedTuple):
