@@ -16,7 +16,7 @@ ROOMS = {
     "methods": set(),
     "plan": set(),
     "plugin": set(),
-    "training": set(),
+    "training": {"plan"},
     "reference": {"plan"},
     "images": {"methods"},
     "graph": {"methods", "plan", "plugin"},
