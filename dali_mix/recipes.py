@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import dali_mix.fn as dmix  # before DALI, because it says in a sentence if DALI is missing
 from dali_mix.graph.arguments import Draw
+from dali_mix.graph.checks import as_methods, images_of
 from dali_mix.graph.door import spelled_out
 from dali_mix.graph.recipe_arguments import (
     check_probability,
@@ -79,6 +80,7 @@ def imagefolder_train(
     dtype: Any = types.FLOAT,
     layout: str = "CHW",
     device: str | None = None,
+    plan: bool = False,
     **draw: Unpack[Draw],
 ) -> tuple[Any, ...]:
     """Training batches: random resized crop and horizontal flip, as torchvision's, then mixing.
@@ -105,6 +107,7 @@ def imagefolder_train(
     dtype:        types.FLOAT, FLOAT16, UINT8 or INT8 (for bytes, choose mean and std to suit)
     layout:       "CHW" or "HWC"
     device:       "cpu" or "gpu"; default: the GPU of the pipeline, if it has one
+    plan:         also put out the columns of the plan, last, for MixLoader(plan=True)
     returns:      (x, y1, y2, lam), or (x, ys, weights) if a method mixes more than two images, as
                   `dali_mix.fn.mix`, on `device`; labels are int32 of shape (1,)
 
@@ -120,7 +123,7 @@ def imagefolder_train(
     if augment is not None:
         images = augment(images)
     output = {"mean": mean, "std": std, "dtype": dtype, "output_layout": layout}
-    return _mixed(images, labels, methods, weights, mirror, output, draw)
+    return _mixed(images, labels, methods, weights, mirror, output, draw, plan)
 
 
 # A pipeline with conditionals translates its Python code. Only `augment` may need that; for the
@@ -168,20 +171,24 @@ def _mixed(
     mirror: float,
     output: dict[str, Any],
     draw: Any,
+    with_plan: bool,
 ) -> tuple[Any, ...]:
     if not isinstance(images, DataNode):
         raise TypeError(
             f"augment must return the images that it was given, changed, got {images!r}."
         )
-    return dmix.mix(
-        images,
-        labels,
-        MixUp(alpha=0) if methods is None else methods,
-        weights=None if methods is None else weights,
-        mirror=fn.random.coin_flip(probability=mirror) if mirror else 0,
-        **output,
-        **draw,
-    )
+    output["mirror"] = fn.random.coin_flip(probability=mirror) if mirror else 0
+    if methods is None:
+        methods, weights = MixUp(alpha=0), None
+    if not with_plan:
+        return dmix.mix(images, labels, methods, weights=weights, **output, **draw)
+    plan = dmix.plan(images, labels, methods, weights=weights, **draw)
+    x, count = dmix.apply(images, plan, **output), images_of(as_methods(methods))
+    ys = dmix.pair_labels(labels, plan, images=count)
+    targets = (*(ys if count == 2 else (fn.stack(*ys),)), plan.lam)
+    if images.device == "gpu":
+        targets = tuple(map(_on_gpu, targets))
+    return x, *targets, *plan.columns
 
 
 @do_not_convert
@@ -235,7 +242,12 @@ def imagefolder_val(
         dtype=dtype,
         output_layout=layout,
     )
-    return x, fn.dali_mix.upload(labels, device="mixed") if decoder == "mixed" else labels
+    return x, _on_gpu(labels) if decoder == "mixed" else labels
+
+
+def _on_gpu(values: Any) -> Any:
+    ops: Any = fn
+    return ops.dali_mix.upload(values, device="mixed")
 
 
 def random_erasing(
