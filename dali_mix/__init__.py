@@ -39,6 +39,7 @@ if TYPE_CHECKING:  # for type checkers; the same names as below
     from dali_mix.training.mix_loss import MixLoss as MixLoss
     from dali_mix.training.mix_target import MixTarget as MixTarget
     from dali_mix.training.multi_target import MultiMixTarget as MultiMixTarget
+    from dali_mix.training.remix import Remix as Remix
 
 _MODULES = ("dynamic", "fn", "migrate", "recipes", "reference", "training")
 _HOMES = {
@@ -57,6 +58,7 @@ _HOMES = {
     "MultiMixTarget": "training.multi_target",
     "PatchMix": "methods",
     "Plan": "plan",
+    "Remix": "training.remix",
     "ResizeMix": "methods",
     "Scheduled": "graph.schedule",
     "Shard": "loader.shards",

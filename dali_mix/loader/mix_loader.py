@@ -118,6 +118,8 @@ class MixLoader:
             check_seeds(running.pipelines)
         self.classes: list[str] | None = getattr(sources[0], "classes", None)
         """Names of the classes in the order of their labels; None without `from_imagefolder`."""
+        self.class_counts: list[int] | None = getattr(sources[0], "class_counts", None)
+        """How many images each class has, in all shards; None as above."""
         last_batch = last_batch or ("drop" if mixing else "partial")
         check_last_batch(last_batch, shares, mixing, running.reader, sources)
         self._walk = Walk(running, shares, last_batch, mixed, mixing, single, plans)
