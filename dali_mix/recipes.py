@@ -25,7 +25,9 @@ from dali_mix.graph.recipe_arguments import (
     check_range,
     checked_size,
     decoder_device,
+    size_of_resize,
 )
+from dali_mix.graph.schedule import Scheduled
 from dali_mix.images.class_folders import IMAGE_FILES, class_names, is_image
 from dali_mix.images.image_list import Names
 from dali_mix.images.reader import header_checked, shard_of
@@ -65,7 +67,7 @@ def imagefolder_train(
     *,
     methods: Method | Sequence[Method] | None = _DEFAULT_METHODS,
     weights: Sequence[Any] | None = None,
-    size: int | tuple[int, int] = 224,
+    size: int | Scheduled | tuple[int | Scheduled, int | Scheduled] = 224,
     files: Names | None = None,
     classes: Sequence[str] | None = None,
     shard_id: int = 0,
@@ -88,7 +90,8 @@ def imagefolder_train(
     root:         folder with one folder of images for each class; grey and CMYK become RGB
     methods:      as in `dali_mix.fn.mix`; None: nothing is mixed, lam is 1 and y2 is y1
     weights:      relative weight of each method; default: all equal
-    size:         output height and width in pixels, one number for both
+    size:         output height and width in pixels, one number for both; a `dali_mix.Scheduled` may
+                  change while the pipeline runs
     files:        the images to read: path of a list that `dali-mix check --fix-list` wrote, or
                   names relative to `root`; default: all images in `root`
     classes:      names of the class folders; a class has its index in this list as label. A named
@@ -143,7 +146,7 @@ def _random_crops(
     device: str | None,
 ) -> tuple[Any, Any]:
     """Images, uint8 (H, W, 3) of `size`, and their labels."""
-    height, width = checked_size(size)
+    sides = size_of_resize(size)
     check_probability("mirror", mirror)
     check_range("area", area, 1, zero=True, equal=True)
     check_range("aspect", aspect, math.inf, equal=True)
@@ -159,7 +162,7 @@ def _random_crops(
         random_area=list(area),
         random_aspect_ratio=list(aspect),
     )
-    return fn.resize(images, size=(height, width), interp_type=types.INTERP_LINEAR), labels
+    return fn.resize(images, size=sides, interp_type=types.INTERP_LINEAR), labels
 
 
 @do_not_convert
