@@ -228,3 +228,12 @@ def test_masks_without_a_common_size_are_refused(root):
             "the masks of a plan must have sizes of which the larger are multiples of the smaller, "
             "got 101 x 103, 107 x 109, 113 x 127; give masks of one size."
         )
+
+
+@pytest.mark.gpu
+def test_the_plan_is_on_the_device_of_the_images(root):
+    given = {"methods": [CutMix(), FMix()], "device": "gpu", "plan": True}
+    with numbered.loader(root, **given) as batches:
+        for x, target, plan in batches:
+            assert {c.device for c in plan.columns} == {x.device} == {target.lam.device}
+            assert torch.equal(plan.lam, target.lam)

@@ -458,3 +458,24 @@ def test_pixels_of_a_pair_by_hand():
         y0, x0, y1, x1 = small[i]
         w = 0.0 if y0 <= r < y1 and x0 <= c < x1 else plan.blend[i].item()
         assert mixed[i, r, c] == w * x[i, r, c] + (1 - w) * x[1 - i, r, c]
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("name", NAMES)
+def test_a_gpu_gives_the_same_and_is_not_waited_for(name):
+    plan, (x, maps), _ = drawn(every_method((32, 48))[name], (32, 48), (7, 11))
+    there = Plan(*(None if c is None else c.cuda() for c in plan))
+    x_there, maps_there = x.cuda().requires_grad_(), maps.cuda()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        mixed, found = apply(x_there, there), apply_mask(maps_there, there)
+        paired, small = pair_labels(maps_there, there), there.resized(3, 4)
+        mixed.sum().backward()
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    torch.testing.assert_close(mixed.detach().cpu(), apply(x, plan), rtol=0, atol=5e-6)
+    expected = *apply_mask(maps, plan), *pair_labels(maps, plan)
+    for one, other in zip((*found, *paired), expected, strict=True):
+        assert torch.equal(one.cpu(), other)
+    assert torch.equal(small.box.cpu(), plan.resized(3, 4).box)
+    assert x_there.grad.isfinite().all()
