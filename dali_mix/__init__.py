@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # for type checkers; the same names as below
     from dali_mix import migrate as migrate
     from dali_mix import recipes as recipes
     from dali_mix import reference as reference
+    from dali_mix import training as training
     from dali_mix.graph.schedule import Scheduled as Scheduled
     from dali_mix.loader.mix_loader import MixLoader as MixLoader
     from dali_mix.loader.shards import Shard as Shard
@@ -40,8 +41,9 @@ if TYPE_CHECKING:  # for type checkers; the same names as below
     from dali_mix.training.mix_loss import MixLoss as MixLoss
     from dali_mix.training.mix_target import MixTarget as MixTarget
     from dali_mix.training.multi_target import MultiMixTarget as MultiMixTarget
+    from dali_mix.training.remix import Remix as Remix
 
-_MODULES = ("dynamic", "fn", "migrate", "recipes", "reference")
+_MODULES = ("dynamic", "fn", "migrate", "recipes", "reference", "training")
 _HOMES = {
     "RICAP": "methods",
     "CutMix": "methods",
@@ -58,6 +60,7 @@ _HOMES = {
     "MultiMixTarget": "training.multi_target",
     "PatchMix": "methods",
     "Plan": "plan",
+    "Remix": "training.remix",
     "ResizeMix": "methods",
     "Scheduled": "graph.schedule",
     "Shard": "loader.shards",

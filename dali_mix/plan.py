@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 class Plan(NamedTuple):
     """How the N images of a batch are mixed, for one output size. Nothing else is random.
 
-    A column is a DALI graph node in a pipeline, a DALI batch in dynamic mode, and a NumPy array of
-    the shape below in `dali_mix.reference`.
+    A column is a DALI graph node in a pipeline, a DALI batch in dynamic mode, and an array of the
+    shape below in `dali_mix.reference`, of NumPy, and in `dali_mix.training`, of PyTorch.
 
     A sample mixes K images: its own and K-1 partners. K is 2 for most methods, and at most 8.
     The last columns may be None; each says what None means.
@@ -47,7 +47,8 @@ class Plan(NamedTuple):
     """N arrays (h, w) of uint8: at each pixel, `blend` is multiplied by the mask's value / 255. The
     first partner has the rest. The mask may be smaller than the output: row y takes row y*h // H of
     the mask, and columns likewise. (0, 0): no mask. If K > 2, only the own image and the first
-    partner may show where there is a mask. None: no masks."""
+    partner may show where there is a mask. None: no masks. In PyTorch: one tensor (N, h, w), and
+    255 where there is no mask."""
 
     @property
     def columns(self) -> tuple[Any, ...]:
@@ -62,6 +63,8 @@ class Plan(NamedTuple):
         kind = type(self.lam).__module__
         if kind.startswith("numpy"):
             place = "dali_mix.reference"
+        elif kind.startswith("torch"):
+            place = "dali_mix.training"
         elif "dynamic" in kind:
             place = "dali_mix.dynamic"
         else:

@@ -18,13 +18,16 @@ from typing import TYPE_CHECKING, Any
 
 import dali_mix.fn as dmix  # before DALI, because it says in a sentence if DALI is missing
 from dali_mix.graph.arguments import Draw
+from dali_mix.graph.checks import as_methods, images_of
 from dali_mix.graph.door import spelled_out
 from dali_mix.graph.recipe_arguments import (
     check_probability,
     check_range,
     checked_size,
     decoder_device,
+    size_of_resize,
 )
+from dali_mix.graph.schedule import Scheduled
 from dali_mix.images.class_folders import IMAGE_FILES, class_names, is_image
 from dali_mix.images.image_list import Names
 from dali_mix.images.reader import header_checked, shard_of
@@ -64,7 +67,7 @@ def imagefolder_train(
     *,
     methods: Method | Sequence[Method] | None = _DEFAULT_METHODS,
     weights: Sequence[Any] | None = None,
-    size: int | tuple[int, int] = 224,
+    size: int | Scheduled | tuple[int | Scheduled, int | Scheduled] = 224,
     files: Names | None = None,
     classes: Sequence[str] | None = None,
     shard_id: int = 0,
@@ -79,6 +82,7 @@ def imagefolder_train(
     dtype: Any = types.FLOAT,
     layout: str = "CHW",
     device: str | None = None,
+    plan: bool = False,
     **draw: Unpack[Draw],
 ) -> tuple[Any, ...]:
     """Training batches: random resized crop and horizontal flip, as torchvision's, then mixing.
@@ -86,7 +90,8 @@ def imagefolder_train(
     root:         folder with one folder of images for each class; grey and CMYK become RGB
     methods:      as in `dali_mix.fn.mix`; None: nothing is mixed, lam is 1 and y2 is y1
     weights:      relative weight of each method; default: all equal
-    size:         output height and width in pixels, one number for both
+    size:         output height and width in pixels, one number for both; a `dali_mix.Scheduled` may
+                  change while the pipeline runs
     files:        the images to read: path of a list that `dali-mix check --fix-list` wrote, or
                   names relative to `root`; default: all images in `root`
     classes:      names of the class folders; a class has its index in this list as label. A named
@@ -105,6 +110,7 @@ def imagefolder_train(
     dtype:        types.FLOAT, FLOAT16, UINT8 or INT8 (for bytes, choose mean and std to suit)
     layout:       "CHW" or "HWC"
     device:       "cpu" or "gpu"; default: the GPU of the pipeline, if it has one
+    plan:         also put out the columns of the plan, last, for MixLoader(plan=True)
     returns:      (x, y1, y2, lam), or (x, ys, weights) if a method mixes more than two images, as
                   `dali_mix.fn.mix`, on `device`; labels are int32 of shape (1,)
 
@@ -120,7 +126,7 @@ def imagefolder_train(
     if augment is not None:
         images = augment(images)
     output = {"mean": mean, "std": std, "dtype": dtype, "output_layout": layout}
-    return _mixed(images, labels, methods, weights, mirror, output, draw)
+    return _mixed(images, labels, methods, weights, mirror, output, draw, plan)
 
 
 # A pipeline with conditionals translates its Python code. Only `augment` may need that; for the
@@ -140,7 +146,7 @@ def _random_crops(
     device: str | None,
 ) -> tuple[Any, Any]:
     """Images, uint8 (H, W, 3) of `size`, and their labels."""
-    height, width = checked_size(size)
+    sides = size_of_resize(size)
     check_probability("mirror", mirror)
     check_range("area", area, 1, zero=True, equal=True)
     check_range("aspect", aspect, math.inf, equal=True)
@@ -156,7 +162,7 @@ def _random_crops(
         random_area=list(area),
         random_aspect_ratio=list(aspect),
     )
-    return fn.resize(images, size=(height, width), interp_type=types.INTERP_LINEAR), labels
+    return fn.resize(images, size=sides, interp_type=types.INTERP_LINEAR), labels
 
 
 @do_not_convert
@@ -168,20 +174,24 @@ def _mixed(
     mirror: float,
     output: dict[str, Any],
     draw: Any,
+    with_plan: bool,
 ) -> tuple[Any, ...]:
     if not isinstance(images, DataNode):
         raise TypeError(
             f"augment must return the images that it was given, changed, got {images!r}."
         )
-    return dmix.mix(
-        images,
-        labels,
-        MixUp(alpha=0) if methods is None else methods,
-        weights=None if methods is None else weights,
-        mirror=fn.random.coin_flip(probability=mirror) if mirror else 0,
-        **output,
-        **draw,
-    )
+    output["mirror"] = fn.random.coin_flip(probability=mirror) if mirror else 0
+    if methods is None:
+        methods, weights = MixUp(alpha=0), None
+    if not with_plan:
+        return dmix.mix(images, labels, methods, weights=weights, **output, **draw)
+    plan = dmix.plan(images, labels, methods, weights=weights, **draw)
+    x, count = dmix.apply(images, plan, **output), images_of(as_methods(methods))
+    ys = dmix.pair_labels(labels, plan, images=count)
+    targets = (*(ys if count == 2 else (fn.stack(*ys),)), plan.lam)
+    if images.device == "gpu":
+        targets = tuple(map(_on_gpu, targets))
+    return x, *targets, *plan.columns
 
 
 @do_not_convert
@@ -235,7 +245,12 @@ def imagefolder_val(
         dtype=dtype,
         output_layout=layout,
     )
-    return x, fn.dali_mix.upload(labels, device="mixed") if decoder == "mixed" else labels
+    return x, _on_gpu(labels) if decoder == "mixed" else labels
+
+
+def _on_gpu(values: Any) -> Any:
+    ops: Any = fn
+    return ops.dali_mix.upload(values, device="mixed")
 
 
 def random_erasing(

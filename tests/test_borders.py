@@ -16,7 +16,7 @@ ROOMS = {
     "methods": set(),
     "plan": set(),
     "plugin": set(),
-    "training": set(),
+    "training": {"plan"},
     "reference": {"plan"},
     "images": {"methods"},
     "graph": {"methods", "plan", "plugin"},
@@ -24,7 +24,7 @@ ROOMS = {
     "dynamic": {"graph", "methods", "plan", "plugin"},
     "migrate": {"methods"},
     "recipes": {"fn", "graph", "images", "methods"},
-    "loader": {"graph", "images", "methods", "plugin", "recipes", "training"},
+    "loader": {"graph", "images", "methods", "plan", "plugin", "recipes", "training"},
     "measure": {"fn", "images", "methods", "plan", "reference", "training"},
     "commands": {"fn", "images", "measure", "methods", "plugin", "recipes"},
 }

@@ -96,7 +96,7 @@ def drawn(
         weights=mode.vector(as_weights(weights, len(methods))),
         **arguments,
     )
-    return Plan(**named(_columns_of(methods), columns))
+    return Plan(**named(columns_of(methods), columns))
 
 
 def _draw_arguments(mode: Mode, labels: Any, draw: Mapping[str, Any]) -> dict[str, Any]:
@@ -115,7 +115,7 @@ def _draw_arguments(mode: Mode, labels: Any, draw: Mapping[str, Any]) -> dict[st
     return arguments
 
 
-def _columns_of(methods: Sequence[Method]) -> tuple[str, ...]:
+def columns_of(methods: Sequence[Method]) -> tuple[str, ...]:
     """Names of the outputs of the plan operator, in their order."""
     needed = {name for method in methods for name in method.columns()}
     extra = [name for name in ("offset", "fit", "frames", "mask") if name in needed]

@@ -6,9 +6,36 @@ import math
 import numbers
 from typing import Any
 
+from nvidia.dali import fn, types
 from nvidia.dali.pipeline import Pipeline
 
+from dali_mix.graph.schedule import Scheduled
 from dali_mix.methods.method import is_whole
+
+
+class _Side(Scheduled):
+    """A height or a width that is scheduled."""
+
+    def checked(self, value: Any) -> float:
+        checked = super().checked(value)
+        if checked < 1 or not checked.is_integer():
+            raise ValueError(f"{self.name} must be whole pixels, at least 1, got {value:g}.")
+        return checked
+
+
+def size_of_resize(size: Any) -> Any:
+    """Height and width as fn.resize takes them; each may be a `Scheduled`."""
+    sides = tuple(size) if isinstance(size, (tuple, list)) else (size, size)
+    if not any(isinstance(side, Scheduled) for side in sides):
+        return checked_size(size)
+    checked_size([1 if isinstance(side, Scheduled) else side for side in sides])
+    nodes = [
+        _Side(side.name, side.value, side.most).node()
+        if isinstance(side, Scheduled)
+        else types.Constant(side, dtype=types.FLOAT)
+        for side in sides
+    ]
+    return fn.stack(*nodes)
 
 
 def checked_size(size: Any) -> tuple[int, int]:

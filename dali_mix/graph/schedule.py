@@ -1,8 +1,8 @@
-"""Scheduled: a number of the draw that changes while a pipeline runs. Loads no DALI when imported.
+"""Scheduled: a number that changes while a pipeline runs, of the draw or the size of images.
 
-A Python source gives the pipeline the value for each batch, and knows when the value changed. Two
-counters of DALI give the place of a batch: how often the pipeline was reset, and how many batches
-came since.
+Loads no DALI when imported. A Python source gives the pipeline the value for each batch, and knows
+when the value changed. Two counters of DALI give the place of a batch: how often the pipeline was
+reset, and how many batches came since.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ History = list[tuple[Place, float]]
 
 @dataclass(frozen=True)
 class Scheduled:
-    """A number for alpha, prob, lam or the weight of a method that `MixLoader.set` can change.
+    """A number that `MixLoader.set` can change: an alpha, prob, lam, the weight of a method, or the
+    size of the images in `recipes.imagefolder_train` and `MixLoader.from_imagefolder`.
 
     name:  its name in the call of `set`
     value: the first value, in [0, most]

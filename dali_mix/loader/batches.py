@@ -6,30 +6,34 @@ from collections.abc import Sequence
 from typing import Any
 
 from nvidia.dali.pipeline import Pipeline
-from nvidia.dali.plugin.pytorch.torch_utils import to_torch_tensor
 from torch import Tensor
 
 from dali_mix.loader.description import weighs
+from dali_mix.loader.plans import Names, to_plan
+from dali_mix.loader.tensors import to_torch
+from dali_mix.plan import Plan
 from dali_mix.training.batch_target import BatchTarget
 from dali_mix.training.mix_target import MixTarget
 from dali_mix.training.multi_target import MultiMixTarget
 
 Target = BatchTarget | Tensor | tuple[BatchTarget, ...] | tuple[Tensor, ...]
-Batch = tuple[Tensor, Target]
+Batch = tuple[Tensor, Target] | tuple[Tensor, Target, Plan | tuple[Plan, ...]]
 
 
-def mixes(pipeline: Pipeline, mixed: bool | None) -> bool:
+def mixes(pipeline: Pipeline, mixed: bool | None, columns: int = 0) -> bool:
     """Whether outputs are (x, y1, y2, lam) or (x, ys, weights) rather than (x, y).
 
+    columns: how many outputs behind them are columns of plans
+
     ValueError: there are too many or too few outputs, or it cannot be told what they are."""
-    count = pipeline.num_outputs
+    count = pipeline.num_outputs - columns
     if mixed is None:
         if count not in (2, 3, 4):
             raise ValueError(
                 "the pipeline must put out (x, y1, y2, lam), (x, ys, weights) or (x, y), got "
                 f"{count} outputs; {_TUPLES}"
             )
-        if count > 2 and not weighs(pipeline):
+        if count > 2 and not weighs(pipeline, count):
             raise ValueError(
                 f"the pipeline puts out {count} values, and the last one comes from no function of "
                 "dali_mix; say mixed=True if they are (x, y1, y2, lam) or (x, ys, weights) all the "
@@ -50,27 +54,26 @@ _TUPLES = (
 )
 
 
-def to_batch(outputs: Sequence[Any], mixed: bool, kept: int, copy: bool) -> Batch:
-    """(x, target) of the first `kept` samples.
+def to_batch(
+    outputs: Sequence[Any], mixed: bool, kept: int, copy: bool, plans: Sequence[Names] = ()
+) -> Batch:
+    """(x, target) of the first `kept` samples, and behind it their plan, if there is one.
 
-    outputs: DALI batches, as many as `mixes` allows
+    outputs: DALI batches, as many as `mixes` allows, then those of the plans
     copy:    False: the tensors use DALI's memory, which then lives as long as they do
+    plans:   the columns of each plan
     """
-    x, *labels = (_to_torch(output, copy)[:kept] for output in outputs)
+    columns = sum(map(len, plans))
+    first = len(outputs) - columns
+    x, *labels = (to_torch(output, copy)[:kept] for output in outputs[:first])
     if x.dim() == 4 and outputs[0].layout() == "HWC":
         x = x.permute(0, 3, 1, 2)
-    return x, _to_target(labels, mixed)
-
-
-def _to_torch(output: Any, copy: bool) -> Tensor:
-    if not output.is_dense_tensor():
-        shapes = sorted({tuple(shape) for shape in output.shape()})
-        raise ValueError(
-            "the samples of an output must have one shape, got "
-            f"{', '.join(map(str, shapes[:3]))}{', …' if len(shapes) > 3 else ''}; "
-            "crop, resize or pad them in the pipeline."
-        )
-    return to_torch_tensor(output.as_tensor(), copy)
+    made = []
+    for names in plans:
+        made.append(to_plan(names, outputs[first : first + len(names)], kept, copy, x))
+        first += len(names)
+    batch = x, _to_target(labels, mixed)
+    return (*batch, _one_or_all(made)) if made else batch
 
 
 def _to_target(labels: list[Tensor], mixed: bool) -> Target:

@@ -58,11 +58,11 @@ def draws(pipeline: Pipeline) -> bool:
     return any(dali_private.schema_of(op) == _PLAN for op in dali_private.operators(pipeline))
 
 
-def weighs(pipeline: Pipeline) -> bool:
-    """Whether the last output of the pipeline holds the weights of mixed labels. They come from a
-    plan, or are computed from one, but not through pixels or labels."""
+def weighs(pipeline: Pipeline, count: int) -> bool:
+    """Whether the last of the first `count` outputs holds the weights of mixed labels. They come
+    from a plan, or are computed from one, but not through pixels or labels."""
     makers = {output.name: op for op in dali_private.operators(pipeline) for output in op.outputs}
-    coming = [output.name for output in dali_private.outputs(pipeline)[-1:]]
+    coming = [output.name for output in dali_private.outputs(pipeline)[count - 1 : count]]
     while coming:
         op = makers.get(coming.pop())
         kind = "" if op is None else dali_private.schema_of(op)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import inspect
 import os
 import warnings
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -53,6 +54,12 @@ class FolderPipeline:
     """Names of the classes, in the order of the labels."""
     stand_ins: StandIns | None = None
     """Replaces bad files by good ones."""
+
+    @property
+    def class_counts(self) -> list[int]:
+        """How many images each class has."""
+        counts = Counter(self.images.labels)
+        return [counts[label] for label in range(len(self.classes))]
 
     @property
     def mixes_copies(self) -> bool:

@@ -21,6 +21,7 @@ from dali_mix.loader.arguments import check_names
 from dali_mix.loader.batches import mixes
 from dali_mix.loader.description import draws
 from dali_mix.loader.epochs import check_together
+from dali_mix.loader.plans import plans_of
 from dali_mix.loader.running import Running
 from dali_mix.loader.shards import Shard
 from dali_mix.loader.sources import Source, check_last_batch, check_seeds, share_of
@@ -56,6 +57,8 @@ class MixLoader:
                  names it; "substitute": see `from_imagefolder`, which this needs
     pure_python: promise that the Python functions in the pipelines depend on their inputs alone,
                  so that they need no state
+    plan:        the pipeline returns the columns of a plan behind all else, as `*plan.columns`, and
+                 each step yields (x, target, plan)
 
     Each step yields (x, target). With a list of pipelines it yields a list of (x, target), without
     the pipelines whose shard has no samples left:
@@ -64,6 +67,8 @@ class MixLoader:
       target:  MixTarget(y1, y2, lam) or MultiMixTarget(ys, weights) when mixing, else y; a tuple
                of these for tuples of labels. Integer labels of shape (N,) or (N, 1) become (N,)
                int64, and (N, K) in ys; all others stay
+      plan:    with plan=True, a Plan of tensors, on the device of x, by which
+               `dali_mix.training.apply` mixes other tensors alike; a tuple of these for several
     Tensors are on the CPU or GPU, as the pipeline returns them. They are not copied, except with
     exec_dynamic=False. They are yours: DALI does not write to them again, even after close().
 
@@ -96,6 +101,7 @@ class MixLoader:
         same_draws: bool = False,
         on_bad_file: str = "raise",
         pure_python: bool = False,
+        plan: bool = False,
         **unknown: NoReturn,
     ) -> None:
         check_names("MixLoader()", unknown, MixLoader.__init__.__kwdefaults__ or ())
@@ -105,15 +111,18 @@ class MixLoader:
         shares = [share_of(pipeline, running.reader, size) for pipeline in running.pipelines]
         check_together(shares)
         substitute.check_on_bad_file(on_bad_file, sources)
-        unsaid, mixed = mixed is None, mixes(running.pipelines[0], mixed)
-        mixing = mixed or (unsaid and any(map(draws, running.pipelines)))
+        plans = plans_of(running.pipelines[0]) if plan else []
+        unsaid, mixed = mixed is None, mixes(running.pipelines[0], mixed, sum(map(len, plans)))
+        mixing = mixed or plan or (unsaid and any(map(draws, running.pipelines)))
         if mixing and not same_draws:
             check_seeds(running.pipelines)
         self.classes: list[str] | None = getattr(sources[0], "classes", None)
         """Names of the classes in the order of their labels; None without `from_imagefolder`."""
+        self.class_counts: list[int] | None = getattr(sources[0], "class_counts", None)
+        """How many images each class has, in all shards; None as above."""
         last_batch = last_batch or ("drop" if mixing else "partial")
         check_last_batch(last_batch, shares, mixing, running.reader, sources)
-        self._walk = Walk(running, shares, last_batch, mixed, mixing, single)
+        self._walk = Walk(running, shares, last_batch, mixed, mixing, single, plans)
         why = running.no_state()
         if why is not None:
             self.__class__ = without_state(type(self), why)
@@ -134,6 +143,7 @@ class MixLoader:
         num_threads: int | None = None,
         prefetch_queue_depth: int = 2,
         on_bad_file: str = "raise",
+        plan: bool = False,
         **recipe: Any,
     ) -> MixLoader:
         """Training or validation batches of a folder with one folder of images for each class.
@@ -159,9 +169,13 @@ class MixLoader:
                      cases. The batches are, bit for bit, those of a folder in which a copy of the
                      good file has replaced the bad one. Each bad file is logged once, as a warning
                      of the logger "dali_mix", listed by `substituted`, and saved in `state_dict()`
+        plan:        yield (x, target, plan) in training, as `MixLoader` does
         recipe:      files (a list of good ones), classes (those of the training loader), methods,
                      weights, size, augment, mean, std, dtype (of DALI or PyTorch), layout …
         """
+        if plan and not training:
+            raise ValueError("plan=True is for training, whose images are mixed; leave it out.")
+        recipe |= {"plan": True} if plan else {}
         last_batch = last_batch or ("drop" if training else "partial")
         source = folder_pipeline(
             root,
@@ -177,7 +191,7 @@ class MixLoader:
             on_bad_file=on_bad_file,
             **recipe,
         )
-        return cls(source, last_batch=last_batch, on_bad_file=on_bad_file)
+        return cls(source, last_batch=last_batch, on_bad_file=on_bad_file, plan=plan)
 
     def __iter__(self) -> Iterator[Any]:
         """One epoch. After load_state_dict(), the rest of the epoch in which it was saved."""

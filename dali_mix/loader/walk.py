@@ -15,6 +15,7 @@ from typing import Any
 
 from dali_mix.loader.batches import Batch, to_batch
 from dali_mix.loader.epochs import Share, length
+from dali_mix.loader.plans import Names
 from dali_mix.loader.running import Running
 from dali_mix.loader.sources import PADDED_TAIL
 from dali_mix.methods.method import is_whole
@@ -30,6 +31,7 @@ class Walk:
     mixed:      whether the targets are mixed
     mixing:     whether the images are mixed
     single:     whether a step yields one batch rather than a list
+    plans:      the columns of each plan that a batch comes with
     """
 
     def __init__(
@@ -40,6 +42,7 @@ class Walk:
         mixed: bool,
         mixing: bool,
         single: bool,
+        plans: list[Names],
     ) -> None:
         self.running = running
         self.shares = shares
@@ -52,6 +55,7 @@ class Walk:
         self._mixed = mixed
         self._mixing = mixing
         self._single = single
+        self._plans = plans
         self._continues = True  # the next iteration goes on in this epoch
         self._newest: object = None  # token of the newest iteration; older ones may not go on
         self._begun: object = None  # token of the newest iteration that has taken a batch
@@ -156,7 +160,7 @@ class Walk:
                 )
             if kept:  # one shard may end before another
                 copy = not pipeline.exec_dynamic
-                batches.append(to_batch(output, self._mixed, kept, copy=copy))
+                batches.append(to_batch(output, self._mixed, kept, copy, self._plans))
         return batches
 
     def _stopped(self) -> str:

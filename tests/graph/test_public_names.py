@@ -14,7 +14,7 @@ import dali_mix.dynamic
 import dali_mix.fn
 
 PACKAGE = Path(dali_mix.__file__).parent
-MODULES = ["dynamic", "fn", "migrate", "recipes", "reference"]
+MODULES = ["dynamic", "fn", "migrate", "recipes", "reference", "training"]
 
 
 def said_by(code):

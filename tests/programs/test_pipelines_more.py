@@ -1,4 +1,5 @@
-"""The programs in pipelines/ for other labels, for hidden layers, and inside of frameworks."""
+"""The programs in pipelines/ for other labels, for hidden layers, without labels, and inside of
+frameworks."""
 
 import csv
 import importlib.util
@@ -10,6 +11,7 @@ import sys
 import numbered
 import numpy as np
 import pytest
+from PIL import Image
 from programs import ONE_THREAD, changed, jpeg, namespace, photos_in, run_here
 
 torch = pytest.importorskip("torch")
@@ -118,7 +120,54 @@ def test_manifold_mixes_the_layers_that_are_named(photos, tmp_path):
     assert out.count("validation accuracy") == 5
 
 
-# lightning_module and fastai_learner
+# mean_teacher
+
+
+def discs(place, part, count, maps=True):
+    """Photographs of noise with one light disc each, and maps in which the disc is class 1."""
+    chance = np.random.default_rng(count)
+    for kind in ("images", "maps") if maps else ("images",):
+        (place / part / kind).mkdir(parents=True)
+    y, x = np.mgrid[:40, :48]
+    for k in range(count):
+        at = chance.integers(10, 30, 2)
+        disc = (y - at[0]) ** 2 + (x - at[1]) ** 2 < 80
+        image = np.where(disc, 200, 40)[..., None] + chance.integers(-30, 30, (40, 48, 3))
+        Image.fromarray(image.astype(np.uint8)).save(place / part / "images" / f"{k}.png")
+        if maps:
+            Image.fromarray(disc.astype(np.uint8)).save(place / part / "maps" / f"{k}.png")
+
+
+def test_mean_teacher_learns_from_few_maps(tmp_path):
+    discs(tmp_path, "train", 3)
+    discs(tmp_path, "val", 5)
+    discs(tmp_path, "more", 12, maps=False)
+    small = {"FOLDER": tmp_path, "CLASSES": 2, "SIZE": 32, "BATCH_SIZE": 4, "EPOCHS": 20}
+    out, err = run_here(tmp_path, "mean_teacher", **small, DECAY=0.8, SURE=0.7)
+    shares = [float(share) for share in re.findall(r"([\d.]+)% of the pixels", out)]
+    assert len(shares) == 20 and not err
+    assert shares[-1] > 95  # the ground alone is 87 %
+
+
+def test_mean_teacher_gives_the_student_what_the_teacher_says_of_its_pixels(tmp_path):
+    """A teacher that answers with what it sees: the mixed answers are the mixed pixels."""
+    discs(tmp_path, "train", 4)
+    discs(tmp_path, "more", 8, maps=False)
+    program = namespace(tmp_path, "mean_teacher", FOLDER=tmp_path, SIZE=32, BATCH_SIZE=4)
+    options = {"reader_name": "more images", "mixed": False, "plan": True}
+    with program["MixLoader"](program["training_pipeline"](), **options) as batches:
+        for x, (maps, weak, strong), plan in batches:
+            assert x.shape == weak.shape == strong.shape == (4, 3, 32, 32)
+            assert set(maps.unique().tolist()) == {0, 1}  # in the order of the images
+            assert ((x.mean(1) > 0) == (maps == 1)).float().mean() > 0.95
+            said = (weak.mean(1) > 0).long()
+            (mixed,) = program["training"].apply_mask(said, plan, count=1)
+            seen = strong.mean(1) > 0
+            assert (seen == mixed).float().mean() > 0.9
+            assert (mixed != said).any()
+
+
+# lightning_module
 
 
 def alone(place, name, **constants):
@@ -159,11 +208,3 @@ def test_lightning_averages_the_validation_loss_over_the_images_of_all_ranks(tmp
     metrics = lightning(tmp_path, tmp_path, 2, max_epochs=1, devices=2, num_sanity_val_steps=0)
     # A model that has not learnt yet gives each of 17 classes about the same weight.
     assert metrics["validation loss"] == pytest.approx(math.log(17), rel=0.1)
-
-
-def test_fastai_trains_and_validates(photos, tmp_path):
-    if importlib.util.find_spec("fastai") is None:
-        pytest.skip("fastai is not installed")
-    loader = {"batch_size": 4, "size": 16, "num_threads": 1}
-    out = alone(tmp_path, "fastai_learner", FOLDER=photos, LOADER=loader, EPOCHS=2)
-    assert re.search(r"validation loss \d\.\d{4}, accuracy [01]\.\d{4}\n", out)
