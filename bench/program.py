@@ -70,11 +70,8 @@ def gpu(device: str) -> str | None:
     """Name of the GPU; None if `device` is "cpu" or torch sees no GPU."""
     if device == "cpu":
         return None
-    try:
-        import torch
-    except ModuleNotFoundError:
-        return None
-    return torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    torch, _ = peer("torch")
+    return torch.cuda.get_device_name() if torch and torch.cuda.is_available() else None
 
 
 def synchronize_of(device: str) -> Callable[[], object]:

@@ -27,10 +27,10 @@ synchronous executor. --no-dali measures the copy and the peers alone, where the
 contestants together take up to 24 GB for 1,024 images of 224 x 224.
 """
 
-import importlib
 import os
 import sys
 from collections.abc import Iterator
+from itertools import product
 from typing import Any
 
 os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # the profiler's own messages; read at import
@@ -92,16 +92,14 @@ def measure(case: Case, options: Any) -> dict[str, Any]:
 
 def keys(options: Any) -> Iterator[dict[str, Any]]:
     """Batch, size, type, layout and, on the CPU, executor of every case."""
-    sizes = [(batch, size) for batch in options.batch for size in options.size]
-    for dtype in options.dtype or DTYPES[:2]:
-        for layout in options.layout or ("CHW", "HWC"):
-            for batch, size in sizes:
-                key = {"batch": batch, "size": size, "dtype": dtype, "layout": layout}
-                if options.device == "gpu" or not options.dali:
-                    yield key
-                    continue
-                for executor in (DEFAULT,) if options.methods else (DEFAULT, SYNCHRONOUS):
-                    yield key | {"executor": executor}
+    kinds = options.dtype or DTYPES[:2], options.layout or ("CHW", "HWC")
+    for dtype, layout, batch, size in product(*kinds, options.batch, options.size):
+        key = {"batch": batch, "size": size, "dtype": dtype, "layout": layout}
+        if options.device == "gpu" or not options.dali:
+            yield key
+        else:
+            for executor in (DEFAULT,) if options.methods else (DEFAULT, SYNCHRONOUS):
+                yield key | {"executor": executor}
 
 
 def run(key: dict[str, Any], options: Any) -> dict[str, Any]:
@@ -118,32 +116,27 @@ def main(arguments: list[str] | None = None) -> None:
     timing.keep_freed_memory()
     how: Any = sys.modules[__name__]
     if options.widths:
-        how = importlib.import_module("bench.operators.widths")
-    cases, wanted = [], list(how.keys(options))
+        from bench.operators import widths as how
+    run, wanted = recorded(options), list(how.keys(options))
     for key in wanted:
-        cases.append(case := how.run(key, options))
+        run["cases"].append(case := how.run(key, options))
         print(f"\n{how.text(case)}", flush=True)
+        run["complete"] = len(run["cases"]) == len(wanted)
         if options.out:  # after each case, so that a stopped run keeps what it has measured
-            made = recorded(cases, options) | {"complete": len(cases) == len(wanted)}
-            record.write(options.out, made, again=len(cases) > 1)
+            record.write(options.out, run, again=len(run["cases"]) > 1)
 
 
 def text(case: dict[str, Any]) -> str:
     return f"{rows.title(case)}\n{rows.table(case).text()}"
 
 
-def recorded(cases: list[dict[str, Any]], options: Any) -> dict[str, Any]:
-    words = ["operators", "gpu" if options.device == "gpu" else ""]
-    words += [word for word in ("methods", "widths") if getattr(options, word)]
+def recorded(options: Any) -> dict[str, Any]:
+    """The record of a run without its cases."""
+    kinds = [word for word in ("methods", "widths") if getattr(options, word)]
+    words = ["operators", *(["gpu"] if options.device == "gpu" else []), *kinds]
     settings = {"rounds": options.rounds, "seed": options.seed, "baseline": UNMIXED}
-    return program.run_of(
-        " ".join(filter(None, words)),
-        options,
-        *("torchvision", "timm", "kornia"),
-        threads=options.threads,
-        settings=settings,
-        cases=cases,
-    )
+    where = {"threads": options.threads, "settings": settings, "cases": []}
+    return program.run_of(" ".join(words), options, "torchvision", "timm", "kornia", **where)
 
 
 def parsed(arguments: list[str] | None) -> Any:

@@ -64,7 +64,8 @@ def contestants(task: Task, settings: Settings, peers: bool) -> tuple[dict[str, 
         found, missing = found | more, missing | absent
     for name, graph in GRAPHS.items():
         check_pipeline(name, task, settings, graph)
-    return found | {n: dali_loader(task, settings, graph) for n, graph in GRAPHS.items()}, missing
+        found[name] = dali_loader(task, settings, graph)
+    return found, missing
 
 
 def measure(root: Path, options: Any) -> dict[str, Any]:
@@ -86,14 +87,11 @@ def measure(root: Path, options: Any) -> dict[str, Any]:
     print(comparisons.speeds(results, compared, unmixed_of, missing).text())
     print(f"\n{comparisons.against(compared).text()}")
     shown = ("batch", "size", "dtype", "images", "rounds", "seed", "device")
-    data = jpegs.described(jpegs.images_of(root)) | {"synthetic": not options.data}
+    told: dict[str, Any] = {name: getattr(options, name) for name in shown}
+    told["data"] = jpegs.described(jpegs.images_of(root)) | {"synthetic": not options.data}
+    told |= {"dali": settings._asdict(), "interval": intervals.METHOD}
     return {
-        "settings": {
-            **{name: getattr(options, name) for name in shown},
-            "data": data,
-            "dali": settings._asdict(),
-            "interval": intervals.METHOD,
-        },
+        "settings": told,
         "results": results,
         "comparisons": compared,
         "unmixed_of": unmixed_of,

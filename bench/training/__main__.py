@@ -42,26 +42,28 @@ from bench.training.data import corrupted, unpacked
 from dali_mix.measure import record
 
 SHARES = (0.2, 0.4, 0.6)
-DEFAULTS = {"threes": (20, 20), "noise": (3, 30), "cifar": (3, 24)}
-"""Numbers of seeds and of epochs."""
+DEFAULTS = {"threes": (20, 20, 64), "noise": (3, 30, 64), "cifar": (3, 24, 512)}
+"""Numbers of seeds, of epochs, and of images in a batch."""
 Named = tuple[dict[str, Any], learning.Task]
 """Data set and share of wrong labels of a training, and the training."""
 
 
 def main(arguments: list[str] | None = None) -> None:
     parser, options = parsed(arguments)
-    runs: list[dict[str, Any]] = []
+    shown = ("experiment", "seeds", "epochs", "batch")
+    settings: dict[str, Any] = {name: getattr(options, name) for name in shown}
+    settings["ways"] = list(learning.WAYS[options.experiment])
+    run = program.run_of("training", options, threads=1, settings=settings, runs=[])
     with tempfile.TemporaryDirectory() as folder:
         try:
             tasks = list(planned(options, Path(folder)))
         except ValueError as error:
             parser.error(f"argument --data: {error}")
         for result in tqdm(trained(tasks, options.workers), total=len(tasks), unit="run"):
-            runs.append(result)
+            run["runs"].append(result)
+            run["complete"] = len(run["runs"]) == len(tasks)
             if options.out:  # after each training, so that a stopped run keeps its results
-                made = recorded(runs, options, complete=len(runs) == len(tasks))
-                record.write(options.out, made, again=len(runs) > 1)
-    run = recorded(runs, options, complete=True)
+                record.write(options.out, run, again=len(run["runs"]) > 1)
     for heading, table in tables.of_run(run):
         print(f"\n{heading}\n{table.text()}")
     print("", *tables.claims(run), sep="\n")
@@ -92,18 +94,6 @@ def trained(tasks: list[Named], workers: int) -> Iterator[dict[str, Any]]:
         yield from (key | result for key, result in zip(keys, results, strict=True))
 
 
-def recorded(runs: list[dict[str, Any]], options: Any, *, complete: bool) -> dict[str, Any]:
-    settings = {name: getattr(options, name) for name in ("experiment", "seeds", "epochs", "batch")}
-    return program.run_of(
-        "training",
-        options,
-        threads=1,
-        settings=settings | {"ways": list(learning.WAYS[options.experiment])},
-        runs=runs,
-        complete=complete,
-    )
-
-
 def parsed(arguments: list[str] | None) -> tuple[program.Parser, Any]:
     parser = program.Parser("bench.training", __doc__)
     parser.add_argument("experiment", choices=list(learning.WAYS))
@@ -116,9 +106,8 @@ def parsed(arguments: list[str] | None) -> tuple[program.Parser, Any]:
     options = parser.checked(arguments)
     if options.device == "gpu" and options.experiment != "cifar":
         parser.error("--device gpu is for cifar; the other trainings are on the CPU")
-    seeds, epochs = DEFAULTS[options.experiment]
-    options.batch = options.batch or (512 if options.experiment == "cifar" else 64)
-    options.seeds, options.epochs = options.seeds or seeds, options.epochs or epochs
+    for name, usual in zip(("seeds", "epochs", "batch"), DEFAULTS[options.experiment], strict=True):
+        setattr(options, name, getattr(options, name) or usual)
     return parser, options
 
 

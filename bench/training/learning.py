@@ -7,7 +7,6 @@ random state is seeded, so a way and a seed fix the result.
 import itertools
 import time
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -145,8 +144,8 @@ def from_memory(task: Task, way: Way) -> MixLoader:
         window["dtype"] = types.FLOAT16 if gpu else types.FLOAT
         methods, prob = way.methods or MixUp(), float(way.methods is not None)
         how = {"batch": True, "device": task.device, "layout": "HWC"}
-        x = fn.external_source(partial(chosen, images), **how)
-        labels = fn.external_source(partial(chosen, y.cpu()), batch=True)
+        x = fn.external_source(lambda iteration: chosen(images, iteration), **how)
+        labels = fn.external_source(lambda iteration: chosen(y.cpu(), iteration), batch=True)
         return dmix.mix(x, labels, methods, prob=prob, **window)
 
     return MixLoader(batches(), size=steps * task.batch, last_batch="drop")
