@@ -119,6 +119,33 @@ def test_a_training_step_is_measured_behind_every_loader(photos, tmp_path, monke
     assert len(trained) == 3 * ((0 + 2) + 2 * (3 + 2) + (9 + 3))
 
 
+def test_the_fastest_settings_are_found_and_may_be_taken_again(photos, tmp_path, monkeypatch):
+    monkeypatch.setattr(pipeline.timing, "keep_freed_memory", lambda: None)
+    given, compare = [], pipeline.compare_loaders
+
+    def faked(loaders, *, images, segments, **more):
+        found = compare(loaders, images=images, segments=2, **more)
+        for name, result in found.items():  # as if the second of the threads were the best
+            best = "threads=2" in name and "load=0.35" in name
+            result["images_per_second"]["summary"]["median"] = 9.0 + best
+        return found
+
+    make = pipeline.dali_loader
+    monkeypatch.setattr(pipeline, "compare_loaders", faked)
+    monkeypatch.setattr(pipeline, "dali_loader", lambda *a: given.append(a[1]) or make(*a))
+    small = [*SMALL[:-1], "3", "--data", str(photos)]
+    pipeline.main(["--tune", *small, "--out", str(tmp_path / "a.json")])
+    run = json.loads((tmp_path / "a.json").read_text())
+    assert {settings.threads for settings in given[:8]} == {2, 3} and len(set(given[:8])) == 8
+    best = {"threads": 2, "prefetch": 2, "hw_decoder_load": 0.35}
+    assert run["settings"]["dali"] == best and run["results"].keys() == GRAPHS.keys()
+    assert run["provenance"]["threads"] == 2
+    del given[:]
+    like = ["--like", str(tmp_path / "a.json"), "--no-peers"]
+    pipeline.main([*like, *small, "--out", str(tmp_path / "b.json")])
+    assert {(settings.threads, settings.hw_decoder_load) for settings in given} == {(2, 0.35)}
+
+
 def test_batches_are_as_the_graphs_make_them(photos):
     task, settings = step.Task(str(photos), 4, 32, "float32", "cpu", 0), step.Settings(1)
     first = step.jpeg_pipeline(task, settings, GRAPHS["dali_mix mixup"])
