@@ -5,7 +5,7 @@ nor torch. The graph functions are in `dali_mix.fn`.
 """
 
 import importlib
-import sys
+import inspect
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -82,7 +82,7 @@ if not TYPE_CHECKING:  # a type checker would take any name for one of these
             error = _no_attribute(name)
             # For `from dali_mix import NAME` importlib asks, and ignores an AttributeError, because
             # NAME may be a module that is not imported yet. An ImportError keeps our sentence.
-            asks = sys._getframe(1).f_globals["__name__"]
+            asks = inspect.currentframe().f_back.f_globals["__name__"]
             is_import = asks == "importlib._bootstrap" and not find_spec(f"dali_mix.{name}")
             raise ImportError(str(error)) if is_import and "did you mean" in str(error) else error
         try:
