@@ -342,8 +342,9 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize("set_before", [None, "77"])
-@pytest.mark.parametrize("room", ["pipeline", "training", "loss"])
+@pytest.mark.parametrize(
+    ("room", "set_before"), [("pipeline", None), ("training", "77"), ("loss", None)]
+)
 def test_openmp_is_told_to_spin_briefly_before_torch_is_there(room, set_before, tmp_path):
     pytest.importorskip("torch")
     (tmp_path / "watched.py").write_text(WATCHED)

@@ -68,21 +68,26 @@ ARCHIVES = {
 }
 
 
-@pytest.mark.parametrize("name", ARCHIVES)
-def test_archives_of_other_kinds_are_called_by_their_names(tmp_path, capsys, name):
-    content, what = ARCHIVES[name]
-    (tmp_path / name).write_bytes(content)
-    status, (line, *_) = check(capsys, tmp_path / name)
+def test_archives_of_other_kinds_are_called_by_their_names(tmp_path, capsys):
+    for name, (content, _) in ARCHIVES.items():
+        (tmp_path / name).write_bytes(content)
+    status, lines = check(capsys, *(tmp_path / name for name in ARCHIVES))
     assert status == 1
-    assert line.startswith(f"archive: {tmp_path}/{name}: it is ") and what in line
-    assert line.endswith("; unpack it into a folder or a plain tar to have its images checked")
+    for name, (_, what) in ARCHIVES.items():
+        start = f"archive: {tmp_path}/{name}: it is "
+        (line,) = [line for line in lines if line.startswith(start)]
+        assert what in line
+        assert line.endswith("; unpack it into a folder or a plain tar to have its images checked")
 
 
-@pytest.mark.parametrize("content", [b"", b"text", bytes(9), JPEG, TFRECORD[:11]])
-def test_what_is_none_of_them_is_no_whole_tar(tmp_path, capsys, content):
-    (tmp_path / "a.bin").write_bytes(content)
-    status, (line, *_) = check(capsys, tmp_path / "a.bin")
-    assert status == 1 and line.startswith(f"unreadable: {tmp_path}/a.bin: it is no whole tar")
+def test_what_is_none_of_them_is_no_whole_tar(tmp_path, capsys):
+    paths = [tmp_path / f"{k}.bin" for k in range(5)]
+    for path, content in zip(paths, [b"", b"text", bytes(9), JPEG, TFRECORD[:11]], strict=True):
+        path.write_bytes(content)
+    status, lines = check(capsys, *paths)
+    assert status == 1
+    for path in paths:
+        assert any(line.startswith(f"unreadable: {path}: it is no whole tar") for line in lines)
 
 
 def test_a_folder_that_is_a_database_is_called_so(tmp_path, capsys):
@@ -147,16 +152,17 @@ SAMPLES = {
 }
 
 
-@pytest.mark.parametrize("name", SAMPLES)
-def test_samples_of_a_shard_are_whole_or_named(tmp_path, capsys, name):
-    members, expected = SAMPLES[name]
-    path = shard(tmp_path / "a.tar", members)
-    status, lines = check(capsys, path)
-    assert status == (1 if expected else 0)
-    findings = [line for line in lines if str(path) in line]
-    assert len(findings) == len(expected), findings
-    for line, start in zip(findings, expected, strict=True):
-        assert line.startswith(start.format(path))
+def test_samples_of_a_shard_are_whole_or_named(tmp_path, capsys):
+    paths = {name: shard(tmp_path / f"{name}.tar", SAMPLES[name][0]) for name in SAMPLES}
+    whole = [path for name, path in paths.items() if not SAMPLES[name][1]]
+    assert len(whole) == 4 and check(capsys, *whole)[0] == 0
+    status, lines = check(capsys, *paths.values())
+    assert status == 1
+    for name, path in paths.items():
+        findings, expected = [line for line in lines if str(path) in line], SAMPLES[name][1]
+        assert len(findings) == len(expected), findings
+        for line, start in zip(findings, expected, strict=True):
+            assert line.startswith(start.format(path))
 
 
 def test_an_empty_shard_is_named_beside_others(tmp_path, capsys):
