@@ -81,9 +81,10 @@ def partners_of(plan: Plan) -> tuple[Tensor, ...]:
 
 def shares_of(plan: Plan) -> tuple[Tensor, ...]:
     """K tensors (N,) float32: the weights of the labels."""
-    if plan.lam.dim() == 2:
+    if plan.lam.dim() == 2 and plan.lam.shape[1] > 1:
         return plan.lam.unbind(1)
-    return (plan.lam, 1 - plan.lam)[: images_of(plan)]
+    lam = plan.lam.reshape(-1)
+    return (lam, 1 - lam)[: images_of(plan)]
 
 
 def _boxes(plan: Plan) -> Tensor:

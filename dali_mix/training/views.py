@@ -51,6 +51,11 @@ class View:
             self.layout = "FHW"[-len(self.grid) :] + "C" * (tensor.dim() - 2)
             self.front = tensor.shape[1] - math.prod(self.grid)
         self.placed = "H" in self.layout
+        if mirror is not None and mirror.numel() != tensor.shape[0]:
+            raise ValueError(
+                f"mirror must hold one value for each of {tensor.shape[0]} samples, got "
+                f"{describe(mirror)}."
+            )
 
     def _check_grid(self, tensor: Tensor, layout: str | None) -> None:
         assert self.grid is not None
@@ -149,6 +154,11 @@ class View:
 def _layout(tensor: Tensor, layout: str | None) -> str:
     """The axes of one sample. Slices of volumes are frames."""
     if layout is None:
+        if tensor.dim() == 3 and tensor.is_floating_point():
+            raise ValueError(
+                f"a tensor {tuple(tensor.shape)} may hold maps or tokens; say layout='HW' or "
+                "grid=(h, w)."
+            )
         if tensor.dim() not in _LAYOUTS:
             raise ValueError(
                 f"a tensor of {tensor.dim()} dimensions needs its layout, such as layout='FCHW', "

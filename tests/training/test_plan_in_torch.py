@@ -240,8 +240,9 @@ def test_values_without_a_place_mix_by_lam(shape):
     plan = in_torch(random_plan(), (12, 20))
     x = torch.randn(shape, dtype=torch.float64)
     lam = plan.lam.double().view(-1, *(1,) * (len(shape) - 1))
-    partner = plan.partner.long()
-    torch.testing.assert_close(apply(x, plan), lam * x + (1 - lam) * x[partner], atol=1e-7, rtol=0)
+    expected = lam * x + (1 - lam) * x[plan.partner.long()]
+    for given in (plan, plan._replace(lam=plan.lam[:, None], partner=plan.partner[:, None])):
+        torch.testing.assert_close(apply(x, given), expected, atol=1e-7, rtol=0)
 
 
 def test_k_labels_are_paired_and_blended():
@@ -376,6 +377,14 @@ MISTAKES = {
         lambda: apply(X[:, None], PLAN),
         "a tensor of 5 dimensions needs its layout, such as layout='FCHW', or 'CDHW' for volumes.",
     ),
+    "maps or tokens": (
+        lambda: apply(X[:, 0], PLAN),
+        "a tensor (5, 12, 20) may hold maps or tokens; say layout='HW' or grid=(h, w).",
+    ),
+    "mirror": (
+        lambda: apply(X, PLAN, mirror=torch.zeros(4)),
+        "mirror must hold one value for each of 5 samples, got (4,) float32 cpu.",
+    ),
     "layout": (
         lambda: apply(X, PLAN, layout="HW"),
         "layout must name the 3 axes of one sample, such as 'CHW', got 'HW' for (5, 3, 12, 20).",
@@ -451,7 +460,7 @@ def test_pixels_of_a_pair_by_hand():
         torch.ones(2),
         torch.tensor([[8, 10]] * 2),
     )
-    mixed = apply(x, plan)
+    mixed = apply(x, plan, layout="HW")
     # Halves go away from zero: 1 to 0.5 to 1, 7 to 3.5 to 4, 9 to 4.5 to 5, 1 to 0.5 to 1.
     small = [(1, 1, 4, 5), (0, 0, 4, 1)]
     for i, r, c in itertools.product(range(2), range(4), range(5)):
