@@ -67,8 +67,8 @@ def apply(
             total = torch.where(weight != 0, more, total)
         return total.to(tensor.dtype)
 
-    view = View(tensor, plan, others, mirror, layout, grid)
-    return view.mixed(blended, smaller)
+    (mixed,) = View(tensor, plan, others, mirror, layout, grid).mixed([blended], smaller)
+    return mixed
 
 
 def apply_mask(
@@ -115,7 +115,7 @@ def apply_mask(
 
         return chosen
 
-    return tuple(view.mixed(copied(k), nearest_pixels) for k in range(count))
+    return tuple(view.mixed([copied(k) for k in range(count)], nearest_pixels))
 
 
 def pair_labels(labels: Tensor, plan: Plan, *, second: Tensor | None = None) -> tuple[Tensor, ...]:

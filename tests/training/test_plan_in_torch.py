@@ -219,6 +219,12 @@ def test_lam_is_counted_as_by_the_definition(kind, to):
             np.testing.assert_array_equal(getattr(small, name), getattr(expected, name))
 
 
+def _twice(own, second):
+    """The plan of two batches in one, of which the first takes its partners from the second."""
+    parts = zip(second, own, strict=True)
+    return Plan(*(None if a is None else torch.cat([a, b]) for a, b in parts))
+
+
 def test_tokens_are_a_map_row_by_row_and_those_in_front_mix_by_lam():
     plan = in_torch(random_plan(), (12, 20))
     tokens = torch.randn(5, 2 + 3 * 5, 4)
@@ -231,6 +237,11 @@ def test_tokens_are_a_map_row_by_row_and_those_in_front_mix_by_lam():
     front = lam * tokens[:, :2] + (1 - lam) * tokens[partner, :2]
     torch.testing.assert_close(mixed[:, :2], front)
     ids = torch.arange(5 * 15).reshape(5, 15)
+    others = torch.randn(5, 17, 4)
+    second = plan._replace(partner=plan.partner + 5)
+    moved = apply(tokens, second, others=others, grid=(3, 5))
+    both = apply(torch.cat([tokens, others]), _twice(plan, second), grid=(3, 5))
+    torch.testing.assert_close(moved, both[:5], rtol=0, atol=0)
     (own, _) = apply_mask(ids, plan, grid=(3, 5))
     torch.testing.assert_close(own.view(5, 3, 5), apply_mask(ids.view(5, 3, 5), plan)[0])
 
