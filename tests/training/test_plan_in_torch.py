@@ -13,7 +13,7 @@ import dali_mix
 import dali_mix.fn as dmix
 from dali_mix import reference
 from dali_mix.plan import Plan
-from dali_mix.training import apply, apply_mask, pair_labels, resized
+from dali_mix.training import apply, apply_mask, pair_labels, plan_tensors, resized
 
 PLAIN = {
     "others": False,
@@ -458,6 +458,14 @@ def test_what_cannot_be_followed_is_refused_in_a_sentence(name):
     with pytest.raises((TypeError, ValueError)) as caught:
         call()
     assert str(caught.value) == sentence
+
+
+def test_a_column_that_is_not_known_is_refused(monkeypatch):
+    """As those of plans for images of any sizes are."""
+    monkeypatch.delitem(plan_tensors._DIMENSIONS, "offset")
+    with pytest.raises(ValueError, match="the plan has offset, which tensors cannot follow, as"):
+        apply(X, PLAN._replace(offset=torch.zeros(5, 1, 2)))
+    assert apply(X, PLAN).shape == X.shape
 
 
 def test_pixels_of_a_pair_by_hand():
