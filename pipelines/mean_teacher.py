@@ -74,7 +74,7 @@ def main():
         for x, (maps, weak, strong), plan in loader:
             sure, answers = teacher(weak).softmax(1).max(1)  # (N, SIZE / 4, SIZE / 4)
             (answers,) = training.apply_mask(answers, plan, count=1)  # cut, never blended
-            counts = training.apply(sure, plan) >= SURE
+            counts = training.apply(sure, plan, layout="HW") >= SURE
             own, others = student(torch.cat([x, strong])).chunk(2)
             loss = entropy(larger(own), maps.long()).mean()
             loss += (entropy(others, answers) * counts).mean()

@@ -26,17 +26,18 @@ def apply(
 ) -> Tensor:
     """Mix any tensor of a batch as `dali_mix.fn.apply` mixed its images.
 
-    tensor:  N samples in floating point: maps (N, H, W), feature maps, logits or images
-             (N, C, H, W), tokens (N, L, …), or values without a place (N,) or (N, C). H and W are
-             its own: the plan is scaled to them, as `dali_mix.fn.resized` does
+    tensor:  N samples in floating point: feature maps, logits or images (N, C, H, W), maps
+             (N, H, W) with layout="HW", tokens (N, L, …) with `grid`, or values without a place,
+             (N,) or (N, C). H and W are its own: the plan is scaled to them, as
+             `dali_mix.fn.resized` does
     plan:    of tensors, as MixLoader(plan=True) gives it, on the device of the tensor. A plan on
              the CPU is copied to a GPU at every call
     others:  what `tensor` is, for the second batch: that of `second=`, or the batch before with
              partner="previous". Image i of it has index N + i in the plan
     mirror:  N values; where they are not 0, the tensor is flipped along W first, if `tensor` is of
              images before the `mirror=` that they were mixed with
-    layout:  the axes of one sample, by the letters of DALI: "HW" for three dimensions, "CHW" for
-             four; others must be named, such as "HWC", "FCHW" or "CDHW"
+    layout:  the axes of one sample, by the letters of DALI, such as "HW", "HWC", "FCHW" or "CDHW";
+             default: "CHW", and without a place "C" and ""
     grid:    (h, w) of tokens (N, L, …), the last h*w of L, row by row; (t, h, w) for videos. Tokens
              before them, such as a class token, see the whole image: they are mixed by lam
     returns: the mixed tensor, of the same shape, dtype and device
@@ -66,8 +67,8 @@ def apply(
             total = torch.where(weight != 0, more, total)
         return total.to(tensor.dtype)
 
-    view = View(tensor, plan, others, mirror, layout, grid)
-    return view.mixed(blended, smaller)
+    (mixed,) = View(tensor, plan, others, mirror, layout, grid).mixed([blended], smaller)
+    return mixed
 
 
 def apply_mask(
@@ -89,7 +90,8 @@ def apply_mask(
              and the second the partner's; lam weighs their two losses. Where images are cut, all
              are equal
 
-    plan, others, mirror, layout and grid are as in `apply`.
+    plan, others, mirror, layout and grid are as in `apply`; the layout of integers (N, H, W) is
+    known.
     """
     view = View(maps, plan, others, mirror, layout, grid)
     if not view.placed:
@@ -113,7 +115,7 @@ def apply_mask(
 
         return chosen
 
-    return tuple(view.mixed(copied(k), nearest_pixels) for k in range(count))
+    return tuple(view.mixed([copied(k) for k in range(count)], nearest_pixels))
 
 
 def pair_labels(labels: Tensor, plan: Plan, *, second: Tensor | None = None) -> tuple[Tensor, ...]:

@@ -34,6 +34,12 @@ def checked(plan: Any, like: Tensor, inputs: int = 1) -> Plan:
     """
     if not isinstance(plan, Plan):
         raise TypeError(f"plan must be a dali_mix.Plan, got a {type(plan).__name__}; {_WHERE}.")
+    beyond = [k for k, v in plan._asdict().items() if v is not None and k not in _DIMENSIONS]
+    if beyond:
+        raise ValueError(
+            f"the plan has {' and '.join(beyond)}, which tensors cannot follow, as all samples of "
+            "a tensor have one size; mix in the pipeline."
+        )
     n = like.shape[0]
     columns = {k: _checked(k, v, like) for k, v in plan._asdict().items() if v is not None}
     if "partner" in columns:
@@ -81,9 +87,10 @@ def partners_of(plan: Plan) -> tuple[Tensor, ...]:
 
 def shares_of(plan: Plan) -> tuple[Tensor, ...]:
     """K tensors (N,) float32: the weights of the labels."""
-    if plan.lam.dim() == 2:
+    if plan.lam.dim() == 2 and plan.lam.shape[1] > 1:
         return plan.lam.unbind(1)
-    return (plan.lam, 1 - plan.lam)[: images_of(plan)]
+    lam = plan.lam.reshape(-1)
+    return (lam, 1 - lam)[: images_of(plan)]
 
 
 def _boxes(plan: Plan) -> Tensor:

@@ -51,6 +51,11 @@ class View:
             self.layout = "FHW"[-len(self.grid) :] + "C" * (tensor.dim() - 2)
             self.front = tensor.shape[1] - math.prod(self.grid)
         self.placed = "H" in self.layout
+        if mirror is not None and mirror.numel() != tensor.shape[0]:
+            raise ValueError(
+                f"mirror must hold one value for each of {tensor.shape[0]} samples, got "
+                f"{describe(mirror)}."
+            )
 
     def _check_grid(self, tensor: Tensor, layout: str | None) -> None:
         assert self.grid is not None
@@ -63,24 +68,25 @@ class View:
                 f"(N, L, …), got {self.grid} and {tuple(tensor.shape)}."
             )
 
-    def mixed(
-        self,
-        mix: Mix,
-        shrink: Shrink,
-    ) -> Tensor:
+    def mixed(self, mixes: Sequence[Mix], shrink: Shrink) -> list[Tensor]:
+        """For each of `mixes` the tensor, mixed so."""
         if not self.placed:
-            return mix(self._seen(self.tensor, self.others), self._shares(self.tensor.dim()))
+            images, shares = self._seen(self.tensor, self.others), self._shares(self.tensor.dim())
+            return [mix(images, shares) for mix in mixes]
         if self.grid is None:
-            return self._mixed(self.tensor, self.others, mix, shrink)
+            return self._mixed(self.tensor, self.others, mixes, shrink)
         front, tokens = self.tensor.tensor_split((self.front,), 1)
-        rest = None if self.others is None else self.others[:, self.front :].unflatten(1, self.grid)
-        body = self._mixed(tokens.unflatten(1, self.grid), rest, mix, shrink).flatten(
-            1, len(self.grid)
-        )
+        ahead, rest = None, None
+        if self.others is not None:
+            ahead, rest = self.others.tensor_split((self.front,), 1)
+            rest = rest.unflatten(1, self.grid)
+        bodies = self._mixed(tokens.unflatten(1, self.grid), rest, mixes, shrink)
+        bodies = [body.flatten(1, len(self.grid)) for body in bodies]
         if not self.front:
-            return body
-        ahead = None if self.others is None else self.others[:, : self.front]
-        return torch.cat([mix(self._seen(front, ahead), self._shares(front.dim())), body], 1)
+            return bodies
+        images, shares = self._seen(front, ahead), self._shares(front.dim())
+        fronts = (mix(images, shares) for mix in mixes)
+        return [torch.cat(parts, 1) for parts in zip(fronts, bodies, strict=True)]
 
     def _seen(self, tensor: Tensor, others: Tensor | None) -> list[Tensor]:
         every = tensor if others is None else torch.cat([tensor, others])
@@ -92,12 +98,8 @@ class View:
         return [share.view(-1, *(1,) * (dimensions - 1)) for share in shares_of(self.plan)]
 
     def _mixed(
-        self,
-        tensor: Tensor,
-        others: Tensor | None,
-        mix: Mix,
-        shrink: Shrink,
-    ) -> Tensor:
+        self, tensor: Tensor, others: Tensor | None, mixes: Sequence[Mix], shrink: Shrink
+    ) -> list[Tensor]:
         h, w = self.layout.index("H") + 1, self.layout.index("W") + 1
         size = tensor.shape[h], tensor.shape[w]
         frames = tensor.shape[self.layout.index("F") + 1] if "F" in self.layout else None
@@ -128,7 +130,8 @@ class View:
             images[1] = torch.where(fitted, shrunk, images[1])
         weights = weights_of(plan, tensor, size, frames)
         axes = "FHW" if weights.dim() == 5 else "HW"
-        return mix(images, [_along(w, axes, self.layout) for w in weights.unbind(1)])
+        shown = [_along(weight, axes, self.layout) for weight in weights.unbind(1)]
+        return [mix(images, shown) for mix in mixes]
 
     def _check_offsets(self) -> None:
         """Refuses a plan whose partners are larger or smaller than its outputs."""
@@ -149,6 +152,11 @@ class View:
 def _layout(tensor: Tensor, layout: str | None) -> str:
     """The axes of one sample. Slices of volumes are frames."""
     if layout is None:
+        if tensor.dim() == 3 and tensor.is_floating_point():
+            raise ValueError(
+                f"a tensor {tuple(tensor.shape)} may hold maps or tokens; say layout='HW' or "
+                "grid=(h, w)."
+            )
         if tensor.dim() not in _LAYOUTS:
             raise ValueError(
                 f"a tensor of {tensor.dim()} dimensions needs its layout, such as layout='FCHW', "

@@ -13,7 +13,7 @@ import dali_mix
 import dali_mix.fn as dmix
 from dali_mix import reference
 from dali_mix.plan import Plan
-from dali_mix.training import apply, apply_mask, pair_labels, resized
+from dali_mix.training import apply, apply_mask, pair_labels, plan_tensors, resized
 
 PLAIN = {
     "others": False,
@@ -219,6 +219,12 @@ def test_lam_is_counted_as_by_the_definition(kind, to):
             np.testing.assert_array_equal(getattr(small, name), getattr(expected, name))
 
 
+def _twice(own, second):
+    """The plan of two batches in one, of which the first takes its partners from the second."""
+    parts = zip(second, own, strict=True)
+    return Plan(*(None if a is None else torch.cat([a, b]) for a, b in parts))
+
+
 def test_tokens_are_a_map_row_by_row_and_those_in_front_mix_by_lam():
     plan = in_torch(random_plan(), (12, 20))
     tokens = torch.randn(5, 2 + 3 * 5, 4)
@@ -231,6 +237,11 @@ def test_tokens_are_a_map_row_by_row_and_those_in_front_mix_by_lam():
     front = lam * tokens[:, :2] + (1 - lam) * tokens[partner, :2]
     torch.testing.assert_close(mixed[:, :2], front)
     ids = torch.arange(5 * 15).reshape(5, 15)
+    others = torch.randn(5, 17, 4)
+    second = plan._replace(partner=plan.partner + 5)
+    moved = apply(tokens, second, others=others, grid=(3, 5))
+    both = apply(torch.cat([tokens, others]), _twice(plan, second), grid=(3, 5))
+    torch.testing.assert_close(moved, both[:5], rtol=0, atol=0)
     (own, _) = apply_mask(ids, plan, grid=(3, 5))
     torch.testing.assert_close(own.view(5, 3, 5), apply_mask(ids.view(5, 3, 5), plan)[0])
 
@@ -240,8 +251,9 @@ def test_values_without_a_place_mix_by_lam(shape):
     plan = in_torch(random_plan(), (12, 20))
     x = torch.randn(shape, dtype=torch.float64)
     lam = plan.lam.double().view(-1, *(1,) * (len(shape) - 1))
-    partner = plan.partner.long()
-    torch.testing.assert_close(apply(x, plan), lam * x + (1 - lam) * x[partner], atol=1e-7, rtol=0)
+    expected = lam * x + (1 - lam) * x[plan.partner.long()]
+    for given in (plan, plan._replace(lam=plan.lam[:, None], partner=plan.partner[:, None])):
+        torch.testing.assert_close(apply(x, given), expected, atol=1e-7, rtol=0)
 
 
 def test_k_labels_are_paired_and_blended():
@@ -376,6 +388,14 @@ MISTAKES = {
         lambda: apply(X[:, None], PLAN),
         "a tensor of 5 dimensions needs its layout, such as layout='FCHW', or 'CDHW' for volumes.",
     ),
+    "maps or tokens": (
+        lambda: apply(X[:, 0], PLAN),
+        "a tensor (5, 12, 20) may hold maps or tokens; say layout='HW' or grid=(h, w).",
+    ),
+    "mirror": (
+        lambda: apply(X, PLAN, mirror=torch.zeros(4)),
+        "mirror must hold one value for each of 5 samples, got (4,) float32 cpu.",
+    ),
     "layout": (
         lambda: apply(X, PLAN, layout="HW"),
         "layout must name the 3 axes of one sample, such as 'CHW', got 'HW' for (5, 3, 12, 20).",
@@ -440,6 +460,14 @@ def test_what_cannot_be_followed_is_refused_in_a_sentence(name):
     assert str(caught.value) == sentence
 
 
+def test_a_column_that_is_not_known_is_refused(monkeypatch):
+    """As those of plans for images of any sizes are."""
+    monkeypatch.delitem(plan_tensors._DIMENSIONS, "offset")
+    with pytest.raises(ValueError, match="the plan has offset, which tensors cannot follow, as"):
+        apply(X, PLAN._replace(offset=torch.zeros(5, 1, 2)))
+    assert apply(X, PLAN).shape == X.shape
+
+
 def test_pixels_of_a_pair_by_hand():
     """A loop over single pixels, at another size: 4 x 5 for a plan of 8 x 10."""
     x = torch.arange(2 * 4 * 5, dtype=torch.float32).view(2, 4, 5)
@@ -451,7 +479,7 @@ def test_pixels_of_a_pair_by_hand():
         torch.ones(2),
         torch.tensor([[8, 10]] * 2),
     )
-    mixed = apply(x, plan)
+    mixed = apply(x, plan, layout="HW")
     # Halves go away from zero: 1 to 0.5 to 1, 7 to 3.5 to 4, 9 to 4.5 to 5, 1 to 0.5 to 1.
     small = [(1, 1, 4, 5), (0, 0, 4, 1)]
     for i, r, c in itertools.product(range(2), range(4), range(5)):
