@@ -12,7 +12,6 @@ import zipfile
 
 import bad_images
 import numpy as np
-import pytest
 from test_check import check, tar_of
 
 JPEG = bad_images.JPEG
