@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # for type checkers; the same names as below
     from dali_mix.methods import FMix as FMix
     from dali_mix.methods import GridMix as GridMix
     from dali_mix.methods import MixUp as MixUp
+    from dali_mix.methods import Mosaic as Mosaic
     from dali_mix.methods import MultiMix as MultiMix
     from dali_mix.methods import PatchMix as PatchMix
     from dali_mix.methods import ResizeMix as ResizeMix
@@ -56,6 +57,7 @@ _HOMES = {
     "MixLoss": "training.mix_loss",
     "MixTarget": "training.mix_target",
     "MixUp": "methods",
+    "Mosaic": "methods",
     "MultiMix": "methods",
     "MultiMixTarget": "training.multi_target",
     "PatchMix": "methods",

@@ -49,6 +49,14 @@ class Plan(NamedTuple):
     the mask, and columns likewise. (0, 0): no mask. If K > 2, only the own image and the first
     partner may show where there is a mask. None: no masks. In PyTorch: one tensor (N, h, w), and
     255 where there is no mask."""
+    fill: Any = None
+    """(N, 1) or (N, C) float32: value of the pixels that no image covers. The output is then a
+    canvas of `size`. Each image has a box and an offset, the own one first: `box` is (N, K, 4) and
+    `offset` (N, K, 2). Images may have any size. They show in boxes only, so `blend` is not used,
+    and `lam` sums to 1 at most. None: there is no canvas."""
+    view: Any = None
+    """(N, 2) int32: height and width of each image after its crop, that a plan with `fill` is for.
+    None: any."""
 
     @property
     def columns(self) -> tuple[Any, ...]:
@@ -58,7 +66,8 @@ class Plan(NamedTuple):
     def resized(self, height: int, width: int) -> Plan:
         """The same plan for outputs of another size, to mix a second view in the same way.
 
-        The edges of boxes are rounded to whole pixels, and lam is counted again.
+        The edges of boxes are rounded to whole pixels, and lam is counted again. A plan with `fill`
+        cannot be resized: its images have sizes of their own.
         """
         kind = type(self.lam).__module__
         if kind.startswith("numpy"):

@@ -25,7 +25,7 @@ from nvidia.dali import Pipeline, fn, types
 
 PICTURES = Path(__file__).parent / "pictures"
 NAMES = {"chelsea": "cat", "coffee": "coffee", "astronaut": "astronaut", "rocket": "rocket"}
-SEEDS = {"mixup": 2, "cutmix": 6, "ricap": 6, "gridmix": 1, "fmix": 2, "patchmix": 3}
+SEEDS = {"mixup": 2, "cutmix": 6, "ricap": 6, "gridmix": 1, "fmix": 2, "patchmix": 3, "mosaic": 2}
 """Of the strips, where another draw than the first one is clearer."""
 
 

@@ -15,7 +15,7 @@ from dali_mix.measure import pipelines
 from dali_mix.measure.graphs import GRAPHS, Graph, ours, unmixed
 from dali_mix.measure.operators import Case
 from dali_mix.measure.outputs import UNMIXED, Mixed
-from dali_mix.methods import METHODS, CutMix, MixUp, PatchMix
+from dali_mix.methods import METHODS, CutMix, MixUp, Mosaic, PatchMix
 
 Run = Callable[[], Any]
 
@@ -37,6 +37,7 @@ def other_methods(height: int, width: int) -> dict[str, Any]:
     found: dict[str, Any] = {kind.name: kind for kind in METHODS if kind not in (MixUp, CutMix)}
     found["patchmix"] = partial(PatchMix, patch=patch)
     found["patchmix patches"] = partial(PatchMix, patch=patch, shape="patches")
+    found["mosaic"] = partial(Mosaic, (height // 2, width // 2))
     return {name: make() for name, make in found.items()}
 
 

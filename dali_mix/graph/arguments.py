@@ -30,6 +30,8 @@ Drawn: TypeAlias = Annotated[Plan, Argument(checks.drawn)]
 DrawnForImages: TypeAlias = Annotated[Plan, Argument(checks.drawn_for_images)]
 Count: TypeAlias = Annotated[int, Argument(checks.whole(1))]
 Several: TypeAlias = Annotated[int, Argument(checks.whole(2))]
+Whole: TypeAlias = Annotated[int, Argument(checks.whole_number)]
+Share: TypeAlias = Annotated[float, Argument(checks.share)]
 Numbers: TypeAlias = Annotated[Any, Argument(checks.no_words)]
 
 

@@ -116,10 +116,7 @@ def flag(call: Call, name: str, value: Any) -> Any:
 
 
 def seed(call: Call, name: str, value: Any) -> Any:
-    no_words(call, name, value)
-    if not is_whole(value):
-        raise TypeError(f"{name} must be a whole number, got {value!r}.")
-    return int(value)
+    return whole_number(call, name, no_words(call, name, value))
 
 
 def dtype(call: Call, name: str, value: Any) -> Any:
@@ -199,6 +196,18 @@ def drawn_for_images(call: Call, name: str, value: Any) -> Any:
             "of sequences. Leave frames out of the plan."
         )
     return value
+
+
+def whole_number(call: Call, name: str, value: Any) -> Any:
+    if not is_whole(value):
+        raise TypeError(f"{name} must be a whole number, got {shown(value)}.")
+    return int(value)
+
+
+def share(call: Call, name: str, value: Any) -> Any:
+    if not (isinstance(value, numbers.Real) and 0 <= float(value) <= 1):
+        raise ValueError(f"{name} must be a number in [0, 1], got {shown(value)}.")
+    return float(value)
 
 
 def whole(low: int) -> Check:

@@ -44,10 +44,11 @@ def plan(
     weights: relative weight of each method, numbers or DALI tensors; default: all equal
     mask:    masks that are used instead of a method: CPU batch of (h, w) uint8, the own weight
              in 1/255 at each pixel of the output, or in each of h x w cells of it
-    returns: `Plan`, on the CPU; offset, fit, frames and mask are None if no method draws them
+    returns: `Plan`, on the CPU; the columns from offset on are None if no method draws them
 
     The plan is for outputs of `size`, of `crop`, or of `crop_h` and `crop_w`, in pixels as
-    (H, W); by default, of the size of the images.
+    (H, W); by default, of the size of the images. For `dali_mix.Mosaic` these are the sizes of
+    the images on its canvas, which may all differ.
 
     A batch of one is left unmixed, unless partner is "others". An unmixed sample has lam 1 and is
     its own partner.
@@ -118,5 +119,6 @@ def _draw_arguments(mode: Mode, labels: Any, draw: Mapping[str, Any]) -> dict[st
 def columns_of(methods: Sequence[Method]) -> tuple[str, ...]:
     """Names of the outputs of the plan operator, in their order."""
     needed = {name for method in methods for name in method.columns()}
-    extra = [name for name in ("offset", "fit", "frames", "mask") if name in needed]
+    optional = ("offset", "fit", "frames", "mask", "fill", "view")
+    extra = [name for name in optional if name in needed]
     return ("partner", "blend", "box", "lam", "size", *extra)

@@ -14,6 +14,7 @@ from dali_mix.graph.arguments import (
     Numbers,
     Output,
     View,
+    Whole,
     given,
     named,
     only,
@@ -33,7 +34,7 @@ def apply(
     images:  batch of N (H, W, C) or (C, H, W) uint8, float32 or float16 images, CPU or GPU; they
              are not written to. Videos are FHWC, FCHW or CFHW, volumes DHWC, DCHW or CDHW
     plan:    for the same batch; a column that is None takes its default (no partner, blend 1,
-             no box, any size)
+             no box, any size, no canvas)
     others:  a second batch of N images of the same kind and size. Its image i has index N + i in
              the plan, and gets the crop and mirror of image i
     returns: batch of (C, H, W) or (H, W, C) images, on the device of `images`. Sequences have
@@ -57,6 +58,7 @@ def apply_mask(
     *,
     others: Batch = None,
     count: Count = 2,
+    fill: Whole = 0,
     **view: Unpack[View],
 ) -> tuple[Any, ...]:
     """Cut class maps as their images are cut. Classes are copied, never blended.
@@ -67,12 +69,15 @@ def apply_mask(
     others:  maps of the second batch, if the plan takes partners from one
     count:   how many maps to make: one for each image that a sample mixes. 1 is enough if all
              methods cut
+    fill:    class of the pixels that no image covers, if the plan has a canvas
     view:    mirror, crop, or crop_h and crop_w, crop_pos_x and crop_pos_y, as given to `apply`
              for the images
     returns: `count` batches of the layout and type of `maps`. Where images are blended, the
              first has the own classes and the second the partner's; lam weighs their two
              losses. Where images are cut, all maps are equal
     """
+    if plan.fill is not None:
+        plan = plan._replace(fill=[float(fill)])
     further = _further(mode, maps, plan, others, view, classes=True)
     return tuple(_applied(mode, maps, plan, further, {**view, "copied": k}) for k in range(count))
 
@@ -84,6 +89,11 @@ def resized(mode: Mode, plan: Drawn, size: Numbers) -> Plan:
     returns: the plan with the edges of its boxes rounded to whole pixels of that size, and with
              lam counted again
     """
+    if plan.fill is not None:
+        raise ValueError(
+            "plan cannot be resized if it has a canvas: its images have sizes of their own. Resize "
+            "the output of apply."
+        )
     mask = () if plan.mask is None else (plan.mask,)
     columns = given(
         partner=plan.partner,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dali_mix.graph.arguments import Batch, BatchAndLabels, DrawnForImages, Numbers, given
+from dali_mix.graph.arguments import Batch, BatchAndLabels, DrawnForImages, Numbers, Share, given
 from dali_mix.graph.mode import Mode
 from dali_mix.plan import Plan
 
@@ -17,6 +17,8 @@ def apply_boxes(
     *,
     others: BatchAndLabels = None,
     views: Numbers = None,
+    weights: Batch = None,
+    min_visible: Share = 0.0,
 ) -> tuple[Any, Any, Any]:
     """Mix bounding boxes as `apply` mixes the images they belong to.
 
@@ -27,8 +29,11 @@ def apply_boxes(
     plan:    the plan of the images; its `frames` must be None
     others:  (boxes, labels) of the images that `apply` takes as `others`
     views:   batch of (height, width) int32: the size of each image in pixels, after its crop.
-             Needed only if the plan has an offset and sizes differ. With `others`: 4 values,
-             the size of its image last
+             Needed only if the plan has an offset and sizes differ; a drawn plan with a canvas
+             knows them. With `others`: 4 values, the size of its image last
+    weights: batch of (M,) float32 on the CPU, the weights that another plan gave these boxes
+             already; they are multiplied. Not with `others`
+    min_visible: boxes of whose area a smaller share shows are left out
     returns: (boxes, labels, weights): own boxes first, then those of the partners. A box
              shrinks to its visible part, and is left out if nothing of it shows. weights, (R,)
              float32: the mean weight of the box's image over the area of the whole box. It is
@@ -36,7 +41,7 @@ def apply_boxes(
 
     If the plan has `fit`, its box is assumed to show the whole partner, resized.
     """
-    return _travel(mode, boxes, labels, plan, others, views)
+    return _travel(mode, boxes, labels, plan, others, views, weights, min_visible)
 
 
 def apply_points(
@@ -60,9 +65,18 @@ def apply_points(
 
 
 def _travel(
-    mode: Mode, shapes: Any, labels: Any, plan: Plan, others: Any, views: Any
+    mode: Mode,
+    shapes: Any,
+    labels: Any,
+    plan: Plan,
+    others: Any,
+    views: Any,
+    weights: Any = None,
+    min_visible: float = 0.0,
 ) -> tuple[Any, Any, Any]:
-    further = given(mask=plan.mask)
+    further = given(mask=plan.mask, weights=weights)
+    if others is not None and weights is not None:
+        raise ValueError("weights cannot be combined with others: they have none.")
     if others is not None:
         further |= {"other_shapes": others[0], "other_labels": mode.cast(others[1], "INT32")}
     columns = given(
@@ -72,8 +86,12 @@ def _travel(
         size=plan.size,
         offset=plan.offset,
         fit=plan.fit,
+        fill=plan.fill,
+        view=plan.view,
         views=views,
     )
     inputs = (shapes, mode.cast(labels, "INT32"), *further.values())
-    kept: tuple[Any, Any, Any] = mode.ops.dali_mix.travel(*inputs, inputs=list(further), **columns)
+    kept: tuple[Any, Any, Any] = mode.ops.dali_mix.travel(
+        *inputs, inputs=list(further), min_visible=min_visible, **columns
+    )
     return kept

@@ -20,6 +20,7 @@ from dali_mix.methods.method import (
     check_word,
     named_fields,
 )
+from dali_mix.methods.mosaic import Mosaic
 
 __all__ = [
     "METHODS",
@@ -29,6 +30,7 @@ __all__ = [
     "GridMix",
     "Method",
     "MixUp",
+    "Mosaic",
     "MultiMix",
     "PatchMix",
     "ResizeMix",
@@ -50,12 +52,22 @@ class MixUp(Method):
            with one value per sample. The paper uses 0.1 to 0.4 on ImageNet.
     fold:  replace a draw t by max(t, 1 - t), so that the own image dominates and two images of a
            pair do not come out as near-duplicates (fastai's practice); False is the paper's law.
+    uniform: (low, high) in [0, 1]: lam is uniform in this range, and alpha and fold are not used
+           (detectors such as DEIM and D-FINE: (0.45, 0.55))
     """
 
     alpha: Any = 0.4
     _: KW_ONLY
     fold: bool = True
+    uniform: tuple[float, float] | None = None
     name: ClassVar[str] = "mixup"
+
+    def check(self) -> None:
+        if self.uniform is not None:
+            check_interval(self, "uniform", 0, 1)
+
+    def options(self) -> dict[str, Any]:
+        return {} if self.uniform is None else {"uniform": self.uniform}
 
 
 @named_fields
@@ -296,4 +308,5 @@ METHODS: tuple[type[Method], ...] = (
     SmoothMix,
     MultiMix,
     RICAP,
+    Mosaic,
 )

@@ -27,7 +27,7 @@ class Method:
     fold = False
     images = 2
     draws: ClassVar[tuple[str, ...]] = ()
-    """Optional columns of the plan that the method draws: offset, fit, frames, mask."""
+    """Optional columns of the plan that the method draws, in the order of the plan."""
     rival: ClassVar[str] = ""
     """The field that a user may mean by a whole number at the position of alpha: PatchMix(16)."""
 
@@ -138,6 +138,17 @@ def check_sides(method: Method, name: str) -> None:
         raise ValueError(
             f"{name} of {type(method).__name__} must be whole pixels, one number or (height, "
             f"width), got {value!r}."
+        )
+
+
+def check_values(method: Method, name: str) -> None:
+    value = getattr(method, name)
+    values = value if isinstance(value, tuple) else (value,)
+    real = [isinstance(v, numbers.Real) and math.isfinite(v) for v in values]
+    if not real or not all(real):
+        raise ValueError(
+            f"{name} of {type(method).__name__} must be one number, or one for each channel, got "
+            f"{value!r}."
         )
 
 

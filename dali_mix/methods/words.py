@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from typing import Any, get_type_hints
 
-from dali_mix.methods import METHODS, Method, PatchMix
+from dali_mix.methods import METHODS, Method, Mosaic, PatchMix
 
 _PATCH = 16
 KINDS: dict[str, type[Method]] = {kind.name: kind for kind in METHODS}
@@ -17,12 +17,15 @@ def method_of(name: str, options: Sequence[str], size: int) -> Method:
     """The method of that name.
 
     options: texts `field=value`; a ValueError says what is wrong with one
-    size:    side of the images in pixels; the default patch of PatchMix divides it
+    size:    side of the images in pixels. The default patch of PatchMix divides it, and the default
+             mosaic is as large
     """
     kind = KINDS[name]
     values: dict[str, Any] = {}
     if kind is PatchMix:
         values["patch"] = math.gcd(_PATCH, size)
+    if kind is Mosaic:
+        values["canvas"] = max(size // 2, 1)
     types = field_types(kind)
     for option in options:
         field, equals, text = option.partition("=")

@@ -29,7 +29,7 @@ def window(
     return image[:, ::-1] if mirror else image
 
 
-def place(image: np.ndarray, size: tuple[int, int], offset: tuple[int, int]) -> np.ndarray:
+def place(image: np.ndarray, size: tuple[int, ...], offset: Any) -> np.ndarray:
     """(H, W, C) of `size`: output pixel (y, x) is pixel (y, x) + `offset` of the image, and zero
     outside the image."""
     placed = np.zeros((*size, image.shape[2]), image.dtype)
@@ -37,6 +37,14 @@ def place(image: np.ndarray, size: tuple[int, int], offset: tuple[int, int]) -> 
     in_y, in_x = ((at >= 0) & (at < n) for at, n in zip((y, x), image.shape, strict=False))
     placed[np.ix_(in_y, in_x)] = image[np.ix_(y[in_y], x[in_x])]
     return placed
+
+
+def painted(plan: Plan, i: int, own: np.ndarray) -> np.ndarray:
+    """The canvas of sample `i` for each frame, with the channels and the type of `own`."""
+    height, width = (int(n) for n in plan.size[i][-2:])
+    canvas = np.zeros((len(own), height, width, own.shape[-1]), own.dtype)
+    canvas[:] = cast(np.asarray(plan.fill[i], np.float64), own.dtype)
+    return canvas
 
 
 def mix_images(images: list[np.ndarray], weights: np.ndarray, k: np.ndarray, s: Any) -> np.ndarray:
@@ -88,7 +96,8 @@ def from_frames(frames: np.ndarray, layout: str) -> np.ndarray:
 def shown_images(
     plan: Plan, i: int, seen: list[np.ndarray], fitted: list[np.ndarray]
 ) -> list[np.ndarray]:
-    """The K images of sample `i`, each (frames, H, W, C), placed on the output.
+    """The K images of sample `i`, each (frames, H, W, C), placed on the output. If there is a
+    canvas, it is the last.
 
     seen:   all images after their windows, those of `others` behind those of the batch
     fitted: the fitted images, mirrored
@@ -97,6 +106,11 @@ def shown_images(
     offsets = np.zeros((len(partners), 2), int)
     if plan.offset is not None:
         offsets = np.reshape(plan.offset[i], (-1, 2))
+    if plan.fill is not None:
+        canvas = painted(plan, i, own)
+        numbers = zip([i, *partners], offsets, strict=True)
+        placed = [[place(f, canvas.shape[1:3], at) for f in seen[j]] for j, at in numbers]
+        return [*map(np.stack, placed), canvas]
     images = [own]
     for k, j in enumerate(partners):
         image, offset = seen[j], offsets[k]
@@ -161,7 +175,9 @@ def apply(
         layers = shown_images(plan, i, seen, fitted)
         for f in range(len(own)):
             shown = [layer[f] for layer in layers]
-            weights = image_weights(plan, i, own.shape[1:3], f)
+            weights = image_weights(plan, i, shown[0].shape[:2], f)
+            if plan.fill is not None:
+                weights = np.concatenate([weights, 1.0 - weights.sum(0, keepdims=True)])
             if copied is not None:
                 frames.append(copy_images(shown, weights, copied))
             else:

@@ -21,6 +21,11 @@ def place_of(plan: Plan, i: int, k: int, views: Sequence[Sequence[int]] | None) 
     in output pixels."""
     height, width = (int(n) for n in plan.size[i][-2:])
     index = [i, *np.atleast_1d(plan.partner[i])][k]
+    if plan.fill is not None:
+        views = plan.view if views is None else views
+        y, x = plan.offset[i][k]
+        height, width = (height, width) if views is None else views[index]
+        return np.array([(width, height), (-x, -y)], np.float64)
     boxes = [box for box in np.reshape(plan.box[i], (-1, 4)) if (box[:2] < box[2:]).all()]
     if k == 1 and plan.fit is not None and np.any(plan.fit[i]) and boxes:
         y0, x0, y1, x1 = boxes[0]
@@ -37,10 +42,11 @@ def snap(pixels: np.ndarray) -> np.ndarray:
 
 
 def visible_box(
-    box: np.ndarray, place: np.ndarray, weight: np.ndarray
+    box: np.ndarray, place: np.ndarray, weight: np.ndarray, min_visible: float = 0.0
 ) -> tuple[np.ndarray, float] | None:
     """The smallest box around the visible pixels of `box`, and the mean of `weight`, (H, W), over
-    the whole area of `box`; None if nothing shows. Edges that are not cut stay as they are."""
+    the whole area of `box`; None if nothing shows, or less than `min_visible` of its area. Edges
+    that are not cut stay as they are."""
     lengths = np.array([weight.shape[1], weight.shape[0]] * 2)
     ends = np.tile(place[0], 2) * box + np.tile(place[1], 2)
     left, top, right, bottom = snap(ends)
@@ -55,12 +61,15 @@ def visible_box(
     seen = np.array([x.min(), y.min(), x.max() + 1, y.max() + 1])
     pixels = np.array([np.floor(left), np.floor(top), np.ceil(right), np.ceil(bottom)])
     cut = np.array([*(seen[:2] > pixels[:2]), *(seen[2:] < pixels[2:])])
-    mean = (weight * share).sum() / ((right - left) * (bottom - top))
+    whole = (right - left) * (bottom - top)
+    if share[weight > 0].sum() < min_visible * whole:
+        return None
+    mean = (weight * share).sum() / whole
     return np.where(cut, seen, ends) / lengths, mean
 
 
 def visible_point(
-    point: np.ndarray, place: np.ndarray, weight: np.ndarray
+    point: np.ndarray, place: np.ndarray, weight: np.ndarray, min_visible: float = 0.0
 ) -> tuple[np.ndarray, float] | None:
     """The point on the output, and the weight at its pixel; None if that is 0. A point on the right
     or lower edge of the output belongs to the last pixel."""
@@ -78,6 +87,8 @@ def travel(
     plan: Plan,
     *,
     views: Sequence[Sequence[int]] | None = None,
+    weights: Sequence[np.ndarray] | None = None,
+    min_visible: float = 0.0,
 ) -> tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray]]:
     """The visible parts of the boxes, or points, of all images of a sample: own ones first, then
     those of the partners in their order.
@@ -86,7 +97,10 @@ def travel(
              images of `others`, if there are any, come after those of the batch
     labels:  for each image an array (M,)
     plan:    must have `size`
-    views:   for each image its (height, width) in pixels after its crop; None: `plan.size`
+    views:   for each image its (height, width) in pixels after its crop; None: `plan.view`, else
+             `plan.size`
+    weights: for each image an array (M,), the weights that its shapes have already
+    min_visible: boxes of whose area a smaller share shows are left out
     returns: (shapes, labels, weights): for each sample arrays (R, 4 or 2) float32, (R,) and (R,)
              float32
     """
@@ -94,16 +108,17 @@ def travel(
     outputs: tuple[list, list, list] = ([], [], [])
     for i, partners in enumerate(plan.partner):
         height, width = (int(n) for n in plan.size[i][-2:])
-        weights = image_weights(plan, i, (height, width))
+        shown = image_weights(plan, i, (height, width))
         kept: list[tuple[np.ndarray, float, int]] = []
         for k, j in enumerate([i, *np.atleast_1d(partners)]):
-            if k == 1 and j == i and np.size(partners) == 1:
+            if k == 1 and j == i and np.size(partners) == 1 and plan.fill is None:
                 continue
             place = place_of(plan, i, k, views)
-            for shape, label in zip(shapes[j], labels[j], strict=True):
-                found = visible(shape.astype(np.float64), place, weights[k])
+            had = np.ones(len(labels[j])) if weights is None else weights[j]
+            for shape, label, weight in zip(shapes[j], labels[j], had, strict=True):
+                found = visible(shape.astype(np.float64), place, shown[k], min_visible)
                 if found is not None:
-                    kept.append((*found, label))
+                    kept.append((found[0], found[1] * weight, label))
         values = np.array([shape for shape, _, _ in kept], np.float32)
         outputs[0].append(values.reshape(-1, shapes[0].shape[1]))
         outputs[1].append(np.array([label for _, _, label in kept], labels[0].dtype))

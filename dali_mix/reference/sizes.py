@@ -23,6 +23,10 @@ def resized(plan: Plan, size: tuple[int, int]) -> Plan:
     are changed so that a box shows pixels inside its image. lam is counted again. Mask, frames and
     weights stay as they are.
     """
+    if plan.fill is not None:
+        raise ValueError(
+            "plan cannot be resized if it has a canvas: its images have sizes of their own."
+        )
     to, old = np.array(size, np.int32), np.asarray(plan.size)
     if (to <= 0).any():
         raise ValueError(f"size must be a height and a width above 0, got {size[0]} x {size[1]}.")

@@ -52,8 +52,17 @@ def image_weights(plan: Plan, i: int, size: tuple[int, int], frame: int = 0) -> 
     partner has the rest; row y takes row y*h // H of the mask, and columns likewise. In a box one
     image shows: the partner if K = 2, else the partner with the number of the box. Later boxes
     cover earlier ones, and boxes cover the mask.
+
+    On a canvas each image has a box. Outside the boxes all weights are 0.
     """
-    partners, given = np.atleast_1d(plan.partner[i]), np.atleast_1d(plan.blend[i])
+    partners = np.atleast_1d(plan.partner[i])
+    if plan.fill is not None:
+        weights = np.zeros((1 + len(partners), *size))
+        for b, (y0, x0, y1, x1) in enumerate(plan.box[i]):
+            weights[:, y0:y1, x0:x1] = 0.0
+            weights[b, y0:y1, x0:x1] = 1.0
+        return weights
+    given = np.atleast_1d(plan.blend[i])
     blend = np.zeros(1 + len(partners))
     blend[: len(given)] = given
     if len(given) == 1:

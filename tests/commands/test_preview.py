@@ -22,9 +22,9 @@ from dali_mix.methods import (  # noqa: E402
     CutMix,
     MixUp,
     MultiMix,
-    PatchMix,
     ResizeMix,
 )
+from dali_mix.methods.words import method_of  # noqa: E402
 
 COLORS = {"red": (250, 0, 0), "green": (0, 250, 0), "blue": (0, 0, 250)}
 
@@ -82,7 +82,7 @@ def test_all_methods_are_shown_on_two_images_each(folder, tmp_path, monkeypatch,
     arguments = ["-o", str(tmp_path / "all.png"), "--size", "30"]  # that 16 does not divide
     assert cli.main(["preview", str(folder), *arguments]) == 0
     names = [kind.name for kind in METHODS]
-    assert len(drawn) == 2 * len(names) == 18
+    assert len(drawn) == 2 * len(names) == 20
     for k, row in enumerate(drawn):
         assert row.method in (names[k // 2], "unmixed") and row.labels[0] == drawn[k % 2].labels[0]
 
@@ -90,7 +90,7 @@ def test_all_methods_are_shown_on_two_images_each(folder, tmp_path, monkeypatch,
 @pytest.mark.parametrize("kind", METHODS)
 def test_what_is_counted_is_what_the_pixels_show(folder, kind):
     """Plain images of three colors: where one channel alone is bright, its mean is a share."""
-    method = kind(patch=8) if kind is PatchMix else kind()
+    method = method_of(kind.name, [], 24)
     mixed = 0
     for row in rows_of(folder, method):
         pixels = np.stack(row.pictures).astype(float).mean((1, 2)).T

@@ -69,6 +69,14 @@ def test_two_images_are_mixup(fold):
     np.testing.assert_array_equal(lam, draw(COUNT, MixUp(0.4, fold=fold), partner="roll").lam)
 
 
+@pytest.mark.parametrize("bounds", [(0.45, 0.55), (0.0, 1.0), (0.3, 0.3)])
+def test_uniform_mixup_is_uniform_in_its_range(bounds):
+    lam = draw(COUNT, MixUp(uniform=bounds), partner="roll").lam
+    low, high = np.float32(bounds)
+    assert low <= lam.min() and lam.max() <= high
+    assert low == high or ks_accepts(lam, stats.uniform(low, high - low).cdf, upto=high)
+
+
 # boxes
 
 

@@ -35,14 +35,14 @@ def expected(place):
     return {
         "plan": draw | {"weights", "size", "crop", "crop_h", "crop_w", "mask"},
         "apply": output | {"others"},
-        "apply_mask": {*View.__annotations__, "others", "count"},
+        "apply_mask": {*View.__annotations__, "others", "count", "fill"},
         "mix": mixing | {"weights"},
         "mixup": mixing | {"alpha", "fold"},
         "cutmix": mixing | {"alpha", "fold"},
         "resized": set(),
         "pair_labels": {"second", "images"},
         "blend_labels": {"second", "images"},
-        "apply_boxes": {"others", "views"},
+        "apply_boxes": {"others", "views", "weights", "min_visible"},
         "apply_points": {"others", "views"},
     }
 

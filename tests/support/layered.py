@@ -22,6 +22,8 @@ DTYPES = {
     "fit": np.int32,
     "frames": np.int32,
     "mask": np.uint8,
+    "fill": np.float32,
+    "view": np.int32,
 }
 
 

@@ -115,7 +115,7 @@ def _weights(plan: Any, images: int, count: int, size: int) -> list[Any]:
         partner = partner[:, 0] if images == 2 else partner
         node = fn.external_source(source=[partner], batch=True, cycle=True)
         pair = (white, black) if k == 0 else (black, white)
-        told = plan._replace(partner=node)
+        told = plan._replace(partner=node, fill=None if plan.fill is None else [0.0])
         weights.append(dmix.apply(pair[0], told, others=pair[1], std=255))
     return weights
 
@@ -139,9 +139,10 @@ def _row(
 
 
 def _boxes(drawn: dict[str, np.ndarray], i: int, partners: int) -> list[Box]:
-    """The boxes that are not empty: one for each partner, or several of one partner."""
+    """The boxes that are not empty: one for each image or partner, or several of one partner."""
     rows = drawn["box"][i].reshape(-1, 4)
     boxes = []
+    first = 1 + partners - len(rows) if partners > 1 else 1  # on a canvas the own image has one
     for k, (y0, x0, y1, x1) in enumerate(rows.tolist()):
         if y0 == y1:
             continue
@@ -151,7 +152,7 @@ def _boxes(drawn: dict[str, np.ndarray], i: int, partners: int) -> list[Box]:
             source = (y0 + y, x0 + x, y1 + y, x1 + x)
         if "fit" in drawn:
             source = (0, 0, *drawn["mixed"].shape[1:3])
-        boxes.append(Box(k + 1 if partners > 1 else 1, (y0, x0, y1, x1), source))
+        boxes.append(Box(k + first if partners > 1 else 1, (y0, x0, y1, x1), source))
     return boxes
 
 

@@ -42,10 +42,10 @@ Line = tuple[str, str]
 
 
 class Box(NamedTuple):
-    """Where a partner shows."""
+    """Where an image shows."""
 
     image: int
-    """Index of the partner in the row's pictures."""
+    """Index of the image in the row's pictures."""
     edges: Edges
     """The box in the mixed image."""
     source: Edges
@@ -144,10 +144,11 @@ def _share_lines(row: Row) -> list[Line]:
 
 
 def _adding_up(shares: Sequence[float]) -> list[float]:
-    """Shares rounded to three places. The largest is changed so that they still add up to 1."""
+    """Shares rounded to three places. The largest is changed so that they still add up: to 1, or on
+    a canvas to less."""
     rounded = [round(share, 3) for share in shares]
     largest = rounded.index(max(rounded))
-    rounded[largest] += 1 - sum(rounded)
+    rounded[largest] += round(sum(shares), 3) - sum(rounded)
     return rounded
 
 

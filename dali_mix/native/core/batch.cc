@@ -79,7 +79,10 @@ class SampleMaker {
   // The memory of one of the images.
   Bytes BytesOf(int image) const {
     const auto *begin = static_cast<const uint8_t *>(BufferOf(image));
-    return {begin, begin + ShapeOf(image).volume * format_.in_size};
+    const int64_t volume = IsCanvas(image) ? int64_t{images_.OutputOf(sample_).width} *
+                                                 images_.ShapeOf(sample_).channels
+                                           : ShapeOf(image).volume;
+    return {begin, begin + volume * format_.in_size};
   }
 
  private:
@@ -91,11 +94,26 @@ class SampleMaker {
   const ImageShape &ShapeOf(int image) const {
     return IsFitted(image) ? images_.fitted.shapes[sample_] : images_.ShapeOf(mix_.index[image]);
   }
+  bool IsCanvas(int image) const { return mix_.canvas && image == 0; }
   const void *BufferOf(int image) const {
+    if (IsCanvas(image)) {
+      return buffers_.canvases[sample_];
+    }
     return IsFitted(image) ? buffers_.fitted[sample_] : buffers_.images[mix_.index[image]];
   }
 
+  // One row, for all rows.
+  Source MakeCanvas() const {
+    const bool interleaved = images_.ShapeOf(sample_).channel == 1;
+    const int channels = images_.ShapeOf(sample_).channels;
+    return {BufferOf(0), 0, interleaved ? channels : 1,
+            interleaved ? 1 : images_.OutputOf(sample_).width};
+  }
+
   Source MakeSource(int image, int frame) const {
+    if (IsCanvas(image)) {
+      return MakeCanvas();
+    }
     const bool fitted = IsFitted(image);
     const ImageShape &shape = ShapeOf(image);
     const CropWindow window =

@@ -23,6 +23,7 @@ struct Buffers {
   std::vector<const void *> images;  // of all inputs, input by input
   std::vector<const void *> fitted;
   std::vector<const void *> masks;
+  std::vector<const void *> canvases;  // rows, as in canvas.h
   std::vector<void *> outputs;
 };
 

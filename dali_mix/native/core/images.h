@@ -35,6 +35,7 @@ struct Images {
   ImageInput fitted;               // images of the size of the box; empty if there are none
   std::vector<Extent> masks;       // empty if there are none
   std::vector<bool> mirrored;      // [samples], the same for all inputs
+  std::vector<Extent> canvases;    // on which the images lie; empty if there are none
   bool has_fitted = false;
 
   int Count() const { return static_cast<int>(inputs[0].shapes.size()); }
@@ -45,7 +46,9 @@ struct Images {
     return inputs[index / Count()].windows[index % Count()];
   }
   // Height and width of one output.
-  Extent OutputOf(int sample) const { return inputs[0].windows[sample].size; }
+  Extent OutputOf(int sample) const {
+    return canvases.empty() ? inputs[0].windows[sample].size : canvases[sample];
+  }
 };
 
 }  // namespace dali_mix

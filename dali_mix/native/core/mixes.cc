@@ -28,6 +28,18 @@ bool ShowsBehind(const SampleMix &mix, int image) {
   return mix.weights[image] != 0 || (image == 1 && mix.masked);
 }
 
+// Refuses images that a plan with a canvas was not drawn for.
+void CheckView(const PlanColumns &plan, const Images &images, int i) {
+  if (!plan.view.given) {
+    return;
+  }
+  const Extent planned = {plan.view[i][0], plan.view[i][1]}, actual = images.WindowOf(i).size;
+  if (!(planned == actual)) {
+    Refuse("the plan was drawn for ", planned.height, " x ", planned.width, " pixels of sample ", i,
+           ", got ", actual.height, " x ", actual.width, ". Give plan the same images and crop.");
+  }
+}
+
 void CheckPlannedSize(const PlanColumns &plan, const Images &images, int i) {
   if (!plan.size.given) {
     return;
@@ -62,7 +74,7 @@ void CopyOneOfABlend(SampleMix &mix, int copied) {
 // A sample that is mixed with itself only is unmixed, whatever its weights are.
 void UnmixAlone(SampleMix &mix, int i) {
   const bool whole = mix.weights[0] == 1 && mix.boxes == 0 && !mix.masked;
-  if (mix.images == 2 && (mix.index[1] == i || whole)) {
+  if (mix.images == 2 && !mix.canvas && (mix.index[1] == i || whole)) {
     mix.boxes = 0;
     mix.masked = false;
     mix.fitted = false;
@@ -148,8 +160,9 @@ void CheckInBoxes(const SampleMix &mix, const Images &images, int i, int image) 
     const bool inside = box.y0 + y >= 0 && box.y1 + y <= extent.height && box.x0 + x >= 0 &&
                         box.x1 + x <= extent.width;
     if (mix.shows[b] == image && !inside) {
-      Refuse("offset must leave what shows in the box inside the partner of ", extent.height, " x ",
-             extent.width, ", got (", y, ", ", x, ") for sample ", i, ".");
+      Refuse("offset must leave what shows in the box inside the ",
+             mix.canvas ? "image" : "partner", " of ", extent.height, " x ", extent.width,
+             ", got (", y, ", ", x, ") for sample ", i, ".");
     }
   }
 }
@@ -186,6 +199,7 @@ std::vector<SampleMix> MixSamples(const PlanColumns &plan, const Images &images,
   mixes.reserve(count);
   for (int i = 0; i < count; i++) {
     CheckPlannedSize(plan, images, i);
+    CheckView(plan, images, i);
     SampleMix mix = {};
     static_cast<MixedSample &>(mix) =
         plan.SampleOf(i, count, inputs, images.OutputOf(i), images.ShapeOf(i).frames);
@@ -197,6 +211,9 @@ std::vector<SampleMix> MixSamples(const PlanColumns &plan, const Images &images,
       CopyOneOfABlend(mix, copied);
     }
     DropWhatDoesNotShow(mix, i);
+    if (mix.masked && mix.canvas) {
+      Refuse("mask cannot be combined with fill, got both for sample ", i, ".");
+    }
     if (mix.masked && mix.images > 2) {
       Refuse("mask needs samples of two images, got ", mix.images, " for sample ", i, ".");
     }

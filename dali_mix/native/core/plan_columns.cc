@@ -29,8 +29,15 @@ void PlanColumns::Check(int batch) {
       Refuse(name, " must hold ", rule, " for each sample, got ", got, ".");
     }
   };
-  check("partner", 2 <= images && images <= kMaxImages, Text("1 to ", kMaxImages - 1, " values"),
-        images - 1);
+  const int most = kMaxImages - HasCanvas();
+  check("partner", 2 <= images && images <= most, Text("1 to ", most - 1, " values"), images - 1);
+  check("frames", !frames.given || frames.length == 2, "2 values", frames.length);
+  if (size.given && size.length != 2 && size.length != 3) {
+    Refuse("size must hold 2 values for each sample, or 3 for sequences, got ", size.length, ".");
+  }
+  if (HasCanvas()) {
+    return CheckCanvas();
+  }
   const int weights = images == 2 ? 1 : images;
   check("blend", blend.length == weights || blend.length == 1, Text(weights, " values"),
         blend.length);
@@ -38,13 +45,45 @@ void PlanColumns::Check(int batch) {
         Text("4 values for each of 1 to ", kMaxBoxes, " boxes"), box.length);
   check("box", images == 2 || Boxes() == images - 1 || !box.given,
         Text("4 values for each of the ", images - 1, " partners"), box.length);
-  if (size.given && size.length != 2 && size.length != 3) {
-    Refuse("size must hold 2 values for each sample, or 3 for sequences, got ", size.length, ".");
-  }
   check("fit", !fit.given || fit.length == 1 || fit.length == 2, "1 or 2 values", fit.length);
   check("offset", !offset.given || offset.length == 2 * (images - 1),
         Text(2 * (images - 1), " values"), offset.length);
-  check("frames", !frames.given || frames.length == 2, "2 values", frames.length);
+}
+
+void PlanColumns::CheckCanvas() const {
+  const auto check = [](const char *name, const Column<int> &column, int length) {
+    if (column.length != length) {
+      Refuse(name, " must hold ", length, " values for each sample of a plan with fill, got ",
+             column.length, ".");
+    }
+  };
+  check("box", box, 4 * images);
+  check("offset", offset, 2 * images);
+  if (!size.given) {
+    Refuse("fill needs size, the height and width of the canvas.");
+  }
+  if (fill.length < 1) {
+    Refuse("fill must hold a value for all channels or one for each, got none.");
+  }
+  if (fit.given) {
+    Refuse("fill cannot be combined with fit.");
+  }
+  if (view.given) {
+    check("view", view, 2);
+  }
+}
+
+std::vector<Extent> CanvasesOf(const PlanColumns &plan, int batch) {
+  std::vector<Extent> canvases;
+  for (int i = 0; plan.HasCanvas() && i < batch; i++) {
+    canvases.push_back(plan.Size(i));
+    const auto [height, width] = canvases.back();
+    if (height < 1 || width < 1) {
+      Refuse("size must be at least 1 x 1 pixels, got ", height, " x ", width, " for sample ", i,
+             ".");
+    }
+  }
+  return canvases;
 }
 
 Extent PlanColumns::Size(int sample) const {
@@ -62,6 +101,10 @@ int PlanColumns::Partner(int sample, int image, int batch, int inputs) const {
 }
 
 void PlanColumns::Weights(int sample, double *weights) const {
+  if (HasCanvas()) {
+    weights[0] = 1;
+    return;
+  }
   double sum = 0;
   for (int k = 0; k < blend.length; k++) {
     const float weight = blend[sample][k];
@@ -110,10 +153,14 @@ Range PlanColumns::BoxedFrames(int sample, int count) const {
 MixedSample PlanColumns::SampleOf(int sample, int batch, int inputs, Extent output,
                                   int frame_count) const {
   MixedSample mixed = {};
-  mixed.images = images;
+  mixed.canvas = HasCanvas();
+  mixed.images = images + mixed.canvas;
   std::fill(mixed.index, mixed.index + kMaxImages, sample);
-  for (int k = 1; k < images; k++) {
-    mixed.index[k] = Partner(sample, k, batch, inputs);
+  for (int k = 1; k < mixed.images; k++) {
+    const int partner_number = k - mixed.canvas;
+    if (partner_number > 0) {
+      mixed.index[k] = Partner(sample, partner_number, batch, inputs);
+    }
     if (offset.given) {
       std::copy_n(offset[sample] + 2 * (k - 1), 2, mixed.offset[k]);
     }

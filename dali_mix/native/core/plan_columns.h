@@ -28,9 +28,11 @@ struct Column {
   const T *operator[](int i) const { return varies ? samples[i] : constant.data(); }
 };
 
-// How one sample is mixed, as the plan says.
+// How one sample is mixed, as the plan says. On a canvas, image 0 is the canvas, and the own image
+// is image 1.
 struct MixedSample {
-  int images;                  // number of images, with the own one
+  bool canvas;
+  int images;                  // number of images, with the own one and the canvas
   int index[kMaxImages];       // in all inputs: input * batch size + sample
   double weights[kMaxImages];  // outside the boxes
   int offset[kMaxImages][2];   // (y, x): a box shows the image's pixel p + offset at pixel p
@@ -42,23 +44,26 @@ struct MixedSample {
 };
 
 struct PlanColumns {
-  Column<int> partner, box, size, offset, fit, frames;
-  Column<float> blend;
+  Column<int> partner, box, size, offset, fit, frames, view;
+  Column<float> blend, fill;
   int images = 2;  // number of images that one sample mixes
+
+  // Whether the images lie on a canvas: each has a box and an offset, the own one too.
+  bool HasCanvas() const { return fill.given; }
 
   // Sets `images`, and refuses columns of a wrong length. Call this before the functions below.
   DALI_MIX_API void Check(int batch);
 
   int Boxes() const { return box.length / 4; }
-  // The image that a box shows.
-  int ShownIn(int b) const { return images == 2 ? 1 : b + 1; }
+  // The image that a box shows, as MixedSample counts them.
+  int ShownIn(int b) const { return images == 2 && !HasCanvas() ? 1 : b + 1; }
   // Height and width of the output that the plan was drawn for.
   DALI_MIX_API Extent Size(int sample) const;
 
   // The following functions refuse wrong values.
 
   // Weights of all images. If the plan has one value, it is the own weight, and the first partner
-  // has the rest.
+  // has the rest. The canvas has the whole weight.
   DALI_MIX_API void Weights(int sample, double *weights) const;
   // A box, which must lie inside the output.
   DALI_MIX_API Box BoxOf(int sample, int b, Extent output) const;
@@ -68,8 +73,12 @@ struct PlanColumns {
   MixedSample SampleOf(int sample, int batch, int inputs, Extent output, int frame_count) const;
 
  private:
+  void CheckCanvas() const;
   int Partner(int sample, int image, int batch, int inputs) const;
 };
+
+// The canvas of each sample; empty if the plan has none.
+DALI_MIX_API std::vector<Extent> CanvasesOf(const PlanColumns &plan, int batch);
 
 // Refuses an index that is not in the batch or, if there are two inputs, in the others after it.
 DALI_MIX_API void CheckPartner(int partner, int sample, int batch, int inputs);

@@ -28,7 +28,8 @@ int Clamped(double at, int length) {
   return static_cast<int>(std::clamp(at, 0.0, static_cast<double>(length)));
 }
 
-void KeepBox(Kept &kept, const TravelSample &sample, int image, const float *box, int label) {
+void KeepBox(Kept &kept, const TravelSample &sample, int image, const Shapes &shapes, int m) {
+  const float *box = shapes.values + 4 * m;
   const Placement &place = sample.places[image];
   const int height = sample.size.height, width = sample.size.width;
   const double ends[] = {place.X(box[0]), place.Y(box[1]), place.X(box[2]), place.Y(box[3])};
@@ -37,12 +38,15 @@ void KeepBox(Kept &kept, const TravelSample &sample, int image, const float *box
   const Box pixels = {Clamped(std::floor(top), height), Clamped(std::floor(left), width),
                       Clamped(std::ceil(bottom), height), Clamped(std::ceil(right), width)};
   Box seen = {height, width, 0, 0};
-  double sum = 0;
+  double sum = 0, visible = 0;
   const auto add = [&](Box part, double weight) {
     if (weight == 0 || part.Empty()) {
       return;
     }
-    sum += weight * Overlap(top, bottom, part.y0, part.y1) * Overlap(left, right, part.x0, part.x1);
+    const double area =
+        Overlap(top, bottom, part.y0, part.y1) * Overlap(left, right, part.x0, part.x1);
+    sum += weight * area;
+    visible += area;
     seen = {std::min(seen.y0, part.y0), std::min(seen.x0, part.x0), std::max(seen.y1, part.y1),
             std::max(seen.x1, part.x1)};
   };
@@ -61,7 +65,8 @@ void KeepBox(Kept &kept, const TravelSample &sample, int image, const float *box
       }
     }
   });
-  if (!(sum > 0)) {
+  const double whole = (right - left) * (bottom - top);
+  if (!(sum > 0) || visible < sample.min_visible * whole) {
     return;
   }
   // Edges that are not cut stay as they are.
@@ -72,11 +77,12 @@ void KeepBox(Kept &kept, const TravelSample &sample, int image, const float *box
   for (int e = 0; e < 4; e++) {
     kept.values.push_back(static_cast<float>(kept_ends[e] / (e % 2 == 0 ? width : height)));
   }
-  kept.labels.push_back(label);
-  kept.weights.push_back(static_cast<float>(sum / ((right - left) * (bottom - top))));
+  kept.labels.push_back(shapes.labels[m]);
+  kept.weights.push_back(static_cast<float>(sum / whole * shapes.WeightOf(m)));
 }
 
-void KeepPoint(Kept &kept, const TravelSample &sample, int image, const float *point, int label) {
+void KeepPoint(Kept &kept, const TravelSample &sample, int image, const Shapes &shapes, int m) {
+  const float *point = shapes.values + 2 * m;
   const Placement &place = sample.places[image];
   const double x = place.X(point[0]), y = place.Y(point[1]);
   const double column = Snap(x), row = Snap(y);
@@ -92,12 +98,13 @@ void KeepPoint(Kept &kept, const TravelSample &sample, int image, const float *p
   }
   kept.values.push_back(static_cast<float>(x / sample.size.width));
   kept.values.push_back(static_cast<float>(y / sample.size.height));
-  kept.labels.push_back(label);
-  kept.weights.push_back(static_cast<float>(weight));
+  kept.labels.push_back(shapes.labels[m]);
+  kept.weights.push_back(static_cast<float>(weight * shapes.WeightOf(m)));
 }
 
 // Where an image of a sample lies on the output.
-Placement PlacementOf(const Column<int> &views, const TravelSample &sample, int image, int batch) {
+Placement PlacementOf(const PlanColumns &plan, const Column<int> &views, const TravelSample &sample,
+                      int image, int batch) {
   const MixedSample &mixed = sample.mixed;
   if (image == 1 && mixed.fitted && mixed.boxes > 0) {
     const Box &box = mixed.box[0];  // the box of the first partner, if it has one
@@ -105,8 +112,9 @@ Placement PlacementOf(const Column<int> &views, const TravelSample &sample, int 
   }
   Extent view = sample.size;
   const int index = mixed.index[image];
-  if (views.given) {
-    const int *values = views[index % batch] + 2 * (index / batch);
+  const Column<int> &known = views.given ? views : plan.view;
+  if (known.given) {
+    const int *values = known[index % batch] + 2 * (index / batch);
     view = {values[0], values[1]};
   }
   return {double(view.height), double(view.width), 0.0 - mixed.offset[image][0],
@@ -127,13 +135,13 @@ TravelSample ReadTravel(const PlanColumns &plan, const Column<int> &views, int i
   MixedSample &mixed = sample.mixed;
   mixed = plan.SampleOf(i, batch, inputs, sample.size, 1);
   // A sample that is mixed with itself only is unmixed.
-  if (mixed.images == 2 && mixed.index[1] == i) {
+  if (mixed.images == 2 && !mixed.canvas && mixed.index[1] == i) {
     mixed.images = 1;
     mixed.boxes = 0;
     mixed.weights[0] = 1;
   }
   for (int k = 0; k < mixed.images; k++) {
-    sample.places[k] = PlacementOf(views, sample, k, batch);
+    sample.places[k] = PlacementOf(plan, views, sample, k, batch);
   }
   return sample;
 }
@@ -159,6 +167,10 @@ double TravelSample::BareWeightAt(int image, int y, int x) const {
 
 void CheckShapes(const Shapes &shapes, int sample) {
   for (int m = 0; m < shapes.count; m++) {
+    if (!(shapes.WeightOf(m) >= 0 && std::isfinite(shapes.WeightOf(m)))) {
+      Refuse("weights must be finite and not negative, got ", shapes.WeightOf(m), " for sample ",
+             sample, ".");
+    }
     const float *at = shapes.values + m * shapes.columns;
     if (!std::all_of(at, at + shapes.columns, [](float value) { return std::isfinite(value); })) {
       Refuse("coordinates must be finite, got NaN or infinity for sample ", sample, ".");
@@ -173,7 +185,7 @@ void CheckShapes(const Shapes &shapes, int sample) {
 void KeepVisible(Kept &kept, const TravelSample &sample, int image, const Shapes &shapes) {
   const auto keep = shapes.columns == 4 ? KeepBox : KeepPoint;
   for (int m = 0; m < shapes.count; m++) {
-    keep(kept, sample, image, shapes.values + m * shapes.columns, shapes.labels[m]);
+    keep(kept, sample, image, shapes, m);
   }
 }
 

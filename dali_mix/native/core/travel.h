@@ -15,6 +15,9 @@ struct Shapes {
   const float *values;  // [count][columns]
   const int *labels;    // [count]
   int count, columns;
+  const float *weights = nullptr;  // [count], which they have already; null: 1
+
+  float WeightOf(int m) const { return weights ? weights[m] : 1; }
 };
 
 // What is visible of the boxes or points of all images of a sample.
@@ -38,6 +41,7 @@ struct TravelSample {
   Extent size;
   Placement places[kMaxImages];
   Mask mask;
+  double min_visible = 0;  // boxes of which a smaller share shows are left out
 
   // Weight of an image at a pixel, without the boxes.
   double BareWeightAt(int image, int y, int x) const;

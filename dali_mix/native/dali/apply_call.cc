@@ -54,12 +54,14 @@ ApplyCall ApplyArguments::Acquire(const dali::OpSpec &spec, const dali::Argument
   call.coefficients = CoefficientsOf(options_, input.channels);
   windows_.Acquire(spec, ws, call.images);
   AcquirePlan(plan_, ws, call.images.Count());
+  call.images.canvases = CanvasesOf(plan_, call.images.Count());
+  call.canvases = MakeCanvasRows(plan_, call.images, input.in);
   call.mixes = MixSamples(plan_, call.images, options_.copied, input.frames_axis);
   const int out_channels = options_.OutChannels(input.channels), in_size = SizeOf(input.in);
   const int out_size = options_.CopiesMaps()
                            ? in_size
                            : static_cast<int>(dali::TypeTable::GetTypeInfo(options_.dtype).size());
-  call.output = {input.channels, out_channels, plan_.images,
+  call.output = {input.channels, out_channels, plan_.images + plan_.HasCanvas(),
                  in_size,        out_size,     input.output_layout[0] == 'C',
                  options_.copied};
   call.key = {input.in,          options_.Out(), input.channels, out_channels,

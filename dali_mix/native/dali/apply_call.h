@@ -8,6 +8,7 @@
 #include "apply_options.h"
 #include "apply_windows.h"
 #include "core/batch.h"
+#include "core/canvas.h"
 #include "core/key.h"
 
 namespace dali_mix {
@@ -17,6 +18,7 @@ struct ApplyCall {
   InputFormat input;
   OutputFormat output;
   Images images;
+  CanvasRows canvases;
   std::vector<SampleMix> mixes;
   Coefficients coefficients;
   RowsKey key;

@@ -121,7 +121,7 @@ std::vector<CpuSample> CpuSamples(const Batch &batch, int images) {
 void ApplyCpu::RunImpl(dali::Workspace &ws) {
   auto &output = ws.Output<CPUBackend>(0);
   output.SetLayout(call_.input.output_layout);
-  const Batch batch = call_.MakeBatch(MakeBuffers(ws));
+  const Batch batch = call_.MakeBatch(MakeBuffers(ws, call_.canvases.bytes.data()));
   Call call = call_.MakeCall();
   call.singles = call_.coefficients.singles.data();
   call.factors = call_.coefficients.factors.data();

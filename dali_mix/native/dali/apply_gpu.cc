@@ -1,4 +1,4 @@
-// fn.dali_mix.apply on the GPU: one launch, no synchronization.
+// fn.dali_mix.apply on the GPU: one launch, no synchronization. Canvases are uploaded before it.
 #include "apply_op.h"
 #include "dali/kernels/dynamic_scratchpad.h"
 #include "kernel/launch.h"
@@ -30,9 +30,10 @@ class ApplyGpu : public ApplyOp<GPUBackend> {
 
 void ApplyGpu::RunImpl(dali::Workspace &ws) {
   ws.Output<GPUBackend>(0).SetLayout(call_.input.output_layout);
-  const Batch batch = call_.MakeBatch(MakeBuffers(ws));
-  const auto &[singles, factors] = call_.coefficients;
   Scratch scratch(ws.stream());
+  const uint8_t *canvases = UploadBytes(call_.canvases.bytes, ws.stream(), scratch);
+  const Batch batch = call_.MakeBatch(MakeBuffers(ws, canvases));
+  const auto &[singles, factors] = call_.coefficients;
   LaunchBatch(call_.key,
               {call_.MakeCall(), batch.samples, batch.layers, singles, factors, batch.weights},
               ws.stream(), scratch);

@@ -27,8 +27,12 @@ class ApplyOp : public dali::StatelessOperator<Backend> {
   }
 
  protected:
-  Buffers MakeBuffers(dali::Workspace &ws) const {
+  // `canvases`: where the bytes of the canvases lie for this backend.
+  Buffers MakeBuffers(dali::Workspace &ws, const void *canvases) const {
     Buffers buffers;
+    for (const size_t begin : call_.canvases.begins) {
+      buffers.canvases.push_back(static_cast<const uint8_t *>(canvases) + begin);
+    }
     const auto append = [&ws](std::vector<const void *> &addresses, int number) {
       if (number < 0) {
         return;

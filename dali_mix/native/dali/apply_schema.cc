@@ -73,6 +73,18 @@ that stay planes, take vector code; everything else is right but slower.)")
         nullptr, true)
     .AddOptionalArg<std::vector<int>>(
         "frames", "``(begin, end)`` of the frames that have the box. Default: all.", nullptr, true)
+    .AddOptionalArg<std::vector<float>>(
+        "fill",
+        "Value of the pixels that no image covers, one for all channels or one for each. The "
+        "output "
+        "is then a canvas of `size`; each image, the own one first, has a box and an offset of its "
+        "own and any size.",
+        nullptr, true)
+    .AddOptionalArg<std::vector<int>>("view",
+                                      "Height and width of the image, after its crop, that a plan "
+                                      "with `fill` was drawn for. Where "
+                                      "given, another size is an error.",
+                                      nullptr, true)
     .AddOptionalArg<int>("copied",
                          "At least 0: `images` are maps of integers that are copied, never "
                          "blended; where images are "

@@ -16,6 +16,8 @@ PlanColumns PlanColumnsOf(const dali::OpSpec &spec) {
   plan.fit = ColumnOf<int>("fit", spec);
   plan.frames = ColumnOf<int>("frames", spec);
   plan.blend = ColumnOf<float>("blend", spec);
+  plan.fill = ColumnOf<float>("fill", spec);
+  plan.view = ColumnOf<int>("view", spec);
   return plan;
 }
 
@@ -27,6 +29,8 @@ void AcquirePlan(PlanColumns &plan, const dali::ArgumentWorkspace &ws, int batch
   AcquireColumn(plan.fit, "fit", ws, batch_size);
   AcquireColumn(plan.frames, "frames", ws, batch_size);
   AcquireColumn(plan.blend, "blend", ws, batch_size);
+  AcquireColumn(plan.fill, "fill", ws, batch_size);
+  AcquireColumn(plan.view, "view", ws, batch_size);
   plan.Check(batch_size);
 }
 

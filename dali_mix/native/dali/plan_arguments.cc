@@ -6,6 +6,8 @@
 #include <string>
 #include <utility>
 
+#include "draw/mosaic.h"
+
 namespace dali_mix {
 
 using dali::OpSpec;
@@ -113,6 +115,30 @@ void PlanArguments::CheckOptions(const OpSpec &spec) const {
     Refuse("partner cannot be given where others are resized into the box.");
   }
   CheckGivenLam();
+  CheckCanvas();
+}
+
+// Refuses methods that cannot be combined with a canvas.
+void PlanArguments::CheckCanvas() const {
+  if (!further.fill) {
+    return;
+  }
+  if (methods.size() > 1) {
+    Refuse(
+        "mosaic cannot be combined with other methods in one plan: mix its outputs by another "
+        "plan.");
+  }
+  if (others_) {
+    Refuse("mosaic needs partners from the batch, got \"others\", whose sizes plan does not see.");
+  }
+}
+
+Volume PlanArguments::OutputOf(const Volume &image) const {
+  if (!further.fill) {
+    return image;
+  }
+  const Extent output = dali_mix::OutputOf(methods[0]);
+  return {image.frames, output.height, output.width};
 }
 
 // Refuses a given lam for methods that cannot leave a given share.

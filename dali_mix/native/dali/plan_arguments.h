@@ -31,10 +31,12 @@ class PlanArguments {
   Per per, prob_per, choose_per;
 
   // Of the present batch.
-  std::vector<Volume> sizes;  // sizes of the outputs
+  std::vector<Volume> sizes;  // sizes of the images after their crop; of the outputs, if no canvas
   bool sequences = false;
 
   int Count() const { return static_cast<int>(sizes.size()); }
+  // The size of the output for an image of this size.
+  Volume OutputOf(const Volume &image) const;
   float Prob(int i) const { return prob_[i].data[0]; }
   const float *MethodWeights(int i) const { return weights_[i].data; }
   // `unit`: the sample whose random numbers sample i uses.
@@ -46,6 +48,7 @@ class PlanArguments {
  private:
   void CheckOptions(const dali::OpSpec &spec) const;
   void CheckGivenLam() const;
+  void CheckCanvas() const;
   void AcquireSizes(const dali::OpSpec &spec, const dali::Workspace &ws);
   void CheckLengths() const;
   void CheckSample(int i) const;

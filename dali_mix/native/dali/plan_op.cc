@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "draw/mosaic.h"
 #include "plan_arguments.h"
 #include "random_streams.h"
 
@@ -26,12 +27,17 @@ class PlanOp : public dali::rng::OperatorWithRng<dali::Operator<CPUBackend>> {
   bool IsAlone(int i) const;
   void DrawAll(const Workspace &ws, const RandomStreams &streams);
   DrawnSample Draw(const RandomStreams &streams, int i) const;
+  DrawnSample DrawTiles(const Method &method, int number, const RandomStreams &streams,
+                        int i) const;
+  DrawnSample Unmixed(int i) const;
+  bool IsUnmixed(int i) const;
   template <typename T, typename Values>
   void Write(Workspace &ws, int output, Values &&values) const;
 
   PlanArguments arguments_;
   Partners partners_;
   std::vector<DrawnSample> drawn_;
+  std::vector<Volume> outputs_;  // sizes
 };
 
 bool PlanOp::SetupImpl(std::vector<dali::OutputDesc> &outputs, const Workspace &ws) {
@@ -39,14 +45,19 @@ bool PlanOp::SetupImpl(std::vector<dali::OutputDesc> &outputs, const Workspace &
   const DaliStreams streams([this](int sample) { return GetSampleRNG(sample); });
   partners_ = arguments_.PartnersOf(streams);
   DrawAll(ws, streams);
+  outputs_.clear();
+  for (const Volume &size : arguments_.sizes) {
+    outputs_.push_back(arguments_.OutputOf(size));
+  }
 
   const int count = arguments_.Count(), images = arguments_.images;
   const auto shaped = [count](dali::TensorShape<> shape, dali::DALIDataType type) {
     return dali::OutputDesc{dali::uniform_list_shape(count, shape), type};
   };
-  const bool many = images > 2;
+  const bool many = images > 2, canvas = arguments_.further.fill;
   const dali::TensorShape<> scalar, of_images = {images}, of_partners = {images - 1};
-  const int boxes = many ? images - 1 : arguments_.boxes;
+  const int placed = canvas ? images : images - 1;  // images that have a box or an offset
+  const int boxes = many ? placed : arguments_.boxes;
   outputs = {shaped(many ? of_partners : scalar, DALI_INT32),
              shaped(many ? of_images : scalar, DALI_FLOAT),
              shaped(boxes > 1 ? dali::TensorShape<>{boxes, 4} : dali::TensorShape<>{4}, DALI_INT32),
@@ -54,7 +65,7 @@ bool PlanOp::SetupImpl(std::vector<dali::OutputDesc> &outputs, const Workspace &
              shaped({arguments_.sequences ? 3 : 2}, DALI_INT32)};
   const FurtherColumns &further = arguments_.further;
   if (further.offset) {
-    outputs.push_back(shaped({images - 1, 2}, DALI_INT32));
+    outputs.push_back(shaped({placed, 2}, DALI_INT32));
   }
   if (further.fit) {
     outputs.push_back(shaped({2}, DALI_INT32));
@@ -68,6 +79,11 @@ bool PlanOp::SetupImpl(std::vector<dali::OutputDesc> &outputs, const Workspace &
       masks.set_tensor_shape(i, dali::TensorShape<2>{drawn_[i].mask.height, drawn_[i].mask.width});
     }
     outputs.push_back({masks, DALI_UINT8});
+  }
+  if (canvas) {
+    const auto values = static_cast<int64_t>(arguments_.methods[0].fill.size());
+    outputs.push_back(shaped({values}, DALI_FLOAT));
+    outputs.push_back(shaped({2}, DALI_INT32));
   }
   return true;
 }
@@ -86,22 +102,52 @@ bool PlanOp::IsAlone(int i) const {
                      [i](int partner) { return partner == i; });
 }
 
+DrawnSample PlanOp::Unmixed(int i) const {
+  const Volume &size = arguments_.sizes[i];
+  return arguments_.further.fill ? PlaceAlone(arguments_.methods[0], {size.height, size.width})
+                                 : DrawnSample{};
+}
+
+// Whether no partner shows.
+bool PlanOp::IsUnmixed(int i) const {
+  const float *lam = drawn_[i].lam;
+  return arguments_.further.fill
+             ? std::all_of(lam + 1, lam + arguments_.images, [](float share) { return share == 0; })
+             : lam[0] == 1.0f;
+}
+
+DrawnSample PlanOp::DrawTiles(const Method &method, int number, const RandomStreams &streams,
+                              int i) const {
+  const auto extent = [this](int image) {
+    const Volume &size = arguments_.sizes[image];
+    return Extent{size.height, size.width};
+  };
+  std::vector<Extent> tiles = {extent(i)};
+  for (const int partner : partners_[i]) {
+    tiles.push_back(extent(partner));
+  }
+  return DrawMosaic(method, number, tiles, streams, UnitOf(arguments_.per, i));
+}
+
 DrawnSample PlanOp::Draw(const RandomStreams &streams, int i) const {
   if (IsAlone(i)) {
-    return {};  // mixing it with itself would not change it
+    return Unmixed(i);  // mixing it with itself would not change it
   }
   const PlanArguments &arguments = arguments_;
   // A number is drawn only if it decides something, because seeking to a stream takes a while.
   const int prob_unit = UnitOf(arguments.prob_per, i);
   const float prob = arguments.Prob(prob_unit);
   if (prob < 1 && !(Uniform(*streams.Open(prob_unit, kProb)) < prob)) {
-    return {};
+    return Unmixed(i);
   }
   int m = 0;
   if (arguments.methods.size() > 1) {
     const int unit = UnitOf(arguments.choose_per, i);
     m = Choose(arguments.MethodWeights(unit), static_cast<int>(arguments.methods.size()),
                Uniform(*streams.Open(unit, kChoice)));
+  }
+  if (arguments.further.fill) {
+    return DrawTiles(arguments.methods[m], m, streams, i);
   }
   const Volume size = arguments.sizes[i];
   const int unit = UnitOf(arguments.per, i);
@@ -142,7 +188,7 @@ void PlanOp::Write(Workspace &ws, int output, Values &&values) const {
 void PlanOp::RunImpl(Workspace &ws) {
   Partners partners = partners_;
   for (size_t i = 0; i < partners.size(); i++) {
-    if (drawn_[i].lam[0] == 1.0f) {
+    if (IsUnmixed(static_cast<int>(i))) {
       partners[i].assign(arguments_.images - 1, static_cast<int>(i));
     }
   }
@@ -152,7 +198,7 @@ void PlanOp::RunImpl(Workspace &ws) {
   Write<float>(ws, 1, [&](int i) { return drawn_[i].weights; });
   Write<int>(ws, 2, [&](int i) { return &drawn_[i].boxes[0].y0; });
   Write<float>(ws, 3, [&](int i) { return drawn_[i].lam; });
-  Write<int>(ws, 4, [&](int i) { return sequences ? &sizes[i].frames : &sizes[i].height; });
+  Write<int>(ws, 4, [&](int i) { return sequences ? &outputs_[i].frames : &outputs_[i].height; });
   const FurtherColumns &further = arguments_.further;
   int output = 5;
   if (further.offset) {
@@ -165,7 +211,11 @@ void PlanOp::RunImpl(Workspace &ws) {
     Write<int>(ws, output++, [&](int i) { return &drawn_[i].first_frame; });
   }
   if (further.mask) {
-    Write<uint8_t>(ws, output, [&](int i) { return drawn_[i].mask.values.data(); });
+    Write<uint8_t>(ws, output++, [&](int i) { return drawn_[i].mask.values.data(); });
+  }
+  if (further.fill) {
+    Write<float>(ws, output++, [&](int) { return arguments_.methods[0].fill.data(); });
+    Write<int>(ws, output, [&](int i) { return &sizes[i].height; });
   }
 }
 

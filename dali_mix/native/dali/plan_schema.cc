@@ -11,7 +11,7 @@ namespace {
 int CountOutputs(const dali::OpSpec &spec) {
   const auto methods = dali_mix::ParseMethods(spec.GetRepeatedArgument<std::string>("methods"));
   const dali_mix::FurtherColumns further = dali_mix::FurtherColumnsOf(methods);
-  return 5 + further.offset + further.fit + further.frames + further.mask;
+  return 5 + further.Count();
 }
 
 }  // namespace
@@ -43,6 +43,9 @@ partner, and K shares, the own first. Then follow, if a method draws them, in th
   the box; (0, 0): it shows as it is.
 * ``frames`` (int32, 2 values): ``(begin, end)`` of the frames that have the box.
 * ``mask`` (uint8, (H, W)): own weight in 1/255, for pixels or cells; (0, 0): none.
+* ``fill`` (float): value of the pixels that no image covers, and ``view`` (int32, 2 values): height
+  and width of the image. ``box`` and ``offset`` then have a row for each image, the own one first;
+  outside the boxes no image has a weight, and the shares sum to 1 at most.
 
 The plan is a pure function of the random state, the batch size, the sizes and the arguments: the
 same on every machine and for every number of threads. A batch of one is left unmixed,
@@ -59,8 +62,8 @@ The classes of these names in ``dali_mix`` say what the methods draw.)")
     .AddOptionalArg<std::string>(
         "methods",
         "One or several of ``\"mixup\"``, ``\"cutmix\"``, ``\"resizemix\"``, ``\"patchmix\"``, "
-        "``\"gridmix\"``, ``\"fmix\"``, ``\"smoothmix\"``, ``\"multimix\"``, ``\"ricap\"``, each "
-        "with "
+        "``\"gridmix\"``, ``\"fmix\"``, ``\"smoothmix\"``, ``\"multimix\"``, ``\"ricap\"``, "
+        "``\"mosaic\"``, each with "
         "its options behind it, as ``\"cutmix place=inside boxes=2\"``; each sample takes one.",
         std::vector<std::string>{"mixup"})
     .AddOptionalArg<float>(

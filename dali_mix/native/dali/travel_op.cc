@@ -15,7 +15,8 @@ class Travel : public dali::StatelessOperator<CPUBackend> {
   explicit Travel(const dali::OpSpec &spec)
       : dali::StatelessOperator<CPUBackend>(spec),
         plan_(PlanColumnsOf(spec)),
-        views_(ColumnOf<int>("views", spec)) {
+        views_(ColumnOf<int>("views", spec)),
+        min_visible_(spec.GetArgument<float>("min_visible")) {
     const auto names = spec.GetRepeatedArgument<std::string>("inputs");
     const auto number_of = [&names](const char *name) {
       const int place = PlaceOfInput(names, name);
@@ -24,13 +25,17 @@ class Travel : public dali::StatelessOperator<CPUBackend> {
     other_shapes_ = number_of("other_shapes");
     other_labels_ = number_of("other_labels");
     mask_ = number_of("mask");
-    const int known = (other_shapes_ >= 0) + (other_labels_ >= 0) + (mask_ >= 0);
+    weights_ = number_of("weights");
+    const int known = (other_shapes_ >= 0) + (other_labels_ >= 0) + (mask_ >= 0) + (weights_ >= 0);
     if (known != static_cast<int>(names.size()) || spec.NumRegularInput() != 2 + known ||
         (other_shapes_ < 0) != (other_labels_ < 0)) {
       Refuse(
           "inputs must name each input after the labels: \"other_shapes\" and \"other_labels\", "
-          "\"mask\"; got ",
+          "\"mask\", \"weights\"; got ",
           names.size(), " names for ", spec.NumRegularInput() - 2, " inputs.");
+    }
+    if (!(min_visible_ >= 0 && min_visible_ <= 1)) {
+      Refuse("min_visible must be in [0, 1], got ", min_visible_, ".");
     }
   }
 
@@ -42,9 +47,9 @@ class Travel : public dali::StatelessOperator<CPUBackend> {
   void RunImpl(dali::Workspace &ws) override {
     const int count = ws.Input<CPUBackend>(0).num_samples();
     std::vector<Shapes> sources;
-    Read(sources, ws, 0, 1);
+    Read(sources, ws, 0, 1, weights_);
     if (other_shapes_ >= 0) {
-      Read(sources, ws, other_shapes_, other_labels_);
+      Read(sources, ws, other_shapes_, other_labels_, -1);
     }
     const int inputs = other_shapes_ >= 0 ? 2 : 1;
     AcquirePlan(plan_, ws, count);
@@ -56,13 +61,14 @@ class Travel : public dali::StatelessOperator<CPUBackend> {
     for (int i = 0; i < count; i++) {
       samples.push_back(ReadTravel(plan_, views_, i, count, inputs));
       samples.back().mask = MaskOf(ws, i);
+      samples.back().min_visible = min_visible_;
     }
     std::vector<Kept> kept(count);
     auto &threads = ws.GetThreadPool();
     for (int i = 0; i < count; i++) {
       threads.AddWork([&, i](int) {
         const TravelSample &sample = samples[i];
-        for (int k = 0; k < sample.mixed.images; k++) {
+        for (int k = sample.mixed.canvas; k < sample.mixed.images; k++) {
           KeepVisible(kept[i], sample, k, sources[sample.mixed.index[k]]);
         }
       });
@@ -72,8 +78,9 @@ class Travel : public dali::StatelessOperator<CPUBackend> {
   }
 
  private:
-  // Appends the shapes of one pair of inputs.
-  void Read(std::vector<Shapes> &sources, const dali::Workspace &ws, int shapes, int labels) {
+  // Appends the shapes of one batch: the numbers of its inputs. `weights`: -1 if there are none.
+  void Read(std::vector<Shapes> &sources, const dali::Workspace &ws, int shapes, int labels,
+            int weights) {
     const auto &values = ws.Input<CPUBackend>(shapes), &classes = ws.Input<CPUBackend>(labels);
     if (values.type() != DALI_FLOAT || classes.type() != DALI_INT32) {
       Refuse("boxes and points must be FLOAT and labels INT32, got ", values.type(), " and ",
@@ -101,8 +108,20 @@ class Travel : public dali::StatelessOperator<CPUBackend> {
       }
       sources.push_back(
           {values.tensor<float>(i), classes.tensor<int>(i), static_cast<int>(shape[0]), columns_});
+      if (weights >= 0) {
+        sources.back().weights = WeightsOf(ws, weights, i, shape[0]);
+      }
       CheckShapes(sources.back(), i);
     }
+  }
+
+  static const float *WeightsOf(const dali::Workspace &ws, int input, int i, int64_t count) {
+    const auto &weights = ws.Input<CPUBackend>(input);
+    if (weights.type() != DALI_FLOAT || weights.shape()[i].num_elements() != count) {
+      Refuse("weights must be FLOAT, one for each of the ", count, " shapes, got ",
+             weights.shape()[i].num_elements(), " of ", weights.type(), " for sample ", i, ".");
+    }
+    return weights.tensor<float>(i);
   }
 
   Mask MaskOf(const dali::Workspace &ws, int i) const {
@@ -141,8 +160,10 @@ class Travel : public dali::StatelessOperator<CPUBackend> {
 
   PlanColumns plan_;
   Column<int> views_;
-  int other_shapes_, other_labels_, mask_;  // numbers of these inputs; -1: there is none
-  int columns_ = 4;                         // 4: boxes; 2: points
+  float min_visible_;
+  // Numbers of these inputs; -1: there is none.
+  int other_shapes_, other_labels_, mask_, weights_;
+  int columns_ = 4;  // 4: boxes; 2: points
 };
 
 }  // namespace dali_mix
@@ -162,7 +183,7 @@ shows:
 * a box becomes the smallest one around its pixels that show; its weight is the mean weight of its
   image over its whole area: lam in mixup, the share that is not covered where images are cut;
 * a point stays where its image has a weight at its pixel, which becomes its own.)")
-    .NumInput(2, 5)
+    .NumInput(2, 6)
     .NumOutput(3)
     .InputDox(
         0, "shapes", "TensorList of float",
@@ -171,10 +192,14 @@ shows:
     .InputDox(2, "third", "TensorList", "The input that comes first in `inputs`.")
     .InputDox(3, "fourth", "TensorList", "The input that comes second in `inputs`.")
     .InputDox(4, "fifth", "TensorList", "The input that comes third in `inputs`.")
+    .InputDox(5, "sixth", "TensorList", "The input that comes fourth in `inputs`.")
     .AddOptionalArg<std::string>(
         "inputs",
         "Names of the inputs after the labels: ``\"other_shapes\"`` and ``\"other_labels\"``, of "
-        "the images that ``apply`` takes as ``\"others\"``; ``\"mask\"``, as there.",
+        "the images that ``apply`` takes as ``\"others\"``; ``\"mask\"``, as there; "
+        "``\"weights\"``, float, which the shapes have already, and which are multiplied; the "
+        "others "
+        "have none.",
         std::vector<std::string>{})
     .AddOptionalArg<std::vector<int>>("partner", "As in ``apply``.", nullptr, true)
     .AddOptionalArg<float>("blend", "As in ``apply``.", std::vector<float>{1.0f}, true)
@@ -186,6 +211,11 @@ shows:
         "As in ``apply``: where nonzero, the box shows the whole of the first partner, resized.",
         nullptr, true)
     .AddOptionalArg<std::vector<int>>("offset", "As in ``apply``.", nullptr, true)
+    .AddOptionalArg<std::vector<float>>("fill", "As in ``apply``.", nullptr, true)
+    .AddOptionalArg<std::vector<int>>("view", "As in ``apply``; for `views`.", nullptr, true)
+    .AddOptionalArg<float>("min_visible",
+                           "Boxes of whose area a smaller share shows are left out. In [0, 1].",
+                           0.0f)
     .AddOptionalArg<std::vector<int>>(
         "views",
         "``(height, width)``, in pixels, of what is seen of the image, and of the one of the "

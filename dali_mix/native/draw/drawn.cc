@@ -171,9 +171,12 @@ DrawnSample DrawMixUp(double share, Volume size) {
 }
 
 // The share that the own image of a pair should keep, before counting.
-double DrawShare(const Wanted &wanted, Random &random) {
+double DrawShare(const Method &method, const Wanted &wanted, Random &random) {
   if (wanted.lam) {
     return *wanted.lam;
+  }
+  if (method.uniform.low >= 0) {
+    return static_cast<float>(Uniform(random, method.uniform.low, method.uniform.high));
   }
   const double t = random.Beta(wanted.alpha, wanted.alpha);
   // Rounded as the plan stores it, so that results follow from the plan.
@@ -203,20 +206,20 @@ DrawnSample DrawSample(const Method &method, int number, const Wanted &wanted, V
       }
       [[fallthrough]];
     case Kind::kMixUp:
-      return DrawMixUp(DrawShare(wanted, *weights()), size);
+      return DrawMixUp(DrawShare(method, wanted, *weights()), size);
     case Kind::kCutMix:
-      return DrawCut(method, DrawShare(wanted, *weights()), size, *place());
+      return DrawCut(method, DrawShare(method, wanted, *weights()), size, *place());
     case Kind::kResizeMix:
       return DrawResized(DrawSides(method, wanted, *weights()), size, *place());
     case Kind::kRicap:
       return DrawCorners(wanted.alpha, size, *place());
     case Kind::kPatchMix:
       if (!method.scattered) {
-        return DrawPatchBox(method, DrawShare(wanted, *weights()), size, *place());
+        return DrawPatchBox(method, DrawShare(method, wanted, *weights()), size, *place());
       }
       [[fallthrough]];
     default:
-      return DrawMasked(method, DrawShare(wanted, *weights()), size, *place());
+      return DrawMasked(method, DrawShare(method, wanted, *weights()), size, *place());
   }
 }
 

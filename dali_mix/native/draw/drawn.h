@@ -17,9 +17,9 @@ struct Volume {
 
 struct DrawnSample {
   float weights[kMaxImages] = {1};  // outside the boxes
-  Box boxes[kMaxBoxes] = {};        // one for each partner, or several for one partner
-  int offsets[kMaxImages - 1][2] = {};
-  int fit[2] = {};  // size to which the whole partner is resized; 0, 0: it is not
+  Box boxes[kMaxBoxes] = {};        // one for each partner, or several for one; on a canvas, of all
+  int offsets[kMaxImages][2] = {};  // one for each partner; on a canvas, of all images
+  int fit[2] = {};                  // size to which the whole partner is resized; 0, 0: it is not
   int first_frame = 0, end_frame = 0;
   DrawnMask mask;
   float lam[kMaxImages] = {1};  // counted shares

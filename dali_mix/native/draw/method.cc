@@ -1,6 +1,7 @@
 // Reads methods and their options from text.
 #include "draw/method.h"
 
+#include <algorithm>
 #include <cmath>
 #include <functional>
 #include <limits>
@@ -79,6 +80,16 @@ class Option {
     return pair;
   }
 
+  std::vector<float> Numbers() const {
+    std::vector<float> numbers;
+    for (size_t from = 0; from <= text_.size();) {
+      const size_t comma = std::min(text_.find(',', from), text_.size());
+      numbers.push_back(static_cast<float>(Number(from, comma - from)));
+      from = comma + 1;
+    }
+    return numbers;
+  }
+
   template <typename T>
   T Word(const std::map<std::string, T> &words) const {
     std::string known;
@@ -118,6 +129,11 @@ void SetPatch(Method &method, const Option &option) {
   method.patch_width = static_cast<int>(sides.high);
 }
 
+void SetCanvas(Method &method, const Option &option) {
+  const Interval sides = option.WholePair(1, 1 << 20, "whole pixels, height and width");
+  method.canvas = {static_cast<int>(sides.low), static_cast<int>(sides.high)};
+}
+
 void SetHoles(Method &method, const Option &option) {
   const char *rule = "(low, high), whole numbers from 1 to 1000";
   option.WholePair(1, 1000, rule);
@@ -131,6 +147,7 @@ const std::map<std::string, Setter> &Setters() {
   static const char *in_unit = "(low, high), at least 0 and at most 1";
   static const char *above = "(low, high), above 0";
   static const std::map<std::string, Setter> setters = {
+      {"mixup uniform", [](Method &m, const Option &o) { m.uniform = o.Ordered(0, 1, in_unit); }},
       {"cutmix place", SetPlace},
       {"cutmix extent", SetExtent},
       {"cutmix minmax",
@@ -155,6 +172,10 @@ const std::map<std::string, Setter> &Setters() {
        [](Method &m, const Option &o) { m.decay = o.Between(1.5, 20, "in [1.5, 20]"); }},
       {"smoothmix sigma",
        [](Method &m, const Option &o) { m.sigma = o.Ordered(kTiny, kHuge, above); }},
+      {"mosaic canvas", SetCanvas},
+      {"mosaic cropped",
+       [](Method &m, const Option &o) { m.cropped = o.Word<bool>({{"0", false}, {"1", true}}); }},
+      {"mosaic fill", [](Method &m, const Option &o) { m.fill = o.Numbers(); }},
       {"multimix images", [](Method &m, const Option &o) {
          m.images = o.Whole(2, kMaxImages, "a whole number from 2 to 8");
        }}};
@@ -180,7 +201,7 @@ Method ParseMethod(const std::string &text) {
       {"resizemix", Kind::kResizeMix}, {"patchmix", Kind::kPatchMix},
       {"gridmix", Kind::kGridMix},     {"fmix", Kind::kFMix},
       {"smoothmix", Kind::kSmoothMix}, {"multimix", Kind::kMultiMix},
-      {"ricap", Kind::kRicap}};
+      {"ricap", Kind::kRicap},         {"mosaic", Kind::kMosaic}};
   const auto kind = kinds.find(word);
   if (kind == kinds.end()) {
     std::string known;
@@ -190,7 +211,7 @@ Method ParseMethod(const std::string &text) {
     Refuse("methods must be of ", known, ", got \"", word, "\".");
   }
   method.kind = kind->second;
-  if (method.kind == Kind::kRicap) {
+  if (method.kind == Kind::kRicap || method.kind == Kind::kMosaic) {
     method.images = 4;
   }
   if (method.kind == Kind::kMultiMix) {
@@ -222,10 +243,11 @@ std::vector<Method> ParseMethods(const std::vector<std::string> &lines) {
 FurtherColumns FurtherColumnsOf(const std::vector<Method> &methods) {
   FurtherColumns columns = {};
   for (const Method &method : methods) {
-    columns.offset |= method.kind == Kind::kRicap;
+    columns.offset |= method.kind == Kind::kRicap || method.HasCanvas();
     columns.fit |= method.kind == Kind::kResizeMix;
     columns.frames |= method.DrawsFrames();
     columns.mask |= method.DrawsMask();
+    columns.fill |= method.HasCanvas();
   }
   return columns;
 }

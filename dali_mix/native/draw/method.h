@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "core/api.h"
-#include "core/sample.h"
+#include "core/plan_columns.h"
 
 namespace dali_mix {
 
@@ -19,7 +19,8 @@ enum class Kind {
   kFMix,
   kSmoothMix,
   kMultiMix,
-  kRicap
+  kRicap,
+  kMosaic
 };
 
 // Where a box lies: its centre is any pixel and it is clipped; it is inside the image; or it is
@@ -37,6 +38,7 @@ struct Method {
   Kind kind = Kind::kMixUp;
   BoxPlace place = BoxPlace::kCenter;
   Extents extent = Extents::kSpace;
+  Interval uniform = {-1, -1};   // MixUp: the range of lam; below 0: alpha decides
   Interval minmax = {0, 0};      // sides of the box as shares of the image's; 0, 0: alpha decides
   Interval aspect = {1, 1};      // height over width of the box, relative to the image's
   Interval scope = {0.1, 0.8};   // ResizeMix: sides of the box as a share of the image's
@@ -45,13 +47,17 @@ struct Method {
   double decay = 3;              // FMix: amplitudes fall with this power of the frequency
   int boxes = 1;
   int patch_height = 16, patch_width = 16;
-  bool scattered = false;  // PatchMix: single patches rather than a box
-  int images = 2;          // number of images that one sample mixes
+  bool scattered = false;           // PatchMix: single patches rather than a box
+  int images = 2;                   // number of images that one sample mixes
+  Extent canvas = {640, 640};       // Mosaic: half of each side of the whole mosaic
+  bool cropped = false;             // Mosaic: the output is a part of it, of the size of `canvas`
+  std::vector<float> fill = {114};  // Mosaic: value of the pixels that no image covers
 
   bool DrawsMask() const {
     return kind == Kind::kGridMix || kind == Kind::kFMix || kind == Kind::kSmoothMix ||
            (kind == Kind::kPatchMix && scattered);
   }
+  bool HasCanvas() const { return kind == Kind::kMosaic; }
   bool DrawsFrames() const { return extent != Extents::kSpace; }
 };
 
@@ -60,7 +66,9 @@ DALI_MIX_API std::vector<Method> ParseMethods(const std::vector<std::string> &li
 
 // The optional columns that a plan of these methods has, in their order.
 struct FurtherColumns {
-  bool offset, fit, frames, mask;
+  bool offset, fit, frames, mask, fill;  // with `fill` comes `view`
+
+  int Count() const { return offset + fit + frames + mask + 2 * fill; }
 };
 DALI_MIX_API FurtherColumns FurtherColumnsOf(const std::vector<Method> &methods);
 

@@ -51,4 +51,10 @@ void LaunchBatch(const RowsKey &key, const HostBatch &batch, cudaStream_t stream
   Check(cudaGetLastError());
 }
 
+const uint8_t *UploadBytes(const std::vector<uint8_t> &bytes, cudaStream_t stream,
+                           LaunchMemory &memory) {
+  return bytes.empty() ? nullptr
+                       : std::get<0>(Upload(std::make_index_sequence<1>(), stream, memory, bytes));
+}
+
 }  // namespace dali_mix

@@ -26,6 +26,10 @@ constexpr size_t kLaunchAlignment = 16;
 DALI_MIX_API void LaunchBatch(const RowsKey &key, const HostBatch &batch, CUstream_st *stream,
                               LaunchMemory &memory);
 
+// Brings bytes to the device by a copy that the host does not wait for. Null if there are none.
+DALI_MIX_API const uint8_t *UploadBytes(const std::vector<uint8_t> &bytes, CUstream_st *stream,
+                                        LaunchMemory &memory);
+
 }  // namespace dali_mix
 
 #endif  // DALI_MIX_NATIVE_KERNEL_LAUNCH_H_
