@@ -20,7 +20,7 @@ from dali_mix.methods.method import (
     check_word,
     named_fields,
 )
-from dali_mix.methods.mosaic import Mosaic
+from dali_mix.methods.several import RICAP, Mosaic, MultiMix
 
 __all__ = [
     "METHODS",
@@ -40,7 +40,7 @@ __all__ = [
 PLACES = ("center", "inside", "uniform")
 EXTENTS = ("space", "time", "space-time")
 SHAPES = ("box", "patches")
-MOST_IMAGES = MOST_BOXES = 8
+MOST_BOXES = 8
 
 
 @named_fields
@@ -254,48 +254,6 @@ class SmoothMix(Method):
 
     def options(self) -> dict[str, Any]:
         return {"sigma": self.sigma}
-
-
-@named_fields
-@dataclass(frozen=True)
-class MultiMix(Method):
-    """Blend K images with weights from a Dirichlet distribution: mixup of more than two images.
-
-    alpha:  the weights are drawn from Dirichlet(alpha, …, alpha); with K = 2 this is MixUp's law
-    fold:   give the own image the largest weight
-    images: K, 2 to 8
-    """
-
-    alpha: Any = 1.0
-    _: KW_ONLY
-    fold: bool = True
-    images: int = 3
-    name: ClassVar[str] = "multimix"
-    rival: ClassVar[str] = "images"
-
-    def check(self) -> None:
-        check_whole(self, "images", 2, MOST_IMAGES)
-
-    def options(self) -> dict[str, Any]:
-        return {"images": self.images}
-
-
-@named_fields
-@dataclass(frozen=True)
-class RICAP(Method):
-    """Four images around one point, with labels by area (Takahashi et al. 2018, RICAP).
-
-    alpha: the place of the point along each side is drawn from Beta(alpha, alpha); the paper uses
-           0.3
-
-    The own image takes one of the four corners, and shows its own pixels of that corner. The other
-    images are cropped anywhere.
-    """
-
-    alpha: Any = 0.3
-    name: ClassVar[str] = "ricap"
-    images = 4
-    draws: ClassVar[tuple[str, ...]] = ("offset",)
 
 
 METHODS: tuple[type[Method], ...] = (

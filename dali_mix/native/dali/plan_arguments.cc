@@ -43,10 +43,6 @@ bool Any(const std::vector<Method> &methods, Test &&test) {
   return std::any_of(methods.begin(), methods.end(), test);
 }
 
-bool IsByClass(Pairing pairing) {
-  return pairing == Pairing::kSameClass || pairing == Pairing::kOtherClass;
-}
-
 }  // namespace
 
 PlanArguments::PlanArguments(const OpSpec &spec)
@@ -283,44 +279,6 @@ std::optional<Box> PlanArguments::GivenBox(int method, int i) const {
   }
   const int *box = given_box_[i];
   return Box{box[0], box[1], box[2], box[3]};
-}
-
-Partners PlanArguments::PartnersOf(const RandomStreams &streams) const {
-  if (pairing_ == Pairing::kGiven) {
-    return GivenPartners();
-  }
-  PartnerRules rules = {Count(), images, pairing_, per == Per::kPair, {}};
-  if (IsByClass(pairing_)) {
-    for (int i = 0; i < Count(); i++) {
-      rules.classes.push_back(classes_[i][0]);
-    }
-  }
-  return DrawPartners(rules, streams);
-}
-
-Partners PlanArguments::GivenPartners() const {
-  Partners partners(Count());
-  for (int i = 0; i < Count(); i++) {
-    partners[i].assign(given_partner_[i], given_partner_[i] + images - 1);
-    for (const int partner : partners[i]) {
-      CheckPartner(partner, i, Count(), others_ ? 2 : 1);
-    }
-  }
-  if (per == Per::kPair) {
-    CheckPairs(partners);
-  }
-  return partners;
-}
-
-void PlanArguments::CheckPairs(const Partners &partners) const {
-  for (int i = 0; i < Count(); i++) {
-    const int partner = partners[i][0];
-    const int back = partner < Count() ? partners[partner][0] : -1;
-    if (back != i) {
-      Refuse("per=\"pair\" needs partners that pair up, got partner ", partner, " for sample ", i,
-             " and partner ", back, " for sample ", partner, ".");
-    }
-  }
 }
 
 }  // namespace dali_mix

@@ -20,6 +20,10 @@ enum class Pairing {
   kGiven
 };
 
+inline bool IsByClass(Pairing pairing) {
+  return pairing == Pairing::kSameClass || pairing == Pairing::kOtherClass;
+}
+
 // What the partners of a batch depend on, besides random numbers.
 struct PartnerRules {
   int samples;

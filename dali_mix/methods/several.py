@@ -1,11 +1,62 @@
-"""Methods that place images on a canvas, for detection. Loads no DALI."""
+"""Methods that mix more than two images in one sample. Loads no DALI."""
 
 from __future__ import annotations
 
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, ClassVar
 
-from dali_mix.methods.method import Method, check_flag, check_sides, check_values, named_fields
+from dali_mix.methods.method import (
+    Method,
+    check_flag,
+    check_sides,
+    check_values,
+    check_whole,
+    named_fields,
+)
+
+MOST_IMAGES = 8
+
+
+@named_fields
+@dataclass(frozen=True)
+class MultiMix(Method):
+    """Blend K images with weights from a Dirichlet distribution: mixup of more than two images.
+
+    alpha:  the weights are drawn from Dirichlet(alpha, …, alpha); with K = 2 this is MixUp's law
+    fold:   give the own image the largest weight
+    images: K, 2 to 8
+    """
+
+    alpha: Any = 1.0
+    _: KW_ONLY
+    fold: bool = True
+    images: int = 3
+    name: ClassVar[str] = "multimix"
+    rival: ClassVar[str] = "images"
+
+    def check(self) -> None:
+        check_whole(self, "images", 2, MOST_IMAGES)
+
+    def options(self) -> dict[str, Any]:
+        return {"images": self.images}
+
+
+@named_fields
+@dataclass(frozen=True)
+class RICAP(Method):
+    """Four images around one point, with labels by area (Takahashi et al. 2018, RICAP).
+
+    alpha: the place of the point along each side is drawn from Beta(alpha, alpha); the paper uses
+           0.3
+
+    The own image takes one of the four corners, and shows its own pixels of that corner. The other
+    images are cropped anywhere.
+    """
+
+    alpha: Any = 0.3
+    name: ClassVar[str] = "ricap"
+    images = 4
+    draws: ClassVar[tuple[str, ...]] = ("offset",)
 
 
 @named_fields
