@@ -35,6 +35,7 @@ if TYPE_CHECKING:  # for type checkers; the same names as below
     from dali_mix.plan import Plan as Plan
     from dali_mix.plugin.loading import load_plugin as load_plugin
     from dali_mix.plugin.loading import plugin_path as plugin_path
+    from dali_mix.training.box_target import BoxTarget as BoxTarget
     from dali_mix.training.manifold import manifold_mixup as manifold_mixup
     from dali_mix.training.manifold_target import ManifoldTarget as ManifoldTarget
     from dali_mix.training.metrics import DominantAccuracy as DominantAccuracy
@@ -47,6 +48,7 @@ if TYPE_CHECKING:  # for type checkers; the same names as below
 _MODULES = ("dynamic", "fn", "migrate", "recipes", "reference", "training")
 _HOMES = {
     "RICAP": "methods",
+    "BoxTarget": "training.box_target",
     "CutMix": "methods",
     "DominantAccuracy": "training.metrics",
     "FMix": "methods",

@@ -3,30 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
+import numpy as np
+import torch
 from nvidia.dali.pipeline import Pipeline
 from torch import Tensor
 
-from dali_mix.loader.description import weighs
+from dali_mix.loader.description import boxed, weighs
 from dali_mix.loader.plans import Names, to_plan
 from dali_mix.loader.tensors import to_torch
 from dali_mix.plan import Plan
 from dali_mix.training.batch_target import BatchTarget
+from dali_mix.training.box_target import BoxTarget
 from dali_mix.training.mix_target import MixTarget
 from dali_mix.training.multi_target import MultiMixTarget
 
-Target = BatchTarget | Tensor | tuple[BatchTarget, ...] | tuple[Tensor, ...]
+Target = BatchTarget | BoxTarget | Tensor | tuple[BatchTarget, ...] | tuple[Tensor, ...]
 Batch = tuple[Tensor, Target] | tuple[Tensor, Target, Plan | tuple[Plan, ...]]
 
+Form = Literal["plain", "mixed", "boxes"]
+"""What outputs are: (x, y); (x, y1, y2, lam) or (x, ys, weights); (x, boxes, labels, weights)."""
 
-def mixes(pipeline: Pipeline, mixed: bool | None, columns: int = 0) -> bool:
-    """Whether outputs are (x, y1, y2, lam) or (x, ys, weights) rather than (x, y).
 
-    columns: how many outputs behind them are columns of plans
+def form_of(pipeline: Pipeline, mixed: bool | None, columns: int = 0) -> Form:
+    """What the outputs are, without those behind them that are columns of plans.
+
+    columns: how many these are
 
     ValueError: there are too many or too few outputs, or it cannot be told what they are."""
     count = pipeline.num_outputs - columns
+    if mixed is None and count == 4 and boxed(pipeline, count):
+        return "boxes"
+    return "mixed" if _mixes(pipeline, mixed, count) else "plain"
+
+
+def _mixes(pipeline: Pipeline, mixed: bool | None, count: int) -> bool:
     if mixed is None:
         if count not in (2, 3, 4):
             raise ValueError(
@@ -55,25 +67,36 @@ _TUPLES = (
 
 
 def to_batch(
-    outputs: Sequence[Any], mixed: bool, kept: int, copy: bool, plans: Sequence[Names] = ()
+    outputs: Sequence[Any], form: Form, kept: int, copy: bool, plans: Sequence[Names] = ()
 ) -> Batch:
     """(x, target) of the first `kept` samples, and behind it their plan, if there is one.
 
-    outputs: DALI batches, as many as `mixes` allows, then those of the plans
+    outputs: DALI batches, as many as `form_of` allows, then those of the plans
     copy:    False: the tensors use DALI's memory, which then lives as long as they do
     plans:   the columns of each plan
     """
     columns = sum(map(len, plans))
     first = len(outputs) - columns
-    x, *labels = (to_torch(output, copy)[:kept] for output in outputs[:first])
+    x = to_torch(outputs[0], copy)[:kept]
     if x.dim() == 4 and outputs[0].layout() == "HWC":
         x = x.permute(0, 3, 1, 2)
+    target: Target
+    if form == "boxes":
+        target = BoxTarget(*(_samples(output)[:kept] for output in outputs[1:first]))
+    else:
+        labels = [to_torch(output, copy)[:kept] for output in outputs[1:first]]
+        target = _to_target(labels, form == "mixed")
     made = []
     for names in plans:
         made.append(to_plan(names, outputs[first : first + len(names)], kept, copy, x))
         first += len(names)
-    batch = x, _to_target(labels, mixed)
+    batch = x, target
     return (*batch, _one_or_all(made)) if made else batch
+
+
+def _samples(output: Any) -> list[Tensor]:
+    """The samples, of any shapes. BoxTarget copies them."""
+    return [torch.from_numpy(np.asarray(sample)) for sample in output]
 
 
 def _to_target(labels: list[Tensor], mixed: bool) -> Target:
@@ -108,4 +131,4 @@ def _one_or_all(targets: list[Any]) -> Any:
     return targets[0] if len(targets) == 1 else tuple(targets)
 
 
-__all__ = ["Batch", "Target", "mixes", "to_batch"]
+__all__ = ["Batch", "Form", "Target", "form_of", "to_batch"]

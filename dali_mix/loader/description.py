@@ -22,7 +22,7 @@ Operator = dict[str, str]
 
 _LONGEST = 200  # characters; a longer argument, such as a list of labels, is kept as a digest
 
-_PLAN, _COUNTED_AGAIN = "dali_mix__Plan", "dali_mix__Resized"
+_PLAN, _COUNTED_AGAIN, _TRAVEL = "dali_mix__Plan", "dali_mix__Resized", "dali_mix__Travel"
 _NO_WEIGHTS = ("dali_mix__Apply", "dali_mix__Gather")
 
 # Arguments that do not change the batches: the place of files, the speed of reading, and names that
@@ -56,6 +56,16 @@ def difference(saved: Sequence[Operator], here: Sequence[Operator]) -> tuple[str
 def draws(pipeline: Pipeline) -> bool:
     """Whether the pipeline draws a plan, and so mixes images."""
     return any(dali_private.schema_of(op) == _PLAN for op in dali_private.operators(pipeline))
+
+
+def boxed(pipeline: Pipeline, count: int) -> bool:
+    """Whether the last of the first `count` outputs are boxes, labels and weights, as
+    `apply_boxes` gives them."""
+    last = [output.name for output in dali_private.outputs(pipeline)[count - 3 : count]]
+    return any(
+        dali_private.schema_of(op) == _TRAVEL and [output.name for output in op.outputs] == last
+        for op in dali_private.operators(pipeline)
+    )
 
 
 def weighs(pipeline: Pipeline, count: int) -> bool:

@@ -18,7 +18,7 @@ from dali_mix.loader.folder import (
 from dali_mix.graph import schedule
 from dali_mix.loader import checkpoint, shards, substitute
 from dali_mix.loader.arguments import check_names
-from dali_mix.loader.batches import mixes
+from dali_mix.loader.batches import form_of
 from dali_mix.loader.description import draws
 from dali_mix.loader.epochs import check_together
 from dali_mix.loader.plans import plans_of
@@ -49,7 +49,8 @@ class MixLoader:
                  mixes K images, rather than (x, y). Default: yes, if there are 3 or 4 outputs, and
                  the last one comes from a mixing function or a plan of dali_mix. Tuples of labels
                  need it: True for outputs (x, *y1, *y2, lam) or (x, *ys, weights), which the shape
-                 of the last one tells apart; False for (x, *y)
+                 of the last one tells apart; False for (x, *y). Outputs (x, boxes, labels, weights)
+                 of `apply_boxes` are known without it
     size:        samples of one epoch, for a pipeline without a reader. Its source stops after
                  each epoch or never; all batches except the last of an epoch must be full
     same_draws:  allow that pipelines of a list have the same seed and draw the same numbers
@@ -64,9 +65,9 @@ class MixLoader:
     the pipelines whose shard has no samples left:
       x:       (N, C, H, W) images; HWC output gets channels_last strides and is not copied. Other
                shapes stay as the pipeline returns them
-      target:  MixTarget(y1, y2, lam) or MultiMixTarget(ys, weights) when mixing, else y; a tuple
-               of these for tuples of labels. Integer labels of shape (N,) or (N, 1) become (N,)
-               int64, and (N, K) in ys; all others stay
+      target:  MixTarget(y1, y2, lam) or MultiMixTarget(ys, weights) when mixing; BoxTarget for
+               boxes; else y; a tuple of these for tuples of labels. Integer labels of shape (N,)
+               or (N, 1) become (N,) int64, and (N, K) in ys; all others stay
       plan:    with plan=True, a Plan of tensors, on the device of x, by which
                `dali_mix.training.apply` mixes other tensors alike; a tuple of these for several
     Tensors are on the CPU or GPU, as the pipeline returns them. They are not copied, except with
@@ -112,8 +113,8 @@ class MixLoader:
         check_together(shares)
         substitute.check_on_bad_file(on_bad_file, sources)
         plans = plans_of(running.pipelines[0]) if plan else []
-        unsaid, mixed = mixed is None, mixes(running.pipelines[0], mixed, sum(map(len, plans)))
-        mixing = mixed or plan or (unsaid and any(map(draws, running.pipelines)))
+        form = form_of(running.pipelines[0], mixed, sum(map(len, plans)))
+        mixing = form == "mixed" or plan or (mixed is None and any(map(draws, running.pipelines)))
         if mixing and not same_draws:
             check_seeds(running.pipelines)
         self.classes: list[str] | None = getattr(sources[0], "classes", None)
@@ -122,7 +123,7 @@ class MixLoader:
         """How many images each class has, in all shards; None as above."""
         last_batch = last_batch or ("drop" if mixing else "partial")
         check_last_batch(last_batch, shares, mixing, running.reader, sources)
-        self._walk = Walk(running, shares, last_batch, mixed, mixing, single, plans)
+        self._walk = Walk(running, shares, last_batch, form, mixing, single, plans)
         why = running.no_state()
         if why is not None:
             self.__class__ = without_state(type(self), why)

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
-from dali_mix.loader.batches import Batch, to_batch
+from dali_mix.loader.batches import Batch, Form, to_batch
 from dali_mix.loader.epochs import Share, length
 from dali_mix.loader.plans import Names
 from dali_mix.loader.running import Running
@@ -28,7 +28,7 @@ class Walk:
 
     shares:     one for each pipeline
     last_batch: as in MixLoader
-    mixed:      whether the targets are mixed
+    form:       what the outputs of a pipeline are
     mixing:     whether the images are mixed
     single:     whether a step yields one batch rather than a list
     plans:      the columns of each plan that a batch comes with
@@ -39,7 +39,7 @@ class Walk:
         running: Running,
         shares: list[Share],
         last_batch: str,
-        mixed: bool,
+        form: Form,
         mixing: bool,
         single: bool,
         plans: list[Names],
@@ -52,7 +52,7 @@ class Walk:
         """Number of batches of this epoch that were yielded."""
         self.asked: int | None = None
         """The epoch that set_epoch() asked for and the next iteration begins."""
-        self._mixed = mixed
+        self._form = form
         self._mixing = mixing
         self._single = single
         self._plans = plans
@@ -160,7 +160,7 @@ class Walk:
                 )
             if kept:  # one shard may end before another
                 copy = not pipeline.exec_dynamic
-                batches.append(to_batch(output, self._mixed, kept, copy, self._plans))
+                batches.append(to_batch(output, self._form, kept, copy, self._plans))
         return batches
 
     def _stopped(self) -> str:
