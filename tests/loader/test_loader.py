@@ -61,7 +61,7 @@ def test_images_are_dalis_own_memory(layout):
         x = fn.external_source(source=lambda i: pixels, batch=True, layout=layout or None)
         pipeline.set_outputs(fn.copy(x), fn.copy(x))
     outputs = pipeline.run()
-    x, _ = to_batch(outputs, mixed=False, kept=4, copy=False)
+    x, _ = to_batch(outputs, "plain", kept=4, copy=False)
     assert x.data_ptr() == outputs[0].as_tensor().data_ptr()
     assert x.shape == ((4, 3, 5, 6) if layout else (4, 5, 6, 3))
 
