@@ -102,3 +102,51 @@ def test_a_plan_for_some_frames_is_refused():
     plan = Plan(1, 1.0, NO_BOX, None, None, frames=(0, 1))
     with pytest.raises(ValueError, match=r"^apply_boxes mixes .* got a plan for some frames"):
         dmix.apply_boxes(OWN, LABELS, plan)
+
+
+def weighed(weights):
+    def graph(x):
+        inputs = (x, feed([LABELS]), feed([weights]))
+        given = {name: node_of(PerSample([value] * 2)) for name, value in GOOD.items()}
+        return fn.dali_mix.travel(*inputs, inputs=["weights"], **given)
+
+    return graph
+
+
+@pytest.mark.parametrize(
+    ("sentence", "weights"),
+    [
+        (
+            r"weights must be FLOAT, one for each of the 1 shapes, got 2 of float for sample 0\.",
+            np.float32([1, 1]),
+        ),
+        (r"weights must be FLOAT, one for each of .*, got 1 of int32 .*", np.int32([1])),
+        (r"weights must be finite and not negative, got -0\.5 for sample 0\.", np.float32([-0.5])),
+        (r"weights must be finite and not negative, got nan for .*", np.float32([np.nan])),
+    ],
+)
+def test_weights_that_are_none_are_refused(sentence, weights):
+    assert_refused(sentence, weighed([weights] * 2), images=[OWN, OWN], layout="")
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.5, "half", None])
+def test_a_least_visible_share_is_a_share(share):
+    def graph(x):
+        plan = Plan(feed([[np.int32(1)] * 2]), None, None, None, feed([[np.int32([6, 8])] * 2]))
+        return dmix.apply_boxes(x, feed([LABELS]), plan, min_visible=share)
+
+    if share is None:  # the default
+        assert len(run_on([OWN, OWN], graph, layout="")) == 3
+        return
+    with pytest.raises(ValueError, match=r"^min_visible must be a number in \[0, 1\], got .*\.$"):
+        run_on([OWN, OWN], graph, layout="")
+
+
+def test_others_have_no_weights():
+    def graph(x):
+        plan = Plan(feed([[np.int32(3)] * 2]), None, None, None, feed([[np.int32([6, 8])] * 2]))
+        labels, weights = feed([LABELS]), feed([[np.float32([1])] * 2])
+        return dmix.apply_boxes(x, labels, plan, others=(x, labels), weights=weights)
+
+    with pytest.raises(ValueError, match=r"^weights cannot be combined with others: they have .*"):
+        run_on([OWN, OWN], graph, layout="")

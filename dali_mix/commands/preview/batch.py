@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 import dali_mix.fn as dmix
-from dali_mix.commands.preview.sheet import Box, Row
+from dali_mix.commands.preview.sheet import Box, Edges, Row
 from dali_mix.images.decoding import decoder, fault_of_file
 from dali_mix.images.names import shown
 from dali_mix.methods import Method
@@ -28,13 +28,20 @@ _TELLING = 0.6
 
 
 def rows_of(
-    files: Sequence[Path], labels: Sequence[str], method: Method, *, size: int, seed: int
+    files: Sequence[Path],
+    labels: Sequence[str],
+    method: Method,
+    *,
+    size: int,
+    seed: int,
+    boxes: Sequence[np.ndarray] | None = None,
 ) -> list[Row]:
     """Mix the images with each other, as one batch, and return a row for each. The row shows a
     telling draw: all images are seen well, and the partner is in no row above, if possible.
 
     files:  N images of any size
     labels: N names
+    boxes:  N arrays (M, 4), relative (left, top, right, bottom): bounding boxes to draw
     """
     try:
         own = _decoded(files, size)
@@ -42,7 +49,7 @@ def rows_of(
         _name_unusable(files)
         raise
     kept: list[list[tuple[float, list[int], Row]]] = [[] for _ in files]
-    for drawn in _draws(own, method, size, seed):
+    for drawn in _draws(own, method, size, seed, boxes):
         for i, best in enumerate(kept):
             dull = _dullness(drawn["counted"][i])
             if len(best) < _KEPT or dull < best[-1][0]:
@@ -63,7 +70,7 @@ def _dullness(shares: np.ndarray) -> float:
     return float(np.abs(shares - best).max())
 
 
-def _partners(drawn: dict[str, np.ndarray], i: int) -> list[int]:
+def _partners(drawn: dict[str, Any], i: int) -> list[int]:
     partners: list[int] = np.atleast_1d(drawn["partner"][i]).tolist()
     return partners
 
@@ -81,20 +88,40 @@ def _decoded(files: Sequence[Path], size: int) -> np.ndarray:
 
 
 def _draws(
-    own: np.ndarray, method: Method, size: int, seed: int
-) -> Iterator[dict[str, np.ndarray]]:
-    """Yield each draw by name: mixed images, columns of the plan, counted shares."""
+    own: np.ndarray, method: Method, size: int, seed: int, boxes: Sequence[np.ndarray] | None
+) -> Iterator[dict[str, Any]]:
+    """Yield each draw by name: mixed images, columns of the plan, counted shares; and if there are
+    bounding boxes, for each sample those that are left, and whose images they are of."""
     count = len(own)
     with Pipeline(batch_size=count, num_threads=2, device_id=None, seed=seed) as pipeline:
         images = fn.external_source(source=[own], cycle=True, layout="HWC")
         mixed, plan = dmix.mix(images, None, [method], dtype=types.UINT8, output_layout="HWC")
         found = {name: getattr(plan, name) for name in ("partner", "box", "lam", "offset", "fit")}
         found = {"mixed": mixed} | {k: column for k, column in found.items() if column is not None}
-        pipeline.set_outputs(*found.values(), *_weights(plan, method.images, count, size))
+        weights = _weights(plan, method.images, count, size)
+        moved = () if boxes is None else _moved(plan, boxes)
+        pipeline.set_outputs(*found.values(), *weights, *moved)
     for _ in range(_DRAWS):
-        outputs = [np.array(batch.as_tensor()) for batch in pipeline.run()]
+        batches = pipeline.run()
+        dense = len(found) + len(weights)
+        outputs = [np.array(batch.as_tensor()) for batch in batches[:dense]]
         shares = [weight.mean((1, 2, 3), dtype=float) for weight in outputs[len(found) :]]
-        yield dict(zip(found, outputs, strict=False)) | {"counted": np.stack(shares, 1)}
+        drawn: dict[str, Any] = dict(zip(found, outputs, strict=False))
+        drawn["counted"] = np.stack(shares, 1)
+        if boxes is not None:
+            left, owner = ([np.array(one) for one in batch] for batch in batches[dense:])
+            drawn |= {"boxes": boxes, "left": left, "owner": owner}
+        yield drawn
+
+
+def _moved(plan: Any, boxes: Sequence[np.ndarray]) -> tuple[Any, Any]:
+    """The boxes that are left. The label of a box is the number of its image in the batch."""
+    numbers = [np.full(len(rows), i, np.int32) for i, rows in enumerate(boxes)]
+    shapes, owners = (
+        fn.external_source(source=[list(part)], cycle=True) for part in (boxes, numbers)
+    )
+    left, owner, _ = dmix.apply_boxes(shapes, owners, plan)
+    return left, owner
 
 
 def _weights(plan: Any, images: int, count: int, size: int) -> list[Any]:
@@ -120,9 +147,7 @@ def _weights(plan: Any, images: int, count: int, size: int) -> list[Any]:
     return weights
 
 
-def _row(
-    own: np.ndarray, drawn: dict[str, np.ndarray], labels: Sequence[str], method: str, i: int
-) -> Row:
+def _row(own: np.ndarray, drawn: dict[str, Any], labels: Sequence[str], method: str, i: int) -> Row:
     partners = _partners(drawn, i)
     lam = np.atleast_1d(drawn["lam"][i]).astype(float)
     shares = lam if len(lam) > 1 else np.array([lam[0], 1 - lam[0]])
@@ -135,10 +160,27 @@ def _row(
         mixed=drawn["mixed"][i].copy(),
         boxes=_boxes(drawn, i, len(partners)),
         method=method if partners != [i] * len(partners) else "unmixed",
+        objects=[_edges(drawn["boxes"][j], own[j]) for j in everyone] if "boxes" in drawn else (),
+        kept=_kept(drawn, i, everyone) if "boxes" in drawn else (),
     )
 
 
-def _boxes(drawn: dict[str, np.ndarray], i: int, partners: int) -> list[Box]:
+def _kept(drawn: dict[str, Any], i: int, everyone: Sequence[int]) -> list[tuple[int, Edges]]:
+    edges = _edges(drawn["left"][i], drawn["mixed"][i])
+    return [
+        (everyone.index(owner), box)
+        for owner, box in zip(drawn["owner"][i].tolist(), edges, strict=True)
+    ]
+
+
+def _edges(boxes: np.ndarray, image: np.ndarray) -> list[Edges]:
+    """Relative boxes as edges in whole pixels of an image."""
+    height, width = image.shape[:2]
+    rows = np.rint(boxes * [width, height, width, height]).astype(int).tolist()
+    return [(top, left, bottom, right) for left, top, right, bottom in rows]
+
+
+def _boxes(drawn: dict[str, Any], i: int, partners: int) -> list[Box]:
     """The boxes that are not empty: one for each image or partner, or several of one partner."""
     rows = drawn["box"][i].reshape(-1, 4)
     boxes = []

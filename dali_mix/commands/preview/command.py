@@ -14,11 +14,14 @@ from typing import TYPE_CHECKING
 
 from dali_mix.commands.limits import check_pixels
 from dali_mix.commands.output_file import check_writable
+from dali_mix.commands.preview.annotations import boxes_of
 from dali_mix.images.names import shown
 from dali_mix.methods import Method
 from dali_mix.methods.words import KINDS, method_of, words_of
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from dali_mix.commands.preview.sheet import Row
 
 _OF_ALL = 2
@@ -43,6 +46,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="NAME=VALUE",
         help="option of the method, such as place=inside or scope=0.2,0.5; may be repeated",
+    )
+    parser.add_argument(
+        "--boxes",
+        type=Path,
+        metavar="ANNOTATIONS",
+        help="JSON file in COCO's format: draw the bounding boxes, and what is left of them",
     )
     parser.add_argument(
         "--wide", action="store_true", help="draw one row for each method and no title"
@@ -75,7 +84,10 @@ def run(args: argparse.Namespace) -> int:
     labels = _labels(files, args.folder)
 
     most = 1 if args.wide else len(files) if len(methods) == 1 else _OF_ALL
-    rows = mixed_rows(files, labels, methods, size=args.size, seed=args.seed, most=most)
+    boxes = None if args.boxes is None else boxes_of(args.boxes, files)
+    rows = mixed_rows(
+        files, labels, methods, size=args.size, seed=args.seed, most=most, boxes=boxes
+    )
     settings = words_of(methods[0]) if len(methods) == 1 else "all methods"
     sheet = contact_sheet(rows, "" if args.wide else f"dali_mix: {settings}")
     try:
@@ -102,11 +114,13 @@ def mixed_rows(
     size: int,
     seed: int,
     most: int,
+    boxes: Sequence[np.ndarray] | None = None,
 ) -> list[Row]:
     """Mix the images with each other, as one batch for each method.
 
     files:   N images of any size
     labels:  N names
+    boxes:   N arrays of bounding boxes to draw, as `annotations.boxes_of` gives them
     returns: the first `most` rows of each method
     """
     from dali_mix.commands.preview.batch import rows_of
@@ -114,7 +128,7 @@ def mixed_rows(
     return [
         row
         for method in methods
-        for row in rows_of(files, labels, method, size=size, seed=seed)[:most]
+        for row in rows_of(files, labels, method, size=size, seed=seed, boxes=boxes)[:most]
     ]
 
 

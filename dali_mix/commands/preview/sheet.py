@@ -26,6 +26,7 @@ _COLORS = (
     "#0f7b8a",
     "#57606a",
 )
+_OBJECT = "#ffd400"  # bounding boxes, before they are mixed
 _MARGIN, _GAP = 32, 12
 _BAR, _LINE, _SMALL, _LARGE = 8, 24, 15, 24
 _SHORTEST, _LONGEST = 160, 320  # side of a picture on the sheet, in pixels
@@ -69,6 +70,10 @@ class Row:
     boxes: Sequence[Box] = field(default=())
     method: str = "mixed"
     """The text above the mixed image."""
+    objects: Sequence[Sequence[Edges]] = field(default=())
+    """Bounding boxes in each of the K images, or none."""
+    kept: Sequence[tuple[int, Edges]] = field(default=())
+    """Those of the mixed image, each with the index of its image in the row's pictures."""
 
 
 def contact_sheet(rows: Sequence[Row], title: str = "") -> Any:
@@ -170,15 +175,21 @@ def _draw_picture(
     """Draw one of the images before mixing, with an outline around the part that shows."""
     pixels = row.pictures[which]
     _paste(sheet, pixels, corner, size)
+    factor = size[0] / pixels.shape[1]
     for box in row.boxes:
         if box.image == which:
-            _outline(sheet, box.source, corner, size[0] / pixels.shape[1], _COLORS[which])
+            _outline(sheet, box.source, corner, factor, _COLORS[which])
+    for edges in row.objects[which] if row.objects else ():
+        _outline(sheet, edges, corner, factor, _OBJECT)
 
 
 def _draw_mixed(sheet: Any, row: Row, corner: tuple[int, int], size: tuple[int, int]) -> None:
     _paste(sheet, row.mixed, corner, size)
+    factor = size[0] / row.mixed.shape[1]
     for box in row.boxes:
-        _outline(sheet, box.edges, corner, size[0] / row.mixed.shape[1], _COLORS[box.image])
+        _outline(sheet, box.edges, corner, factor, _COLORS[box.image])
+    for which, edges in row.kept:
+        _outline(sheet, edges, corner, factor, _COLORS[which])
 
 
 def _paste(sheet: Any, pixels: Any, corner: tuple[int, int], size: tuple[int, int]) -> None:

@@ -1,6 +1,8 @@
 // Turns the mixes of a call into addresses, frame by frame.
 #include "core/batch.h"
 
+#include "core/canvas.h"
+
 namespace dali_mix {
 
 namespace {
@@ -79,10 +81,12 @@ class SampleMaker {
   // The memory of one of the images.
   Bytes BytesOf(int image) const {
     const auto *begin = static_cast<const uint8_t *>(BufferOf(image));
-    const int64_t volume = IsCanvas(image) ? int64_t{images_.OutputOf(sample_).width} *
-                                                 images_.ShapeOf(sample_).channels
-                                           : ShapeOf(image).volume;
-    return {begin, begin + volume * format_.in_size};
+    if (IsCanvas(image)) {
+      const int64_t length = int64_t{images_.OutputOf(sample_).width} *
+                             images_.ShapeOf(sample_).channels * format_.in_size;
+      return {begin - CanvasRows::kSlack, begin + length + CanvasRows::kSlack};
+    }
+    return {begin, begin + ShapeOf(image).volume * format_.in_size};
   }
 
  private:

@@ -53,8 +53,9 @@ CanvasRows MakeCanvasRows(const PlanColumns &plan, const Images &images, InType 
       Refuse("fill must hold a value for all channels or one for each of the ", channels, ", got ",
              plan.fill.length, " for sample ", i, ".");
     }
-    rows.begins.push_back(rows.bytes.size());
-    rows.bytes.resize(rows.bytes.size() + static_cast<size_t>(width) * channels * size);
+    rows.begins.push_back(rows.bytes.size() + CanvasRows::kSlack);
+    const size_t length = static_cast<size_t>(width) * channels * size;
+    rows.bytes.resize(rows.begins.back() + (length + 63) / 64 * 64 + CanvasRows::kSlack);
     uint8_t *row = rows.bytes.data() + rows.begins.back();
     for (int c = 0; c < channels; c++) {
       const float fill = plan.fill[i][plan.fill.length == 1 ? 0 : c];

@@ -12,8 +12,11 @@
 namespace dali_mix {
 
 // The canvas of each sample, as one row of pixels, which stands for all rows. The channels lie as
-// in the images.
+// in the images. There are zeros before and after each row, so that vector loads which reach beyond
+// a block stay in its memory.
 struct CanvasRows {
+  static constexpr size_t kSlack = 64;  // bytes
+
   std::vector<uint8_t> bytes;  // of all samples
   std::vector<size_t> begins;  // [samples]
 };
