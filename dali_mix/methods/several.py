@@ -90,4 +90,4 @@ class Mosaic(Method):
 
     def options(self) -> dict[str, Any]:
         sides = self.canvas if isinstance(self.canvas, tuple) else (self.canvas, self.canvas)
-        return {"canvas": sides, "cropped": int(self.cropped), "fill": self.fill}
+        return {"canvas": sides, "cropped": str(bool(self.cropped)).lower(), "fill": self.fill}
