@@ -2,6 +2,7 @@
 comments say of shapes is so, links lead somewhere, and numbers are right."""
 
 import functools
+import json
 import re
 import shlex
 from pathlib import Path
@@ -35,14 +36,20 @@ WITH_CODE = [page for page, text in PAGES.items() if blocks(text)]
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory):
     """The folder that the examples read, in the working directory: noisy images in 4 classes, 40
-    to train on and 12 to validate with."""
+    to train on and 12 to validate with. Beside it, a box in each, in COCO's format."""
     place, chance = tmp_path_factory.mktemp("photos"), np.random.default_rng(0)
+    told: dict[str, list[dict]] = {"images": [], "annotations": []}
     for part, count in (("train", 40), ("val", 12)):
         for index in range(count):
             folder = place / "photos" / part / f"class{index % 4}"
             folder.mkdir(parents=True, exist_ok=True)
             pixels = chance.integers(0, 256, (40, 48 + index, 3), np.uint8)
             Image.fromarray(pixels).save(folder / f"{index}.jpg")
+            file = (folder / f"{index}.jpg").relative_to(place / "photos")
+            image = {"id": str(file), "file_name": str(file), "height": 40, "width": 48 + index}
+            told["images"].append(image)
+            told["annotations"].append({"image_id": str(file), "bbox": [20, 10, 25, 20]})
+    (place / "annotations.json").write_text(json.dumps(told))
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(place)
         yield place / "photos"
