@@ -174,7 +174,9 @@ const std::map<std::string, Setter> &Setters() {
        [](Method &m, const Option &o) { m.sigma = o.Ordered(kTiny, kHuge, above); }},
       {"mosaic canvas", SetCanvas},
       {"mosaic cropped",
-       [](Method &m, const Option &o) { m.cropped = o.Word<bool>({{"false", false}, {"true", true}}); }},
+       [](Method &m, const Option &o) {
+         m.cropped = o.Word<bool>({{"false", false}, {"true", true}});
+       }},
       {"mosaic fill", [](Method &m, const Option &o) { m.fill = o.Numbers(); }},
       {"multimix images", [](Method &m, const Option &o) {
          m.images = o.Whole(2, kMaxImages, "a whole number from 2 to 8");
