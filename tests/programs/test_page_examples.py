@@ -18,7 +18,8 @@ def photos(tmp_path, monkeypatch):
         folder = tmp_path / "photos" / "train" / f"class{label}"
         folder.mkdir(parents=True)
         for k in range(count):
-            (folder / f"{k}.jpg").write_bytes(jpeg((80 * label, 0, 0)))
+            # DALI shares open files by their paths, and other tests read photos/train/class0/0.jpg.
+            (folder / f"red{k}.jpg").write_bytes(jpeg((80 * label, 0, 0)))
     monkeypatch.chdir(tmp_path)
 
 
