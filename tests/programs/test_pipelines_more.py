@@ -1,5 +1,4 @@
-"""The programs in pipelines/ for other labels, for hidden layers, without labels, and inside of
-frameworks."""
+"""The programs in pipelines/ for other labels, without labels, and inside of frameworks."""
 
 import csv
 import importlib.util
@@ -106,20 +105,6 @@ def test_the_two_meanings_differ_as_the_program_says():
             assert losses > labels  # convex
 
 
-# manifold
-
-
-def test_manifold_mixes_the_layers_that_are_named(photos, tmp_path):
-    layers = {"LAYERS": ["stem", "block2"]}
-    out, _ = run_here(
-        tmp_path, "manifold", FOLDER=photos, SIZE=16, BATCH_SIZE=3, EPOCHS=5, **layers
-    )
-    counts = re.findall(r"'(\w+)': (\d+)", out)
-    assert {layer for layer, _ in counts} == {"stem", "block2", "input"}
-    assert sum(int(count) for _, count in counts) == 5 * 4  # 12 images an epoch, in threes
-    assert out.count("validation accuracy") == 5
-
-
 # mean_teacher
 
 
@@ -167,7 +152,7 @@ def test_mean_teacher_gives_the_student_what_the_teacher_says_of_its_pixels(tmp_
             assert (mixed != said).any()
 
 
-# lightning_module
+# lightning_module and fastai_learner
 
 
 def alone(place, name, **constants):
@@ -208,3 +193,11 @@ def test_lightning_averages_the_validation_loss_over_the_images_of_all_ranks(tmp
     metrics = lightning(tmp_path, tmp_path, 2, max_epochs=1, devices=2, num_sanity_val_steps=0)
     # A model that has not learnt yet gives each of 17 classes about the same weight.
     assert metrics["validation loss"] == pytest.approx(math.log(17), rel=0.1)
+
+
+def test_fastai_trains_and_validates(photos, tmp_path):
+    if importlib.util.find_spec("fastai") is None:
+        pytest.skip("fastai is not installed")
+    loader = {"batch_size": 4, "size": 16, "num_threads": 1}
+    out = alone(tmp_path, "fastai_learner", FOLDER=photos, LOADER=loader, EPOCHS=2)
+    assert re.search(r"validation loss \d\.\d{4}, accuracy [01]\.\d{4}\n", out)
