@@ -77,9 +77,8 @@ SETTINGS = [
 UINT8 = [settings for settings in SETTINGS if settings[0] is np.uint8]
 # Those of tiles of several pixels.
 VECTOR = [settings for settings in UINT8 if settings[4] and settings[2] in (1, 3, 4)]
-# Those that AVX-512 loops write: bytes, also from planes to planes.
-PLANES = [settings for settings in UINT8 if not settings[4] and settings[5]]
-ROWS = [settings for settings in VECTOR + PLANES if settings[1] in (np.uint8, np.int8)]
+# Those for which there are AVX-512 loops.
+ROWS = [settings for settings in VECTOR if settings[1:4] == (np.uint8, 3, False)]
 
 
 @pytest.mark.parametrize("in_type", IN_TYPES)
@@ -245,13 +244,11 @@ def test_the_vector_loops_agree_with_the_portable_ones_to_the_bit(native, size, 
 @pytest.mark.parametrize("shift", [65636, 1.05e9, 1.1e9, 3e9, np.inf, np.nan])
 @pytest.mark.parametrize("sign", [1, -1])
 @pytest.mark.parametrize("planar", [True, False], ids=["CHW", "HWC"])
-@pytest.mark.parametrize("out_type", [np.uint8, np.int8])
-def test_the_vector_loops_saturate_as_the_portable_ones(native, out_type, planar, sign, shift):
-    settings, shift = (np.uint8, out_type, 3, False, True, planar), sign * shift
+def test_the_vector_loops_saturate_as_the_portable_ones(native, planar, sign, shift):
+    settings, shift = (np.uint8, np.uint8, 3, False, True, planar), sign * shift
     case = pairs(np.random.default_rng(0), settings, [(2, 130)] * 3)
     case.kept["singles"][:, 1] = shift
-    limits = np.iinfo(out_type)
-    limit = limits.max if shift > 0 else limits.min  # the least, too, for what is not a number
+    limit = 255 if shift > 0 else 0  # 0, too, for what is not a number
     for outs in (case.run_rows(native), case.run_rows(native, vector=True)):
         assert all((out == limit).all() for out in outs)
 

@@ -30,13 +30,13 @@ RowsFn RowsNeon(const RowsKey &key);
 #endif
 
 // Note [fastest]
-// There are AVX-512 loops for outputs of bytes alone. On an Intel Xeon with two cores, 128 images
-// of 224 x 224 x 3, AVX-512 took 20 to 25 % less time for uint8, 2.65 against 3.2 ms; float32 and
-// float16, which memory binds, gained nothing at any width: where rows are whole blocks, 3.2
-// against 3.1 ms. Untried: int8, which is taken to be like uint8; one and four channels; AMD's
-// processors with AVX-512. On an AMD EPYC (Zen 3), which has none, AVX2 was the faster for every
-// key of bytes and of floats, with 1, 3, 4 and 5 channels: at least 1.3 times, and 1.5 to 22 times
-// where there are vector loops.
+// There are AVX-512 loops from RGB to uint8 alone. On an Intel Xeon with two cores, 128 images of
+// 224 x 224 x 3, AVX-512 took 20 to 25 % less time there, 2.65 against 3.2 ms. Outputs in float32
+// and float16, which memory binds, gained nothing at any width: where rows are whole blocks, 3.2
+// against 3.1 ms. One and four channels, int8, and AMD's processors with AVX-512 were not tried. On
+// an AMD EPYC (Zen 3), which has none, AVX2 was the faster for every key of bytes and of floats,
+// with 1, 3, 4 and 5 channels: at least 1.3 times, and 1.5 to 22 times where there are vector
+// loops.
 
 // Instruction sets, from least to most.
 enum class Isa { kBaseline, kNeon, kAvx2, kAvx512 };

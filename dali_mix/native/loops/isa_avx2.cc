@@ -13,7 +13,7 @@ namespace avx2 {
 struct Vectors {
   static constexpr int kLanes = 2;
   static constexpr bool kStreams = true;
-  static constexpr bool kWritesFloats = true;
+  static constexpr bool kEveryKey = true;
   using F = __m256;
   using Window = __m256i;
 

@@ -1,4 +1,4 @@
-// The CPU loops for AVX-512 (F, BW, VL, DQ): those that write bytes, see Note [fastest].
+// The CPU loops for AVX-512 (F, BW, VL, DQ), from RGB to uint8: see Note [fastest].
 #include <immintrin.h>
 
 // GCC before 13 takes the deliberately undefined operand inside its own AVX-512 intrinsics for a
@@ -19,7 +19,7 @@ namespace avx512 {
 struct Vectors {
   static constexpr int kLanes = 4;
   static constexpr bool kStreams = true;
-  static constexpr bool kWritesFloats = false;
+  static constexpr bool kEveryKey = false;
   using F = __m512;
   using Window = __m512i;
 

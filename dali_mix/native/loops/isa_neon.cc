@@ -14,7 +14,7 @@ struct Vectors {
   static constexpr int kLanes = 1;
   // These processors see by themselves that whole lines are written.
   static constexpr bool kStreams = false;
-  static constexpr bool kWritesFloats = true;
+  static constexpr bool kEveryKey = true;
   using F = float32x4_t;
   using Window = uint8x16_t;
 
