@@ -24,7 +24,7 @@ WRONG = 0.4  # share of the training labels; 0 to see what mixing does to clean 
 METHODS = {"none": None, "mixup": MixUp(8.0, fold=False), "cutmix": CutMix()}
 SEEDS = 5
 EPOCHS = 30
-TESTED = range(3, EPOCHS + 1, 3)  # epochs after which the network is tested
+TESTED = range(EPOCHS, 0, -3)[::-1]  # epochs after which the network is tested
 TRAIN = 1257  # images; the other 540 are for the test
 GREY = {"size": 16, "mean": 127.5, "std": 127.5, "num_threads": 1}
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")

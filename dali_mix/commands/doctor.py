@@ -186,9 +186,14 @@ def cpu_flags() -> set[str]:
     return set()
 
 
+def cpu_paths(flags: set[str]) -> list[str]:
+    """The instruction sets with loops that a processor of these flags has, best first."""
+    return [path for path, needed in _VECTOR_PATHS.items() if needed <= flags]
+
+
 def _cpu_line(flags: set[str], limit: str) -> Line:
     paths = list(_VECTOR_PATHS)
-    there = [path for path in paths if _VECTOR_PATHS[path] <= flags]
+    there = cpu_paths(flags)
     cores = len(os.sched_getaffinity(0))
     if limit not in ("", *paths):
         text = f"DALI_MIX_CPU is {limit!r}, which means nothing; use {', '.join(paths)} or unset it"

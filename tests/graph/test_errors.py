@@ -171,7 +171,7 @@ def test_alpha_must_be_finite_and_not_negative(method, alpha):
 
 
 def test_methods_must_be_methods():
-    with pytest.raises(TypeError, match=r"must be objects of .*RICAP, got 'mixup'"):
+    with pytest.raises(TypeError, match=r"must be objects of .*Mosaic, got 'mixup'"):
         dmix.plan(None, None, "mixup", size=(3, 3))
     with pytest.raises(ValueError, match="at least one method, got none"):
         dmix.plan(None, None, [], size=(3, 3))

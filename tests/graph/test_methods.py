@@ -212,7 +212,7 @@ TEXTS = [
     ("fmix decay=0", 'decay of fmix must be in [1.5, 20], got "0".'),
     ("gridmix holes=0,3", "holes of gridmix must be (low, high), whole numbers from 1 to 1000"),
     ("gridmix holes=3,2", "holes of gridmix must be (low, high), whole numbers from 1 to 1000"),
-    ("cutmax", 'methods must be of "cutmix", "fmix", "gridmix", "mixup", "multimix", "patchmix"'),
+    ("cutmax", 'methods must be of "cutmix", "fmix", "gridmix", "mixup", "mosaic", "multimix"'),
     ("", 'methods must be of "cutmix", "fmix"'),
 ]
 

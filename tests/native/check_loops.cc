@@ -30,11 +30,10 @@ struct Loop {
   RowsFn rows;
 };
 
-// The loops that run here, and the one that apply would take.
+// The loops that run here.
 std::vector<Loop> LoopsFor(const RowsKey &key) {
   std::vector<Loop> loops = {{"baseline", RowsBaseline(key)}};
 #if !defined(DALI_MIX_PORTABLE)
-  loops.push_back({"selected", SelectRows(ChosenIsa(), key)});
 #if defined(__x86_64__)
   __builtin_cpu_init();
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&

@@ -189,7 +189,7 @@ def test_a_preview_of_any_name(tmp_path, content, capsys):
     sheet = tmp_path / f"{os.fsdecode(content)}.png"
     assert cli.main(["preview", str(root), "-o", str(sheet), "--size", "16"]) == 0
     out, err = capsys.readouterr()
-    assert ": 18 images" in out and out.count("\n") == 1 and not err
+    assert ": 20 images" in out and out.count("\n") == 1 and not err
     assert sheet.read_bytes().startswith(b"\x89PNG")
 
 

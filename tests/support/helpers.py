@@ -3,7 +3,6 @@ where they came from, and tests of random laws."""
 
 from __future__ import annotations
 
-import platform
 import re
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -16,11 +15,12 @@ from scipy import stats
 import dali_mix
 import dali_mix.fn as dmix
 from dali_mix import reference
+from dali_mix.commands import doctor
 from dali_mix.plan import Plan
 
 DEVICES = ["cpu", pytest.param("gpu", marks=pytest.mark.gpu)]
-# Values of DALI_MIX_CPU, the portable loops first.
-CPU_PATHS = ["baseline", *(["neon"] if platform.machine() == "aarch64" else ["avx2", "avx512"])]
+# Values of DALI_MIX_CPU that make a difference here, the portable loops first.
+CPU_PATHS = doctor.cpu_paths(doctor.cpu_flags())[::-1]
 DALI_TYPES = {
     np.float32: types.FLOAT,
     np.float16: types.FLOAT16,
