@@ -173,7 +173,7 @@ def test_instruction_sets_agree_to_the_bit(monkeypatch, in_type, dtype, channels
         monkeypatch.setenv("DALI_MIX_CPU", path)
         outs = [this.run(dtype=dtype, pad_output=channels == 3, **layouts) for layouts in LAYOUTS]
         outputs.append([image.tobytes() for out in outs for image in out])
-    assert outputs[0] == outputs[1] == outputs[2]
+    assert all(output == outputs[0] for output in outputs)
 
 
 @pytest.mark.gpu
