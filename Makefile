@@ -27,6 +27,7 @@ endif
 # architectures, and spaces around it, would end the name of a target.
 ARCHS := $(subst ;,-,$(subst $() ,,$(DALI_MIX_CUDA_ARCHS)))
 STAMP := .venv/.installed-$(or $(DALI_MIX_CUDA),default)-$(ARCHS)
+PACKAGES := .venv/.packages-$(or $(DALI_MIX_CUDA),default)
 NATIVE := $(wildcard $(addprefix dali_mix/native/*/*.,cc cu cuh h inc))
 
 .PHONY: test lint demo docs soak sanitize fake-gpu test-matrix test-aarch64 wheel try-wheel clean
@@ -36,9 +37,7 @@ NATIVE := $(wildcard $(addprefix dali_mix/native/*/*.,cc cu cuh h inc))
 test: $(STAMP)
 	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-# A warning of a compiler is an error, where lint comes to build.
-lint: export DALI_MIX_WERROR := 1
-lint: $(STAMP)
+lint: $(PACKAGES)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/clang-format --dry-run -Werror $(NATIVE) $(wildcard tests/*/*.cc tests/*/*.h \
@@ -83,16 +82,16 @@ try-wheel: $(STAMP)
 	$(BIN)/python tools/try_wheel.py dist/dali_mix-*-manylinux*.whl
 
 clean:
-	rm -rf build dist demo site *.egg-info .venv/.installed-* dali_mix/lib
+	rm -rf build dist demo site *.egg-info .venv/.installed-* .venv/.packages-* dali_mix/lib
 
 # Versions and hashes are those of requirements.txt, which .ci/lock writes; pip is the first of them,
 # as older ones do not look for hashes there. What the build needs (setup.py names it) goes into .venv
 # rather than into a throw-away environment, which would install DALI a second time at every rebuild.
 # Of DALI it takes the pinned release, also where an older one is there.
-$(STAMP): Makefile pyproject.toml requirements.txt setup.py dali_mix/plugin/version.py \
-    dali_mix/plugin/shim.py dali_mix/plugin/toolkit.py $(NATIVE)
+$(PACKAGES): Makefile pyproject.toml requirements.txt setup.py dali_mix/plugin/version.py \
+    dali_mix/plugin/shim.py dali_mix/plugin/toolkit.py
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	rm -f .venv/.installed-*
+	rm -f .venv/.installed-* .venv/.packages-*
 	sed -n '/^\(pip\|setuptools\)==/,/[^\\]$$/p' requirements.txt > .venv/first.txt
 	$(BIN)/pip install --quiet --require-hashes --requirement .venv/first.txt
 	$(BIN)/python -c 'import sys, tomllib, setuptools.build_meta as build; \
@@ -108,6 +107,10 @@ ifeq ($(DALI_MIX_CUDA), cpu)
 endif
 	$(BIN)/pip install --quiet --require-hashes --constraint requirements.txt \
 	    --requirement .venv/needs.txt
+	touch $@
+
+$(STAMP): $(PACKAGES) $(NATIVE)
+	rm -f .venv/.installed-*
 	$(BIN)/pip install --quiet --no-build-isolation --no-deps --editable .
 	$(BIN)/pip check
 	touch '$@'

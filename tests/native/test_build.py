@@ -325,9 +325,10 @@ def test_the_cuda_code_compiles(rules, monkeypatch, tmp_path):
         pytest.skip("no nvcc 13 in CUDA_HOME, on PATH or in PyPI packages")
     commands = rules.kernel_commands("g++", toolkit, 13, ["90"], tmp_path)
     assert len(commands) == len(list(NATIVE.glob("*/*.cu"))) > 0
-    quick = "-O0 -Xcicc -O0 -Xptxas -O0".split()  # half the time, and the same errors
-    for command in commands:
-        done = subprocess.run([*command, *quick], capture_output=True, text=True, check=False)
+    for command in commands:  # as far as PTX: a fifth of the time, and nearly all errors
+        quick = ["-ptx" if flag == "-c" else flag for flag in command]
+        quick = [flag for flag in quick if not flag.endswith("code=sm_90")]
+        done = subprocess.run([*quick, "-O0", "-Xcicc", "-O0"], capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
 
 

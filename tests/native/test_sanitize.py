@@ -15,8 +15,8 @@ def driver(request, tmp_path_factory):
 
 def test_the_loops_are_clean_and_each_fault_is_noticed(driver):
     sanitizers, program = driver
-    done = sanitize.run_driver(program, 100, 1)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "100 batches\n", "")
+    done = sanitize.run_driver(program, 25, 1)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "25 batches\n", "")
     noticed = {
         "thread": {"race": "ThreadSanitizer: data race"},
         "address,undefined": {
@@ -25,7 +25,7 @@ def test_the_loops_are_clean_and_each_fault_is_noticed(driver):
         },
     }
     for fault, words in noticed[sanitizers].items():
-        done = sanitize.run_driver(program, 100, 1, fault)
+        done = sanitize.run_driver(program, 25, 1, fault)
         assert done.returncode != 0 and words in done.stderr
 
 
