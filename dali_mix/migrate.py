@@ -16,7 +16,7 @@ from typing import Any
 
 from dali_mix.methods import CutMix, Method, MixUp
 
-__all__ = ["from_fastai", "from_mmpretrain", "from_timm", "from_torchvision"]
+__all__ = ["from_deim", "from_fastai", "from_mmpretrain", "from_timm", "from_torchvision"]
 
 _TIMM_SHARES = {"batch": "batch", "pair": "pair", "elem": "sample"}
 _WHOLE_BATCH = {"per": "batch", "choose_per": "batch", "prob_per": "batch"}
@@ -172,6 +172,28 @@ def from_mmpretrain(
     total = sum(chances)
     prob = {} if total > 1 - 1e-6 else {"prob": total}
     return _arguments(found, partner="shuffle", **_WHOLE_BATCH, **prob)
+
+
+def from_deim(mixup_prob: float, copyblend_prob: float = 0.0) -> dict[str, Any]:
+    """Arguments of the mixup of detectors: `BatchImageCollateFunction` of DEIM and D-FINE.
+
+    mixup_prob: probability that a batch is mixed. For mixup_epochs pass the `prob` of the result as
+                `dali_mix.Scheduled`
+
+    lam is uniform from 0.45 to 0.55, one for the batch, and each image is mixed with the one before
+    it. The boxes of both images stay. Their weights, which `dali_mix.fn.apply_boxes` gives, are
+    lam and 1 - lam: "mixup" in the targets there.
+
+    ValueError: copyblend_prob above 0, as CopyBlend has no equivalent.
+    """
+    if not (isinstance(mixup_prob, numbers.Real) and 0 < float(mixup_prob) <= 1):
+        raise ValueError(f"mixup_prob must be above 0 and at most 1, got {mixup_prob!r}.")
+    if copyblend_prob:
+        raise ValueError(
+            f"copyblend_prob must be 0, got {copyblend_prob!r}: CopyBlend has no equivalent here."
+        )
+    mixup = MixUp(uniform=(0.45, 0.55))
+    return _arguments([(mixup, 1.0)], partner="roll", prob=float(mixup_prob), **_WHOLE_BATCH)
 
 
 def _of_mmpretrain(augment: Mapping[str, Any]) -> Method:

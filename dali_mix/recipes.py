@@ -14,10 +14,19 @@ import math
 import numbers
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import dali_mix.fn as dmix  # before DALI, because it says in a sentence if DALI is missing
+from dali_mix import migrate
 from dali_mix.graph.arguments import Draw
+from dali_mix.graph.augmentations import (
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    rand_augment,
+    random_erasing,
+    three_augment,
+)
 from dali_mix.graph.checks import as_methods, images_of
 from dali_mix.graph.door import spelled_out
 from dali_mix.graph.recipe_arguments import (
@@ -36,7 +45,6 @@ from dali_mix.methods.method import is_whole
 
 # isort: split
 from nvidia.dali import fn, types
-from nvidia.dali import math as dali_math
 from nvidia.dali.data_node import DataNode
 from nvidia.dali.pipeline import Pipeline, do_not_convert
 
@@ -52,12 +60,13 @@ __all__ = [
     "imagefolder_train",
     "imagefolder_val",
     "is_image",
+    "published",
+    "rand_augment",
     "random_erasing",
+    "three_augment",
 ]
 
-IMAGENET_MEAN = (0.485 * 255, 0.456 * 255, 0.406 * 255)
-"""Means of the red, green and blue channels, for pixels from 0 to 255."""
-IMAGENET_STD = (0.229 * 255, 0.224 * 255, 0.225 * 255)
+REPEATED_PLAN = "plan=True cannot be combined with repeats, each of which has its own plan."
 _DEFAULT_METHODS = (MixUp(alpha=0.2), CutMix(alpha=1.0))
 
 
@@ -76,7 +85,9 @@ def imagefolder_train(
     area: tuple[float, float] = (0.08, 1.0),
     aspect: tuple[float, float] = (3 / 4, 4 / 3),
     mirror: float = 0.5,
+    repeats: int = 1,
     augment: Callable[[Any], Any] | None = None,
+    interpolation: Any = types.INTERP_LINEAR,
     mean: Any = IMAGENET_MEAN,
     std: Any = IMAGENET_STD,
     dtype: Any = types.FLOAT,
@@ -102,17 +113,22 @@ def imagefolder_train(
                   their pipelines should differ
     area, aspect: ranges of the random crop: its share of the image's area, its width over height
     mirror:       probability of a horizontal flip
+    repeats:      repeated augmentation (Hoffer et al. 2020): each image is decoded once, and gives
+                  so many crops, which are augmented and mixed apart. A crop is never mixed with
+                  one of the same image
     augment:      function that changes the images in the graph before they are mixed, such as
                   `random_erasing`. It takes and returns uint8 (H, W, 3) of the output size.
-                  RandAugment and the rest of nvidia.dali.auto_aug need
+                  `rand_augment` and what is in nvidia.dali.auto_aug need
                   @pipeline_def(enable_conditionals=True)
+    interpolation: of the resize, such as types.INTERP_CUBIC; it is antialiased
     mean, std:    for pixels from 0 to 255
     dtype:        types.FLOAT, FLOAT16, UINT8 or INT8 (for bytes, choose mean and std to suit)
     layout:       "CHW" or "HWC"
     device:       "cpu" or "gpu"; default: the GPU of the pipeline, if it has one
     plan:         also put out the columns of the plan, last, for MixLoader(plan=True)
     returns:      (x, y1, y2, lam), or (x, ys, weights) if a method mixes more than two images, as
-                  `dali_mix.fn.mix`, on `device`; labels are int32 of shape (1,)
+                  `dali_mix.fn.mix`, on `device`; labels are int32 of shape (1,). With repeats, so
+                  many of these one after the other, which MixLoader(repeats=…) makes one batch
 
     The reader is named "Reader" and shuffles all files anew for every epoch. It pads each shard
     with copies of its last file, so that all shards have the same number of batches. Iterate with
@@ -122,11 +138,16 @@ def imagefolder_train(
     if augment is not None and not callable(augment):
         raise TypeError(f"augment must be a function of images, got {augment!r}.")
     read = (root, files, classes, shard_id, num_shards, shuffle_seed)
-    images, labels = _random_crops(*read, size, area, aspect, mirror, device)
-    if augment is not None:
-        images = augment(images)
+    if plan and repeats != 1:
+        raise ValueError(REPEATED_PLAN)
+    crops, labels = _random_crops(*read, size, interpolation, area, aspect, mirror, device, repeats)
     output = {"mean": mean, "std": std, "dtype": dtype, "output_layout": layout}
-    return _mixed(images, labels, methods, weights, mirror, output, draw, plan)
+    outputs: list[Any] = []
+    for images in crops:
+        if augment is not None:
+            images = augment(images)
+        outputs += _mixed(images, labels, methods, weights, mirror, output, draw, plan)
+    return tuple(outputs)
 
 
 # A pipeline with conditionals translates its Python code. Only `augment` may need that; for the
@@ -140,29 +161,35 @@ def _random_crops(
     num_shards: int,
     shuffle_seed: int,
     size: Any,
+    interpolation: Any,
     area: Any,
     aspect: Any,
     mirror: float,
     device: str | None,
-) -> tuple[Any, Any]:
-    """Images, uint8 (H, W, 3) of `size`, and their labels."""
+    repeats: int,
+) -> tuple[list[Any], Any]:
+    """`repeats` crops of each image, uint8 (H, W, 3) of `size`, and their labels."""
     sides = size_of_resize(size)
     check_probability("mirror", mirror)
     check_range("area", area, 1, zero=True, equal=True)
     check_range("aspect", aspect, math.inf, equal=True)
+    if not (is_whole(repeats) and repeats >= 1):
+        raise ValueError(f"repeats must be a whole number, at least 1, got {repeats!r}.")
     if not is_whole(shuffle_seed):
         raise ValueError(f"shuffle_seed must be a whole number, got {shuffle_seed!r}.")
     # This shuffles all files; random_shuffle only shuffles within a buffer.
     order = {"shuffle_after_epoch": True, "shuffle_after_epoch_seed": shuffle_seed}
     encoded, labels = shard_of(root, files, classes, shard_id, num_shards, **order)
-    images = fn.decoders.image_random_crop(
-        encoded,
-        device=decoder_device(device),
-        output_type=types.RGB,
-        random_area=list(area),
-        random_aspect_ratio=list(aspect),
-    )
-    return fn.resize(images, size=sides, interp_type=types.INTERP_LINEAR), labels
+    decoder = {"device": decoder_device(device), "output_type": types.RGB}
+    window = {"random_area": [*area], "random_aspect_ratio": [*aspect]}
+    resize = {"size": sides, "interp_type": interpolation}
+    if repeats == 1:  # decodes no more than the crop
+        crop = fn.decoders.image_random_crop(encoded, **decoder, **window)
+        return [fn.resize(crop, **resize)], labels
+    images = fn.decoders.image(encoded, **decoder)
+    if isinstance(sides, DataNode):
+        raise ValueError("size must be whole pixels with repeats, got a Scheduled.")
+    return [fn.random_resized_crop(images, **window, **resize) for _ in range(repeats)], labels
 
 
 @do_not_convert
@@ -180,7 +207,7 @@ def _mixed(
         raise TypeError(
             f"augment must return the images that it was given, changed, got {images!r}."
         )
-    output["mirror"] = fn.random.coin_flip(probability=mirror) if mirror else 0
+    output = output | {"mirror": fn.random.coin_flip(probability=mirror) if mirror else 0}
     if methods is None:
         methods, weights = MixUp(alpha=0), None
     if not with_plan:
@@ -253,38 +280,40 @@ def _on_gpu(values: Any) -> Any:
     return ops.dali_mix.upload(values, device="mixed")
 
 
-def random_erasing(
-    images: Any,
-    *,
-    prob: float = 0.25,
-    area: tuple[float, float] = (0.02, 1 / 3),
-    aspect: tuple[float, float] = (0.3, 1 / 0.3),
-    fill: Any = None,
-) -> Any:
-    """Paint over one rectangle of some images (Zhong et al. 2020); the ranges are timm's defaults.
+def _augment_and_erase(images: Any, *, magnitude: int) -> Any:
+    return random_erasing(rand_augment(images, magnitude=magnitude), fill="noise")
 
-    images:  uint8 (H, W, 3), CPU or GPU, before they are mixed. A rectangle on a mixed image would
-             hide pixels that lam counts
-    prob:    probability in [0, 1] that an image loses a rectangle
-    area:    range, in (0, 1], of the rectangle's share of the image; drawn uniformly
-    aspect:  range of its height over its width; drawn log-uniformly
-    fill:    red, green and blue, numbers or a DALI tensor; default: one colour for each image, from
-             normal distributions with IMAGENET_MEAN and IMAGENET_STD, clipped to [0, 255]
 
-    The place is uniform over all places inside the image. A side that is longer than the image is
-    cut to the image's.
+_TRANSFORMER = (0.8, 224, partial(_augment_and_erase, magnitude=9))
+_PUBLISHED: dict[str, tuple[float, int, Callable[[Any], Any]]] = {
+    "A1": (0.2, 224, partial(rand_augment, magnitude=7)),
+    "A2": (0.1, 224, partial(rand_augment, magnitude=7)),
+    "A3": (0.1, 160, partial(rand_augment, magnitude=6)),
+    "DeiT": _TRANSFORMER,
+    "Swin": _TRANSFORMER,
+    "ConvNeXt": _TRANSFORMER,
+    "DeiT III": (0.8, 224, partial(three_augment, jitter=0.3)),
+}
+"""Alpha of mixup, size in pixels, and augmentation."""
+
+
+def published(name: str) -> dict[str, Any]:
+    """Arguments of `imagefolder_train`, and of `MixLoader.from_imagefolder`, for a known training:
+
+        MixLoader.from_imagefolder(root, batch_size=256, **recipes.published("DeiT III"))
+
+    name: "A1", "A2" or "A3" (Wightman et al. 2021, ResNet strikes back), "DeiT" (Touvron et al.
+          2021, and timm's vision transformers), "DeiT III" (Touvron et al. 2022), "Swin" (Liu et
+          al. 2021), "ConvNeXt" (Liu et al. 2022)
+
+    Change single arguments by `recipes.published(name) | {"size": 384}`. Mixing is drawn as timm
+    draws it, once for the batch. A pipeline of your own needs enable_conditionals=True. What is not
+    of the images (loss, repeated augmentation, optimizer), and what differs from the published
+    programs, is on the page about recipes.
     """
-    check_probability("prob", prob)
-    check_range("area", area, 1)
-    check_range("aspect", aspect, math.inf)
-    if fill is None:
-        mean, std = types.Constant([*IMAGENET_MEAN]), types.Constant([*IMAGENET_STD])
-        fill = dali_math.clamp(fn.random.normal(shape=[3]) * std + mean, 0.0, 255.0)
-    whole = fn.cast(images.shape()[:2], dtype=types.FLOAT)
-    share = fn.random.uniform(range=[*area]) * whole[0] * whole[1]
-    stretch = fn.random.uniform(range=[math.log(bound) / 2 for bound in aspect])
-    sides = dali_math.sqrt(share) * dali_math.exp(fn.stack(stretch, -stretch))
-    sides = dali_math.min(dali_math.floor(sides + 0.5), whole)
-    anchor = dali_math.floor(fn.random.uniform(range=[0, 1], shape=[2]) * (whole - sides + 1))
-    erased = fn.random.coin_flip(probability=prob)
-    return fn.erase(images, anchor=anchor, shape=sides * erased, axis_names="HW", fill_value=fill)
+    if name not in _PUBLISHED:
+        names = ", ".join(map(repr, _PUBLISHED))
+        raise ValueError(f"name must be one of {names}, got {name!r}.")
+    alpha, size, augment = _PUBLISHED[name]
+    mixing = migrate.from_timm(mixup_alpha=alpha, cutmix_alpha=1.0)
+    return {"size": size, "augment": augment, "interpolation": types.INTERP_CUBIC, **mixing}

@@ -3,29 +3,21 @@
     python pipelines/imagefolder.py
 
 FOLDER holds `train` and `val`, each with one folder of images for each class. One DALI pipeline
-crops and flips images, applies RandAugment, erases rectangles, mixes and normalises. Without
-`augment=` it is the usual recipe for a ResNet.
-
-timm's train.py does the same with `--aa rand-m9-mstd0.5-inc1 --mixup 0.8 --cutmix 1.0 --reprob 0.25
---remode pixel`, with these differences:
-  erasing  comes before mixing here, so that lam stays the share of own pixels; a rectangle has one
-           random colour, not one for each pixel
-  mixing   is drawn for each image, as with --mixup-mode elem; partners are a random permutation
-  RandAugment  is DALI's: both operations always act, with magnitude 9 of 10; identity replaces
-           invert and solarize-add; posterize keeps 4 bits; areas outside the image become grey
+crops and flips images, applies RandAugment, erases rectangles, mixes and normalises.
+docs/recipes.md has the recipe line by line, and what differs from timm. Without it,
+`MixLoader.from_imagefolder` has the usual arguments for a ResNet.
 """
 
 from pathlib import Path
 
 import torch
-from nvidia.dali import pipeline_def, types
-from nvidia.dali.auto_aug.rand_augment import rand_augment
+from nvidia.dali import types
 from torch import nn
 
-from dali_mix import CutMix, MixAccuracy, MixLoader, MixLoss, MixUp, recipes
+from dali_mix import MixAccuracy, MixLoader, MixLoss, recipes
 
 FOLDER = Path("imagenet")
-METHODS = [MixUp(0.8, fold=False), CutMix(1.0)]  # each mixes half of the images
+RECIPE = "DeiT"  # or A1, A2, A3, DeiT III, Swin, ConvNeXt
 SIZE = 224  # height and width in pixels
 BATCH_SIZE = 128
 EPOCHS = 90
@@ -35,15 +27,12 @@ DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 OUTPUT = {"size": SIZE, "dtype": types.FLOAT16 if DEVICE.type == "cuda" else types.FLOAT}
 
 
-def augment(images):
-    """Change cropped uint8 images before they are mixed."""
-    images = rand_augment(images, n=2, m=27, shape=[SIZE, SIZE], max_translate_rel=0.45)
-    return recipes.random_erasing(images)
-
-
-@pipeline_def(enable_conditionals=True, enable_checkpointing=True)  # RandAugment uses `if`
-def training_pipeline():
-    return recipes.imagefolder_train(FOLDER / "train", methods=METHODS, augment=augment, **OUTPUT)
+def loaders():
+    """The training and the validation batches."""
+    same = {"batch_size": BATCH_SIZE, "num_threads": THREADS}
+    recipe = recipes.published(RECIPE) | OUTPUT
+    training = MixLoader.from_imagefolder(FOLDER / "train", seed=0, **same, **recipe)
+    return training, MixLoader.from_imagefolder(FOLDER / "val", training=False, **same, **OUTPUT)
 
 
 def network(classes):
@@ -65,12 +54,9 @@ def validate(model, loader):
 
 def main():
     torch.manual_seed(0)
-    same = {"batch_size": BATCH_SIZE, "num_threads": THREADS}
-    device_id = 0 if DEVICE.type == "cuda" else None
-    training = MixLoader(training_pipeline(seed=0, device_id=device_id, **same))
-    validation = MixLoader.from_imagefolder(FOLDER / "val", training=False, **same, **OUTPUT)
-    model = network(len(recipes.class_names(FOLDER / "train")))
-    criterion = MixLoss(nn.CrossEntropyLoss())
+    training, validation = loaders()
+    model = network(len(training.classes))
+    criterion = MixLoss(nn.CrossEntropyLoss(label_smoothing=0.1))
     optimizer = torch.optim.AdamW(model.parameters(), LEARNING_RATE)
     scaler = torch.amp.GradScaler(DEVICE.type, enabled=DEVICE.type == "cuda")
     for epoch in range(EPOCHS):

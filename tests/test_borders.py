@@ -23,7 +23,7 @@ ROOMS = {
     "fn": {"graph", "methods", "plan", "plugin"},
     "dynamic": {"graph", "methods", "plan", "plugin"},
     "migrate": {"methods"},
-    "recipes": {"fn", "graph", "images", "methods"},
+    "recipes": {"fn", "graph", "images", "methods", "migrate"},
     "loader": {"graph", "images", "methods", "plan", "plugin", "recipes", "training"},
     "measure": {"fn", "images", "methods", "plan", "reference", "training"},
     "commands": {"fn", "images", "measure", "methods", "plugin", "recipes"},

@@ -26,14 +26,22 @@ Form = Literal["plain", "mixed", "boxes"]
 """What outputs are: (x, y); (x, y1, y2, lam) or (x, ys, weights); (x, boxes, labels, weights)."""
 
 
-def form_of(pipeline: Pipeline, mixed: bool | None, columns: int = 0) -> Form:
+def form_of(pipeline: Pipeline, mixed: bool | None, columns: int = 0, repeats: int = 1) -> Form:
     """What the outputs are, without those behind them that are columns of plans.
 
     columns: how many these are
+    repeats: how many groups of outputs there are
 
     ValueError: there are too many or too few outputs, or it cannot be told what they are."""
-    count = pipeline.num_outputs - columns
+    count, odd = divmod(pipeline.num_outputs - columns, repeats)
+    if odd:
+        raise ValueError(
+            f"with repeats={repeats} the pipeline must put out {repeats} groups of outputs, alike, "
+            f"got {pipeline.num_outputs} outputs."
+        )
     if mixed is None and count == 4 and boxed(pipeline, count):
+        if repeats > 1:
+            raise ValueError("repeats are for labels of images, and the pipeline puts out boxes.")
         return "boxes"
     return "mixed" if _mixes(pipeline, mixed, count) else "plain"
 
@@ -94,6 +102,22 @@ def to_batch(
     return (*batch, _one_or_all(made)) if made else batch
 
 
+def joined(batches: Sequence[Any]) -> Any:
+    """One batch of several that have the same form, without plans and boxes."""
+    if len(batches) == 1:
+        return batches[0]
+    x, targets = zip(*batches, strict=True)
+    return torch.cat(x), _joined_targets(targets)
+
+
+def _joined_targets(targets: Sequence[Any]) -> Any:
+    first = targets[0]
+    if isinstance(first, Tensor):
+        return torch.cat(list(targets))
+    parts = (_joined_targets(part) for part in zip(*targets, strict=True))
+    return type(first)(*parts) if isinstance(first, BatchTarget) else tuple(parts)
+
+
 def _samples(output: Any) -> list[Tensor]:
     """The samples, of any shapes. BoxTarget copies them."""
     return [torch.from_numpy(np.asarray(sample)) for sample in output]
@@ -131,4 +155,4 @@ def _one_or_all(targets: list[Any]) -> Any:
     return targets[0] if len(targets) == 1 else tuple(targets)
 
 
-__all__ = ["Batch", "Form", "Target", "form_of", "to_batch"]
+__all__ = ["Batch", "Form", "Target", "form_of", "joined", "to_batch"]

@@ -28,6 +28,8 @@ from dali_mix.loader.sources import Source, check_last_batch, check_seeds, share
 from dali_mix.loader.stateless import without_state
 from dali_mix.loader.substitute import Substituted
 from dali_mix.loader.walk import BatchSampler, Walk
+from dali_mix.methods.method import is_whole
+from dali_mix.recipes import REPEATED_PLAN
 
 __all__ = ["MixLoader"]
 
@@ -60,6 +62,8 @@ class MixLoader:
                  so that they need no state
     plan:        the pipeline returns the columns of a plan behind all else, as `*plan.columns`, and
                  each step yields (x, target, plan)
+    repeats:     the pipeline returns so many groups of outputs, such as crops of the same images;
+                 they make one batch, the first group first
 
     Each step yields (x, target). With a list of pipelines it yields a list of (x, target), without
     the pipelines whose shard has no samples left:
@@ -103,6 +107,7 @@ class MixLoader:
         on_bad_file: str = "raise",
         pure_python: bool = False,
         plan: bool = False,
+        repeats: int = 1,
         **unknown: NoReturn,
     ) -> None:
         check_names("MixLoader()", unknown, MixLoader.__init__.__kwdefaults__ or ())
@@ -112,8 +117,12 @@ class MixLoader:
         shares = [share_of(pipeline, running.reader, size) for pipeline in running.pipelines]
         check_together(shares)
         substitute.check_on_bad_file(on_bad_file, sources)
+        if not (is_whole(repeats) and repeats >= 1):
+            raise ValueError(f"repeats must be a whole number, at least 1, got {repeats!r}.")
+        if plan and repeats != 1:
+            raise ValueError(REPEATED_PLAN)
         plans = plans_of(running.pipelines[0]) if plan else []
-        form = form_of(running.pipelines[0], mixed, sum(map(len, plans)))
+        form = form_of(running.pipelines[0], mixed, sum(map(len, plans)), repeats)
         mixing = form == "mixed" or plan or (mixed is None and any(map(draws, running.pipelines)))
         if mixing and not same_draws:
             check_seeds(running.pipelines)
@@ -123,7 +132,7 @@ class MixLoader:
         """How many images each class has, in all shards; None as above."""
         last_batch = last_batch or ("drop" if mixing else "partial")
         check_last_batch(last_batch, shares, mixing, running.reader, sources)
-        self._walk = Walk(running, shares, last_batch, form, mixing, single, plans)
+        self._walk = Walk(running, shares, last_batch, form, mixing, single, plans, repeats)
         why = running.no_state()
         if why is not None:
             self.__class__ = without_state(type(self), why)
@@ -145,6 +154,7 @@ class MixLoader:
         prefetch_queue_depth: int = 2,
         on_bad_file: str = "raise",
         plan: bool = False,
+        repeats: int = 1,
         **recipe: Any,
     ) -> MixLoader:
         """Training or validation batches of a folder with one folder of images for each class.
@@ -171,12 +181,22 @@ class MixLoader:
                      good file has replaced the bad one. Each bad file is logged once, as a warning
                      of the logger "dali_mix", listed by `substituted`, and saved in `state_dict()`
         plan:        yield (x, target, plan) in training, as `MixLoader` does
+        repeats:     in training, crops of each image in a batch; an epoch has so many times more
+                     samples. Divides batch_size. See `recipes.imagefolder_train`
         recipe:      files (a list of good ones), classes (those of the training loader), methods,
                      weights, size, augment, mean, std, dtype (of DALI or PyTorch), layout …
         """
         if plan and not training:
             raise ValueError("plan=True is for training, whose images are mixed; leave it out.")
         recipe |= {"plan": True} if plan else {}
+        if repeats != 1:
+            whole = is_whole(repeats) and repeats > 0 and is_whole(batch_size)
+            if not (training and whole and batch_size % repeats == 0):
+                raise ValueError(
+                    "repeats must be a whole number that divides batch_size, and 1 in validation, "
+                    f"got {repeats!r} with batch_size={batch_size}."
+                )
+            recipe, batch_size = recipe | {"repeats": int(repeats)}, batch_size // repeats
         last_batch = last_batch or ("drop" if training else "partial")
         source = folder_pipeline(
             root,
@@ -192,7 +212,9 @@ class MixLoader:
             on_bad_file=on_bad_file,
             **recipe,
         )
-        return cls(source, last_batch=last_batch, on_bad_file=on_bad_file, plan=plan)
+        return cls(
+            source, last_batch=last_batch, on_bad_file=on_bad_file, plan=plan, repeats=repeats
+        )
 
     def __iter__(self) -> Iterator[Any]:
         """One epoch. After load_state_dict(), the rest of the epoch in which it was saved."""
@@ -207,14 +229,14 @@ class MixLoader:
         epoch, batch = walk.next_place
         return (
             f"<MixLoader of {self._running}: {first.images} samples, shard {shards} of "
-            f"{first.num_shards}, batch_size={first.batch_size}, last_batch={walk.last_batch!r}, "
+            f"{first.num_shards}, batch_size={self.batch_size}, last_batch={walk.last_batch!r}, "
             f"{len(self)} batches an epoch, next is batch {batch} of epoch {epoch}>"
         )
 
     @property
     def batch_size(self) -> int:
         """Samples of a full batch of one pipeline."""
-        return self._walk.shares[0].batch_size
+        return self._walk.shares[0].batch_size * self._walk.repeats
 
     @property
     def epoch(self) -> int:

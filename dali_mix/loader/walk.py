@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
-from dali_mix.loader.batches import Batch, Form, to_batch
+from dali_mix.loader.batches import Batch, Form, joined, to_batch
 from dali_mix.loader.epochs import Share, length
 from dali_mix.loader.plans import Names
 from dali_mix.loader.running import Running
@@ -32,6 +32,7 @@ class Walk:
     mixing:     whether the images are mixed
     single:     whether a step yields one batch rather than a list
     plans:      the columns of each plan that a batch comes with
+    repeats:    how many groups of outputs make one batch
     """
 
     def __init__(
@@ -43,10 +44,12 @@ class Walk:
         mixing: bool,
         single: bool,
         plans: list[Names],
+        repeats: int,
     ) -> None:
         self.running = running
         self.shares = shares
         self.last_batch = last_batch
+        self.repeats = repeats
         self.epoch = 0
         self.made = 0
         """Number of batches of this epoch that were yielded."""
@@ -160,7 +163,11 @@ class Walk:
                 )
             if kept:  # one shard may end before another
                 copy = not pipeline.exec_dynamic
-                batches.append(to_batch(output, self._form, kept, copy, self._plans))
+                each = len(output) // self.repeats
+                groups = [output[k * each : (k + 1) * each] for k in range(self.repeats)]
+                batches.append(
+                    joined([to_batch(g, self._form, kept, copy, self._plans) for g in groups])
+                )
         return batches
 
     def _stopped(self) -> str:

@@ -192,3 +192,19 @@ def check_same_law_of_shuffled(theirs, arguments, mode):
             mixed = np.where(lam < 1 - 1e-6, lam, np.nan)
             spread = np.nanmax(mixed, 1, initial=0) - np.nanmin(mixed, 1, initial=1)
             assert (spread < 1e-6).all()
+
+
+def test_deim_mixes_alike_and_draws_by_the_same_law():
+    def mixing(images, labels):
+        """As its collate function does: boxes of image i, then those of the one before it."""
+        mixed = np.random.random() < 0.6
+        beta = np.random.uniform(0.45, 0.55) if mixed else 1.0
+        x = np.roll(images, 1, axis=0) * (1 - beta) + images * beta
+        hot = np.eye(CLASSES)[labels]
+        target = hot * beta + np.roll(hot, 1, axis=0) * (1 - beta)
+        return peers.Mixed(x, target, np.full(COUNT, beta), np.zeros((COUNT, 4), int), None)
+
+    arguments = migrate.from_deim(0.6)
+    check_same_result(mixing, arguments)
+    size = (97, 89)
+    check_same_law(their_draws(mixing, size), our_draws(arguments, size), groups_of("batch"))

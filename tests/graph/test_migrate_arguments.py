@@ -50,6 +50,9 @@ NAN = math.nan
         (lambda: migrate.from_mmpretrain({"type": "AugMix"}), 'must be "Mixup" or "CutMix", got'),
         (lambda: migrate.from_mmpretrain({"type": "Mixup"}), "Mixup takes alpha, .* got nothing"),
         (lambda: migrate.from_mmpretrain([MIXUP], [0.5, 0.5]), "each of the 1 augments, got 2"),
+        (lambda: migrate.from_deim(0), "mixup_prob must be above 0 and at most 1, got 0"),
+        (lambda: migrate.from_deim(NAN), "mixup_prob must be above 0 and at most 1, got nan"),
+        (lambda: migrate.from_deim(0.5, 0.5), "copyblend_prob must be 0, got 0.5"),
         (lambda: migrate.from_mmpretrain([]), "augments must hold at least one config, got none"),
         (
             lambda: migrate.from_mmpretrain({"type": "CutMix", "alpha": 1.0, "correct_lam": False}),

@@ -57,18 +57,19 @@ def test_imagefolder_trains_and_validates(photos, tmp_path):
 
 def test_imagefolder_names_a_file_that_cannot_be_decoded(photos, tmp_path):
     (photos / "train" / "dark" / "broken.jpg").write_bytes(b"no image")
-    sentence = "cannot decode dark/broken.jpg; remove or repair it"
+    sentence = "cannot decode .*/dark/broken.jpg; remove or repair it"
     with pytest.raises(RuntimeError, match=sentence):
         run_here(tmp_path, "imagefolder", FOLDER=photos, **(SMALL | {"BATCH_SIZE": 13}))
 
 
-def test_imagefolder_draws_mixup_and_cutmix_for_each_image(photos, tmp_path):
+def test_imagefolder_draws_mixup_or_cutmix_for_a_batch(photos, tmp_path):
     small = SMALL | {"BATCH_SIZE": 12}
-    program = namespace(tmp_path, "imagefolder", FOLDER=photos, **small)
-    pipeline = program["training_pipeline"](batch_size=12, num_threads=1, device_id=None, seed=1)
-    with program["MixLoader"](pipeline) as loader:
-        lam = np.concatenate([target.lam.numpy() for _ in range(40) for _, target in loader])
-    # Cutmix counts pixels, mixup's lam is any number; one image is one or the other, half and half.
+    training, _ = namespace(tmp_path, "imagefolder", FOLDER=photos, **small)["loaders"]()
+    with training:
+        lam = np.stack([target.lam.numpy() for _ in range(60) for _, target in training])
+    assert lam.shape[1] == 12 and (lam == lam[:, :1]).all()
+    # Cutmix counts pixels, mixup's lam is any number: half and half.
+    lam = lam[:, 0]
     counted = np.isclose(lam * 256, np.round(lam * 256), atol=1e-4)
-    assert abs(counted.mean() - 0.5) < 0.1
+    assert abs(counted.mean() - 0.5) < 0.25  # four standard deviations
     assert (lam[~counted] < 0.5).any()  # not folded, as in timm
