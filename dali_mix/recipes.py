@@ -181,8 +181,8 @@ def _random_crops(
     order = {"shuffle_after_epoch": True, "shuffle_after_epoch_seed": shuffle_seed}
     encoded, labels = shard_of(root, files, classes, shard_id, num_shards, **order)
     decoder = {"device": decoder_device(device), "output_type": types.RGB}
-    window = {"random_area": [*area], "random_aspect_ratio": [*aspect]}
-    resize = {"size": sides, "interp_type": interpolation}
+    window: dict[str, Any] = {"random_area": [*area], "random_aspect_ratio": [*aspect]}
+    resize: dict[str, Any] = {"size": sides, "interp_type": interpolation}
     if repeats == 1:  # decodes no more than the crop
         crop = fn.decoders.image_random_crop(encoded, **decoder, **window)
         return [fn.resize(crop, **resize)], labels
