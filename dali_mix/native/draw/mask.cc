@@ -39,12 +39,12 @@ DrawnMask DrawGrid(const Method &method, double lam, int height, int width, Rand
     return in_hole;
   };
   const auto rows = holes(height), columns = holes(width);
+  std::vector<uint8_t> row(width);  // one that has holes
+  std::transform(columns.begin(), columns.end(), row.begin(), [](bool in) { return in ? 0 : 255; });
   DrawnMask mask = {height, width, std::vector<uint8_t>(static_cast<size_t>(height) * width, 255)};
   for (int y = 0; y < height; y++) {
-    for (int x = 0; rows[y] && x < width; x++) {
-      if (columns[x]) {
-        mask.values[static_cast<size_t>(y) * width + x] = 0;
-      }
+    if (rows[y]) {
+      std::copy(row.begin(), row.end(), mask.values.begin() + static_cast<size_t>(y) * width);
     }
   }
   return mask;
