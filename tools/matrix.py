@@ -70,7 +70,8 @@ def environment(folder: Path, release: str | None) -> tuple[Path, str]:
         error = install(python, f"nvidia-dali-cuda{setup.dali_flavour()}0=={release}")
     # Only now, because pip would otherwise find what this DALI requires and not install it.
     packages = packages_of(folder)
-    (packages / "behind.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    behind = [path for path in sys.path if path.endswith("site-packages")]
+    (packages / "behind.pth").write_text("\n".join(behind) + "\n")
     # Take NumPy from this environment, because its other packages were tested with it.
     for installed in packages.glob("numpy*"):
         shutil.rmtree(installed)

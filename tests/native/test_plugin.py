@@ -38,9 +38,13 @@ def python(code, folder=PACKAGE.parent, **environment):
 
 @pytest.fixture
 def copy(tmp_path):
-    """A folder with a copy of the package, to break or to load beside the real one."""
+    """A folder with a copy of the package, to break or to load beside the real one, with the shim
+    of the DALI that is here alone."""
     ignore = shutil.ignore_patterns("native", "__pycache__")
     shutil.copytree(PACKAGE, tmp_path / "dali_mix", ignore=ignore)
+    for path in (tmp_path / "dali_mix/lib").glob("libdali_mix-dali-*"):
+        if path.with_suffix(".so").name != DALI.library:
+            path.unlink()
     return tmp_path
 
 

@@ -36,7 +36,7 @@ BAD = {
     "empty.jpg": (b"", "undecodable", "it is empty"),
     "zeros.jpg": (bytes(999), "undecodable", "no image of a kind that DALI decodes"),
     "text.jpg": (b"<html>404</html>", "undecodable", "no image of a kind that DALI decodes"),
-    "cut header.jpg": (JPEG[:90], "undecodable", "its header is broken or cut off"),
+    "cut header.jpg": (JPEG[:90], "undecodable", "broken or cut off"),
     "cut.jpg": (JPEG[: len(JPEG) // 2], "undecodable", "Premature end of JPEG data"),
     "cut.png": (encoded("PNG")[:-99], "undecodable", "it is broken or cut off"),
     "gif.jpg": (encoded("GIF"), "undecodable", "it is a GIF, which DALI cannot decode"),
