@@ -33,11 +33,9 @@ NATIVE := $(wildcard $(addprefix dali_mix/native/*/*.,cc cu cuh h inc))
 .PHONY: test lint demo docs soak sanitize fake-gpu test-matrix test-aarch64 wheel try-wheel clean
 
 # A file of tests is one worker's, so that what its tests share is made once. In their own order:
-# else files of few but long tests would come last, and all be waited for. One worker more than there
-# are processors, as some tests wait.
+# else files of few but long tests would come last, and all be waited for.
 test: $(STAMP)
-	$(BIN)/pytest --numprocesses $$(($$(nproc) + 1)) --maxprocesses 4 --dist loadfile \
-	    --no-loadscope-reorder
+	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 lint: $(PACKAGES)
 	$(BIN)/ruff check
@@ -107,7 +105,7 @@ ifeq ($(DALI_MIX_CUDA), cpu)
 	    if $(BIN)/pip install --quiet --dry-run --no-deps $$torch 2> /dev/null; \
 	    then echo $$torch >> .venv/needs.txt; fi
 endif
-	$(BIN)/pip install --quiet --no-compile --require-hashes --constraint requirements.txt \
+	$(BIN)/pip install --quiet --require-hashes --constraint requirements.txt \
 	    --requirement .venv/needs.txt
 	touch $@
 
