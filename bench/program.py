@@ -14,13 +14,10 @@ class Parser(argparse.ArgumentParser):
     """A parser whose errors are one sentence and exit with status 2. --out must be a new file."""
 
     def __init__(self, module: str, description: str | None) -> None:
-        super().__init__(
-            prog=f"python -m {module}",
-            description=description,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
+        form = argparse.RawDescriptionHelpFormatter
+        super().__init__(f"python -m {module}", description=description, formatter_class=form)
         self.add_argument("--seed", type=int, default=0, help="seed of everything (default 0)")
-        self.add_argument("--out", type=new_file, help="new JSON file for the raw run")
+        self.add_argument("--out", type=json_file, help="new JSON file for the raw run")
 
     def count(self, name: str, default: int | None, what: str) -> None:
         """Add an argument that is an integer of at least 1."""
@@ -30,9 +27,12 @@ class Parser(argparse.ArgumentParser):
     def device(self) -> None:
         self.add_argument("--device", choices=["cpu", "gpu"], default="cpu", help="default cpu")
 
-    def checked(self, arguments: list[str] | None = None) -> Any:
-        """The options. --device gpu is refused if there is no GPU."""
+    def checked(self, arguments: list[str] | None = None, *, goes_on: bool = False) -> Any:
+        """The options. --device gpu is refused if there is no GPU, and, unless a run may go on in
+        its file, a file that is there."""
         options = self.parse_args(arguments)
+        if options.out and options.out.exists() and not goes_on:
+            self.error(f"argument --out: {options.out} exists; name a new file, old runs are kept")
         if getattr(options, "device", "cpu") == "gpu" and gpu("gpu") is None:
             self.error("--device gpu needs a GPU that torch can use, and there is none")
         return options
@@ -48,14 +48,11 @@ def positive(text: str) -> int:
     return int(text)
 
 
-def new_file(text: str) -> Path:
-    """An argparse type: the path of a file that does not exist yet."""
-    path = Path(text)
-    if path.exists():
-        raise argparse.ArgumentTypeError(f"{path} exists; name a new file, old runs are kept")
-    if path.suffix != ".json":
+def json_file(text: str) -> Path:
+    """An argparse type: a path that ends in .json."""
+    if not text.endswith(".json"):
         raise argparse.ArgumentTypeError(f"must end in .json, got {text}")
-    return path
+    return Path(text)
 
 
 def peer(module: str) -> tuple[Any, str]:
@@ -90,3 +87,11 @@ def run_of(
     device = getattr(options, "device", "cpu")
     where = record.provenance(*packages, threads=threads, device=device, gpu=gpu(device))
     return {"benchmark": benchmark, "provenance": where, **parts}
+
+
+def add(run: dict[str, Any], part: str, result: Any, wanted: int | None, out: Path | None) -> None:
+    """Add a result to the run, and write it, so that a stopped run keeps what it has."""
+    run[part].append(result)
+    run["complete"] = len(run[part]) == wanted
+    if out:
+        record.write(out, run, again=len(run[part]) > 1)

@@ -20,11 +20,9 @@ def main(arguments: list[str] | None = None) -> None:
     run = program.run_of("kernel-times", options, threads=1, cases=[], complete=False)
     command = [options.program.resolve(), "time"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
-        for line in running.stdout or ():  # after each case, so that a stopped run keeps it
+        for line in running.stdout or ():
             print(line, end="", flush=True)
-            run["cases"].append(json.loads(line))
-            if options.out:
-                record.write(options.out, run, again=len(run["cases"]) > 1)
+            program.add(run, "cases", json.loads(line), None, options.out)
     if options.out and running.returncode == 0:
         record.write(options.out, run | {"complete": True}, again=True)
     sys.exit(running.returncode)

@@ -28,7 +28,7 @@ from dali_mix.measure import openmp  # noqa: F401  # before torch
 import torch
 
 from bench import program
-from dali_mix.measure import losses, record, tables, timing
+from dali_mix.measure import losses, tables, timing
 
 
 def peak_bytes(run: Callable[[], object], device: str) -> int:
@@ -70,16 +70,14 @@ def main(arguments: list[str] | None = None) -> None:
     if options.threads:
         torch.set_num_threads(options.threads)
     timing.keep_freed_memory()
-    measured = []
+    settings = {name: getattr(options, name) for name in ("batch", "rounds", "seed")}
+    threads = torch.get_num_threads()
+    run = program.run_of("loss", options, threads=threads, settings=settings, sizes=[])
     for classes in options.classes:
-        measured.append(measure(classes, options))
-        print(f"\n{classes} classes, batch {options.batch}, {torch.get_num_threads()} threads")
-        print(tables.loss_table(measured[-1]).text())
-    if options.out:
-        settings = {name: getattr(options, name) for name in ("batch", "rounds", "seed")}
-        threads = torch.get_num_threads()
-        run = program.run_of("loss", options, threads=threads, settings=settings, sizes=measured)
-        record.write(options.out, run)
+        size = measure(classes, options)
+        program.add(run, "sizes", size, len(options.classes), options.out)
+        print(f"\n{classes} classes, batch {options.batch}, {threads} threads")
+        print(tables.loss_table(size).text())
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ from dali_mix.measure import openmp  # noqa: F401  # before torch
 # isort: split
 from bench import program
 from bench.operators import device, rows
-from dali_mix.measure import operators, record, timing
+from dali_mix.measure import operators, timing
 from dali_mix.measure.operators import COPY, DEFAULT, SYNCHRONOUS, Case, copying, make_case
 from dali_mix.measure.outputs import UNMIXED, Output
 
@@ -119,11 +119,8 @@ def main(arguments: list[str] | None = None) -> None:
         from bench.operators import widths as how
     run, wanted = recorded(options), list(how.keys(options))
     for key in wanted:
-        run["cases"].append(case := how.run(key, options))
+        program.add(run, "cases", case := how.run(key, options), len(wanted), options.out)
         print(f"\n{how.text(case)}", flush=True)
-        run["complete"] = len(run["cases"]) == len(wanted)
-        if options.out:  # after each case, so that a stopped run keeps what it has measured
-            record.write(options.out, run, again=len(run["cases"]) > 1)
 
 
 def text(case: dict[str, Any]) -> str:

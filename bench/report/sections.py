@@ -57,14 +57,10 @@ def loss(run: Run) -> Shown:
 
 def demo(run: Run) -> Shown:
     head = ["accuracy, %", "wrong labels learnt, %", "negative log-likelihood"]
-    lines = [
-        [
-            row["mixing"],
-            *(f"{100 * row[name]:.1f}" for name in ("accuracy", "wrong_labels_learnt")),
-            f"{row['nll']:.2f}",
-        ]
-        for row in run["results"]
-    ]
+    lines = []
+    for row in run["results"]:
+        shares = (f"{100 * row[name]:.1f}" for name in ("accuracy", "wrong_labels_learnt"))
+        lines.append([row["mixing"], *shares, f"{row['nll']:.2f}"])
     return [Table(head, lines).markdown()], None
 
 

@@ -94,22 +94,17 @@ def case_in(run: dict[str, Any]) -> Any:
 def operators(run: dict[str, Any]) -> list[str]:
     cases, where = list(map(case_in(run), CASES)), run["provenance"]
     default = "in DALI's default executor, " if cases[0].get("executor") == DEFAULT else ""
-    rows = [
-        [
-            words,
-            *(
-                f"{ratio(c['results'], name, MIXUP):.1f}" if name in c["results"] else "-"
-                for c in cases
-            ),
-        ]
-        for name, words in WAYS.items()
-    ]
+    rows = [[words, *(_times(case, way) for case in cases)] for way, words in WAYS.items()]
     return [
         f"How many times faster `dali_mix.fn.mixup` is than other ways from {BATCH} decoded images "
         f"of {SIZE} x {SIZE} to a normalised batch, {default}on {where['cores']} cores "
         f"({where['cpu']}):",
         Table([" ".join(kind) for kind in CASES], rows).markdown(),
     ]
+
+
+def _times(case: dict[str, Any], way: str) -> str:
+    return f"{ratio(case['results'], way, MIXUP):.1f}" if way in case["results"] else "-"
 
 
 def end_to_end(run: dict[str, Any]) -> str:

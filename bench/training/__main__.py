@@ -18,12 +18,13 @@ Image files go through `MixLoader` in batches of 64, and the loss is `MixLoss`, 
 program. Mixing is the only augmentation. A seed fixes the order of the images, the wrong labels and
 the initial weights, the same for all ways of mixing. There is no early stopping. After every epoch
 the network is tested on images that are not mixed. Figures are mean and standard deviation over the
-seeds.
+seeds. A stopped run goes on when the same command is given again, at the same commit.
 
 --data: a NumPy archive of x_train, y_train, x_test, y_test, or a tar of NAME/train/CLASS/FILE and
 NAME/test/CLASS/FILE.
 """
 
+import json
 import multiprocessing
 import tempfile
 from collections.abc import Iterator
@@ -39,7 +40,6 @@ from dali_mix.measure import openmp  # noqa: F401  # before torch
 from bench import program
 from bench.training import learning, tables
 from bench.training.data import corrupted, unpacked
-from dali_mix.measure import record
 
 SHARES = (0.2, 0.4, 0.6)
 DEFAULTS = {"threes": (20, 20, 64), "noise": (3, 30, 64), "cifar": (3, 24, 512)}
@@ -54,19 +54,30 @@ def main(arguments: list[str] | None = None) -> None:
     settings: dict[str, Any] = {name: getattr(options, name) for name in shown}
     settings["ways"] = list(learning.WAYS[options.experiment])
     run = program.run_of("training", options, threads=1, settings=settings, runs=[])
+    run["runs"] = begun(parser, options.out, run)
     with tempfile.TemporaryDirectory() as folder:
         try:
             tasks = list(planned(options, Path(folder)))
         except ValueError as error:
             parser.error(f"argument --data: {error}")
-        for result in tqdm(trained(tasks, options.workers), total=len(tasks), unit="run"):
-            run["runs"].append(result)
-            run["complete"] = len(run["runs"]) == len(tasks)
-            if options.out:  # after each training, so that a stopped run keeps its results
-                record.write(options.out, run, again=len(run["runs"]) > 1)
+        done = len(run["runs"])
+        results = trained(tasks[done:], options.workers)
+        for result in tqdm(results, total=len(tasks), initial=done, unit="run"):
+            program.add(run, "runs", result, len(tasks), options.out)
     for heading, table in tables.of_run(run):
         print(f"\n{heading}\n{table.text()}")
     print("", *tables.claims(run), sep="\n")
+
+
+def begun(parser: program.Parser, out: Path | None, run: dict[str, Any]) -> list[dict[str, Any]]:
+    """The results that a stopped run left in its file."""
+    if not out or not out.exists():
+        return []
+    there, same = json.loads(out.read_text()), ("commit", "command")
+    before, now = there["provenance"], run["provenance"]
+    if there["complete"] or [before[key] for key in same] != [now[key] for key in same]:
+        parser.error(f"argument --out: {out} is complete or of another command or commit")
+    return there["runs"]
 
 
 def planned(options: Any, folder: Path) -> Iterator[Named]:
@@ -76,14 +87,13 @@ def planned(options: Any, folder: Path) -> Iterator[Named]:
         clean = unpacked(path, folder / str(number), only=(3, 7) if threes else ())
         named = f"threes and sevens of {clean.name}" if threes else clean.name
         for share in SHARES if options.experiment == "noise" else [0.0]:
-            for seed in range(options.seeds):
-                key, data = {"data": named}, clean
-                if share:
-                    key["share"] = share
-                    data = corrupted(clean, folder / f"{number} {share} {seed}", share, seed)
+            key = {"data": named, **({"share": share} if share else {})}
+            for seed in range(options.seed, options.seed + options.seeds):
+                place = folder / f"{number} {share} {seed}"
+                data = corrupted(clean, place, share, seed) if share else clean
+                how = data, seed, options.epochs, options.batch, options.device
                 for way in learning.WAYS[options.experiment]:
-                    how = seed, options.epochs, options.batch, options.device
-                    yield key, learning.Task(options.experiment, way, data, *how)
+                    yield key, learning.Task(options.experiment, way, *how)
 
 
 def trained(tasks: list[Named], workers: int) -> Iterator[dict[str, Any]]:
@@ -103,7 +113,7 @@ def parsed(arguments: list[str] | None) -> tuple[program.Parser, Any]:
     parser.count("--batch", None, "images in a batch (default 64; cifar: 512)")
     parser.device()
     parser.count("--workers", 2, "processes; they do not change the results")
-    options = parser.checked(arguments)
+    options = parser.checked(arguments, goes_on=True)
     if options.device == "gpu" and options.experiment != "cifar":
         parser.error("--device gpu is for cifar; the other trainings are on the CPU")
     for name, usual in zip(("seeds", "epochs", "batch"), DEFAULTS[options.experiment], strict=True):

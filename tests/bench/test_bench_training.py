@@ -62,6 +62,34 @@ def test_every_seed_of_every_way_is_recorded(threes):
     assert threes["complete"] and {"commit", "cpu", "environment"} <= threes["provenance"].keys()
 
 
+def test_a_stopped_run_goes_on_where_it_ended(archive, threes, tmp_path, monkeypatch, capsys):
+    out, words = tmp_path / "threes.json", ["threes", "--data", str(archive), "--seeds", "2"]
+    words += ["--epochs", "2", "--out", str(out)]
+    planned = training.planned
+
+    def begin(*arguments):  # the provenance of the fixture has another file and command
+        monkeypatch.setattr("sys.argv", ["bench/training/__main__.py", *arguments])
+        training.main(list(arguments))
+
+    monkeypatch.setattr(training, "planned", lambda *how: list(planned(*how))[:3])
+    monkeypatch.setattr(training, "trained", lambda tasks, _: one(tasks))
+    begin(*words)
+    stopped = json.loads(out.read_text())
+    assert [run["seed"] for run in stopped["runs"]] == [0, 0, 0] and stopped["complete"]
+    out.write_text(json.dumps(stopped | {"complete": False}))
+
+    monkeypatch.setattr(training, "planned", planned)
+    with pytest.raises(SystemExit):
+        begin(*words, "--seed", "7")
+    assert "complete or of another command or commit" in capsys.readouterr().err
+    begin(*words)
+    whole = json.loads(out.read_text())
+    assert whole["complete"] and whole["runs"][:3] == stopped["runs"]
+    kept = "way", "seed", "accuracy", "train_loss"
+    for run, expected in zip(whole["runs"], threes["runs"], strict=True):
+        assert [run[key] for key in kept] == [expected[key] for key in kept]
+
+
 def drawn(monkeypatch, run):
     """What the report of a run draws: panel -> line -> its curves; and the picture."""
     pytest.importorskip("matplotlib")
