@@ -12,11 +12,19 @@ from __future__ import annotations
 import math
 import numbers
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from dali_mix.methods import CutMix, Method, MixUp
 
-__all__ = ["from_deim", "from_fastai", "from_mmpretrain", "from_timm", "from_torchvision"]
+__all__ = [
+    "from_deim",
+    "from_fastai",
+    "from_mmpretrain",
+    "from_timm",
+    "from_timm_naflex",
+    "from_torchvision",
+]
 
 _TIMM_SHARES = {"batch": "batch", "pair": "pair", "elem": "sample"}
 _WHOLE_BATCH = {"per": "batch", "choose_per": "batch", "prob_per": "batch"}
@@ -70,6 +78,32 @@ def from_timm(
     each = "batch" if mode == "batch" else "sample"
     shares = {"per": _TIMM_SHARES[mode], "choose_per": each, "prob_per": each}
     return _arguments(found, prob=prob, partner="reverse", **shares)
+
+
+def from_timm_naflex(
+    mixup_alpha: float = 0.8,
+    cutmix_alpha: float = 1.0,
+    switch_prob: float = 0.5,
+    prob: float = 1.0,
+    local_shuffle: int = 4,
+    label_smoothing: float = 0.0,
+    num_classes: int = 1000,
+    multi_label: bool = False,
+) -> dict[str, Any]:
+    """Arguments of `timm.data.naflex_mixup.NaFlexMixup`, with their defaults (timm 1.0.31), for
+    images that differ in size. The two of a pair lie centre on centre.
+
+    Pairs are neighbours in the order of height over width. timm shuffles each `local_shuffle` of
+    them before it pairs them; here only images of equal shape are shuffled, so that pairs are more
+    alike. With an odd batch any image may stay unmixed. label_smoothing, num_classes and
+    multi_label concern the targets: see `from_timm`.
+
+    ValueError: an alpha is not a finite number, or both are 0.
+    """
+    found = from_timm(mixup_alpha, cutmix_alpha, prob=prob, switch_prob=switch_prob)
+    inside = {"mixup": {}, "cutmix": {"place": "inside"}}
+    methods = [replace(method, overlap=True, **inside[method.name]) for method in found["methods"]]
+    return found | {"methods": methods, "partner": "aspect"}
 
 
 def from_torchvision(

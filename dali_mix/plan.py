@@ -57,6 +57,9 @@ class Plan(NamedTuple):
     view: Any = None
     """(N, 2) int32: height and width of each image after its crop, that a plan with `fill` is for.
     None: any."""
+    box_blend: Any = None
+    """(N,) float32 in [0, 1]: weight of the own image inside the boxes; the partner has the rest.
+    Where it is above 0, `blend` must be 1. Only if K is 2. None: zeros."""
 
     @property
     def columns(self) -> tuple[Any, ...]:

@@ -134,7 +134,8 @@ class Draw(TypedDict, total=False):
             checks.pairing,
             "derange",
             '"derange" (a uniform permutation without fixed points), "shuffle" (any permutation), '
-            '"reverse", "roll" (the image before); "same_class", "other_class" (any image of such '
+            '"reverse", "roll" (the image before); "aspect" (pairs of the most similar height over '
+            'width; an odd one stays unmixed); "same_class", "other_class" (any image of such '
             "a class; `labels` are class ids; a sample that finds none stays unmixed); "
             '"others" (image i of the second batch that apply is given); or a DALI tensor of '
             "batch indices, K-1 for each sample if it mixes K images",

@@ -13,7 +13,16 @@ from dali_mix.methods.calls import shown
 from dali_mix.methods.method import holds_many, is_whole
 from dali_mix.plan import Plan
 
-PAIRINGS = ("derange", "shuffle", "reverse", "roll", "same_class", "other_class", "others")
+PAIRINGS = (
+    "derange",
+    "shuffle",
+    "reverse",
+    "roll",
+    "aspect",
+    "same_class",
+    "other_class",
+    "others",
+)
 
 
 class Call(NamedTuple):

@@ -119,6 +119,6 @@ def _draw_arguments(mode: Mode, labels: Any, draw: Mapping[str, Any]) -> dict[st
 def columns_of(methods: Sequence[Method]) -> tuple[str, ...]:
     """Names of the outputs of the plan operator, in their order."""
     needed = {name for method in methods for name in method.columns()}
-    optional = ("offset", "fit", "frames", "mask", "fill", "view")
+    optional = ("offset", "fit", "frames", "mask", "fill", "view", "box_blend")
     extra = [name for name in optional if name in needed]
     return ("partner", "blend", "box", "lam", "size", *extra)

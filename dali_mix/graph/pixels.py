@@ -42,8 +42,9 @@ def apply(
 
     Equivalent to, for every sample i with partner j and every output pixel outside its box:
         k = scale/std;  k*blend[i]*a + k*(1-blend[i])*b + shift - mean*k
-    and k*b + shift - mean*k inside it, where a, b are the pixels of images i and j, each after
-    its own crop and mirror; then cast. Integer types saturate and round halves to even.
+    and inside it the same with box_blend[i], by default 0. Here a, b are the pixels of images i and
+    j, each after its own crop and mirror; then cast. Integer types saturate and round halves to
+    even.
 
     ValueError, when the pipeline runs: the sizes of a pair differ, a window leaves its image, the
     plan was drawn for another size, or an argument is out of its range.
@@ -103,6 +104,7 @@ def resized(mode: Mode, plan: Drawn, size: Numbers) -> Plan:
         offset=plan.offset,
         fit=plan.fit,
         frames=plan.frames,
+        box_blend=plan.box_blend,
     )
     outputs = mode.ops.dali_mix.resized(*mask, to=size, **columns)
     names = ["box", "lam", "size", *(name for name in ("offset", "fit") if name in columns)]

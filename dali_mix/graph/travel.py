@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dali_mix.graph.arguments import Batch, BatchAndLabels, DrawnForImages, Numbers, Share, given
+from dali_mix.graph.checks import is_tensor
 from dali_mix.graph.mode import Mode
 from dali_mix.plan import Plan
 
@@ -28,7 +29,7 @@ def apply_boxes(
     labels:  batch of (M,) integers on the CPU
     plan:    the plan of the images; its `frames` must be None
     others:  (boxes, labels) of the images that `apply` takes as `others`
-    views:   batch of (height, width) int32: the size of each image in pixels, after its crop.
+    views:   batch of (height, width): the size of each image in pixels, after its crop.
              Needed only if the plan has an offset and sizes differ; a drawn plan with a canvas
              knows them. With `others`: 4 values, the size of its image last
     weights: batch of (M,) float32 on the CPU, the weights that another plan gave these boxes
@@ -88,7 +89,8 @@ def _travel(
         fit=plan.fit,
         fill=plan.fill,
         view=plan.view,
-        views=views,
+        box_blend=plan.box_blend,
+        views=mode.cast(views, "INT32") if views is not None and is_tensor(views) else views,
     )
     inputs = (shapes, mode.cast(labels, "INT32"), *further.values())
     kept: tuple[Any, Any, Any] = mode.ops.dali_mix.travel(

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 from dali_mix.methods.method import (
     Method,
+    check_flag,
     check_interval,
     check_sides,
     check_whole,
@@ -54,20 +55,29 @@ class MixUp(Method):
            pair do not come out as near-duplicates (fastai's practice); False is the paper's law.
     uniform: (low, high) in [0, 1]: lam is uniform in this range, and alpha and fold are not used
            (detectors such as DEIM and D-FINE: (0.45, 0.55))
+    overlap: images may have sizes of their own. The two of a pair lie centre on centre, and the
+           partner is blended in where it reaches; lam is counted over the whole own image (timm's
+           NaFlexMixup). Such a plan draws `offset` and `box_blend`
     """
 
     alpha: Any = 0.4
     _: KW_ONLY
     fold: bool = True
     uniform: tuple[float, float] | None = None
+    overlap: bool = False
     name: ClassVar[str] = "mixup"
 
     def check(self) -> None:
+        check_flag(self, "overlap")
         if self.uniform is not None:
             check_interval(self, "uniform", 0, 1)
 
     def options(self) -> dict[str, Any]:
-        return {} if self.uniform is None else {"uniform": self.uniform}
+        given = {} if self.uniform is None else {"uniform": self.uniform}
+        return given | ({"overlap": "true"} if self.overlap else {})
+
+    def columns(self) -> tuple[str, ...]:
+        return ("offset", "box_blend") if self.overlap else ()
 
 
 @named_fields
@@ -88,6 +98,9 @@ class CutMix(Method):
             log-uniformly. (1, 1): the shape of the image
     boxes:  number of boxes, 1 to 8. Each takes an equal part of the share 1 - t; lam is counted
             from their union
+    overlap: images may have sizes of their own. The two of a pair lie centre on centre, and the box
+            lies where both are; lam is counted over the whole own image (timm's NaFlexMixup). Such
+            a plan draws `offset`
     extent: what is cut out of videos and volumes (Yun et al. 2020, VideoMix): "space", the box in
             every frame; "time", whole frames; "space-time", a box in some frames, each of its
             three sides (1 - t)^(1/3) of the whole
@@ -103,9 +116,11 @@ class CutMix(Method):
     aspect: tuple[float, float] = (1.0, 1.0)
     boxes: int = 1
     extent: str = "space"
+    overlap: bool = False
     name: ClassVar[str] = "cutmix"
 
     def check(self) -> None:
+        check_flag(self, "overlap")
         check_word(self, "place", PLACES)
         check_word(self, "extent", EXTENTS)
         check_whole(self, "boxes", 1, MOST_BOXES)
@@ -117,10 +132,12 @@ class CutMix(Method):
 
     def options(self) -> dict[str, Any]:
         given = {name: getattr(self, name) for name in ("place", "aspect", "boxes", "extent")}
-        return given | ({} if self.minmax is None else {"minmax": self.minmax})
+        given |= {} if self.minmax is None else {"minmax": self.minmax}
+        return given | ({"overlap": "true"} if self.overlap else {})
 
     def columns(self) -> tuple[str, ...]:
-        return () if self.extent == "space" else ("frames",)
+        frames = () if self.extent == "space" else ("frames",)
+        return (*frames, *(("offset",) if self.overlap else ()))
 
 
 @named_fields

@@ -50,8 +50,8 @@ def image_weights(plan: Plan, i: int, size: tuple[int, int], frame: int = 0) -> 
 
     Outside boxes and mask, the weights are `blend`. A mask multiplies the own weight, and the first
     partner has the rest; row y takes row y*h // H of the mask, and columns likewise. In a box one
-    image shows: the partner if K = 2, else the partner with the number of the box. Later boxes
-    cover earlier ones, and boxes cover the mask.
+    image shows: the partner if K = 2, else the partner with the number of the box. With `box_blend`
+    a box shows the blend by it. Later boxes cover earlier ones, and boxes cover the mask.
 
     On a canvas each image has a box. Outside the boxes all weights are 0.
     """
@@ -81,6 +81,10 @@ def image_weights(plan: Plan, i: int, size: tuple[int, int], frame: int = 0) -> 
         for b, (y0, x0, y1, x1) in enumerate(np.reshape(plan.box[i], (-1, 4))):
             weights[:, y0:y1, x0:x1] = 0.0
             weights[1 if len(partners) == 1 else b + 1, y0:y1, x0:x1] = 1.0
+            if plan.box_blend is not None:
+                own = float(np.float32(plan.box_blend[i]))
+                weights[0, y0:y1, x0:x1] = own
+                weights[1, y0:y1, x0:x1] = 1.0 - own
     if len(partners) == 1 and partners[0] == i:
         weights[0], weights[1] = 1.0, 0.0
     return weights

@@ -20,6 +20,7 @@ _DIMENSIONS = {
     "lam": (1, 2),
     "size": (2,),
     "offset": (3,),
+    "box_blend": (1,),
     "fit": (2,),
     "frames": (2,),
     "mask": (3,),
@@ -67,7 +68,7 @@ def _checked(name: str, column: Any, like: Tensor) -> Tensor:
             f"{name} on {column.device}; move the tensor there."
         )
     column = column.to(like.device, non_blocking=True)
-    whole = name not in ("blend", "lam", "mask")
+    whole = name not in ("blend", "lam", "mask", "box_blend")
     return column.long() if whole else column
 
 
@@ -190,6 +191,9 @@ def weights_of(
         if inside_frames is not None:
             inside = inside[:, None] & inside_frames[:, :, None, None]
         shown = (numbers == (1 if images == 2 else b + 1)).float()
+        if plan.box_blend is not None:
+            own = plan.box_blend.double().view(-1, *(1,) * (weights.dim() - 1))
+            shown = torch.where(numbers == 0, own, 1 - own).float()
         weights = torch.where(inside.unsqueeze(1), shown, weights)
     return weights
 

@@ -16,6 +16,11 @@ def test_alpha_fold_and_minmax_of_the_peers_are_taken_over():
         CutMix(1.0, place="inside", minmax=(0.2, 0.6)),
     ]
     assert timm["weights"] == [0.75, 0.25] and timm["partner"] == "reverse"
+    naflex = migrate.from_timm_naflex(switch_prob=0.25, prob=0.5)
+    cut = CutMix(1.0, place="inside", overlap=True)
+    assert naflex["methods"] == [MixUp(0.8, fold=False, overlap=True), cut]
+    assert naflex["weights"] == [0.75, 0.25] and naflex["partner"] == "aspect"
+    assert (naflex["per"], naflex["choose_per"], naflex["prob"]) == ("batch", "batch", 0.5)
     assert migrate.from_timm(0.8, 1.0, switch_prob=1)["methods"] == [CutMix(1.0)]
     assert migrate.from_timm(correct_lam=False)["methods"] == [MixUp(1.0, fold=False)]
     assert migrate.from_fastai(mixup_alpha=0.4)["methods"] == [MixUp(0.4, fold=True)]

@@ -167,11 +167,11 @@ def test_others_bring_their_own():
 
 
 @pytest.mark.parametrize("columns", [4, 2])
-@pytest.mark.parametrize("kind", ["boxes", "layers", "mask", "fit", "offset"])
+@pytest.mark.parametrize("kind", ["boxes", "layers", "mask", "fit", "offset", "blends_inside"])
 def test_travel_is_the_definition(kind, columns):
     fixed = {"frames": None, "others": False, "crop": False, "in_type": np.uint8, "channels": 1}
     fixed |= {"images": 4 if kind == "layers" else 2, "boxes": 2}
-    fixed |= {name: name == kind for name in ("mask", "fit", "offset")}
+    fixed |= {name: name == kind for name in ("mask", "fit", "offset", "blends_inside")}
     for seed in range(12):
         batch = random_batch(Seeded(seed), **fixed)
         rng = np.random.default_rng(seed)

@@ -117,6 +117,12 @@ RandomBatch::Mix RandomBatch::DrawMix() {
     mix.shows[b] = mix.images > 2 ? b + 1 : 1;
   }
   DrawWeights(mix);
+  if (mix.images == 2 && mix.boxes > 0 && mix.outside == Shows::kBlend && random_.Chance(0.3)) {
+    mix.blends_inside = true;
+    mix.outside = Shows::kOwn;
+    std::fill_n(mix.shows, mix.boxes, kBlended);
+    return mix;
+  }
   mix.masked = mix.images == 2 && mix.outside != Shows::kPartner && random_.Chance(0.4);
   return mix;
 }
@@ -195,7 +201,8 @@ void RandomBatch::AddSample(int i) {
   for (int k = 1; k < mix.images; k++) {
     images[k] = shared_[random_.In(0, count_ - 1)];
     // What shows in one box alone may be smaller than the output, and elsewhere.
-    if (mix.weights[k] != 0 || mix.masked || !random_.Chance(0.5)) {
+    const bool behind = mix.weights[k] != 0 && !mix.blends_inside;
+    if (behind || mix.masked || !random_.Chance(0.5)) {
       continue;
     }
     if (mix.images == 2 ? mix.boxes == 1 : k <= mix.boxes) {
@@ -224,7 +231,7 @@ void RandomBatch::AddFrame(const Mix &mix, const Image *images, const Mask &mask
     bytes[k] = {image.block->data, image.block->data + image.block->size};
   }
   const Layers *more = nullptr;
-  if (mix.images > 2 || mix.boxes > 1 || mix.masked) {
+  if (mix.images > 2 || mix.boxes > 1 || mix.masked || mix.blends_inside) {
     Layers &layers = layers_.emplace_back();
     std::copy(sources + 2, sources + kMaxImages, layers.images);
     layers.image_count = mix.images;

@@ -90,6 +90,7 @@ class RandomBatch {
     int boxes = 0;
     Box box[kMaxBoxes] = {};
     int shows[kMaxBoxes] = {};
+    bool blends_inside = false;  // the boxes show the blend
     int copied = 0;
     bool masked = false;
     Shows outside = Shows::kOwn;

@@ -24,6 +24,7 @@ DTYPES = {
     "mask": np.uint8,
     "fill": np.float32,
     "view": np.int32,
+    "box_blend": np.float32,
 }
 
 

@@ -128,6 +128,9 @@ class Form:
         self.offset = choose("offset", [False, True])
         self.fit = choose("fit", [False, True])
         self.mask = choose("mask", [False, True])
+        self.blends_inside = False
+        if self.images == 2 and not self.fit:
+            self.blends_inside = choose("blends_inside", [False, False, True])
         self.crop = choose("crop", [False, True])
         self.mirror = choose("mirror", [False, True])
         self.copied = choose("copied", [None])
@@ -205,7 +208,8 @@ def random_sample(
     """The columns of one sample, and the size of its fitted image."""
     fits = form.fit and pick.often()
     moves = form.offset and not fits and pick.often()
-    masked = form.mask and not fits and not moves
+    inside = pick.one_of([0.0, 0.25, 0.7, 1.0]) if form.blends_inside else 0.0
+    masked = form.mask and not fits and not moves and not inside
     partners = [pick.integer(0, len(extents) - 1) for _ in range(form.images - 1)]
     if not moves:
         partners = [j if tuple(extents[j]) == tuple(form.size) else 0 for j in partners]
@@ -221,7 +225,10 @@ def random_sample(
     if fits:
         boxes = [boxes[0], *([NO_BOX] * (form.boxes - 1))]
     sample: dict = {"partner": partners if form.images > 2 else partners[0], "box": boxes}
-    sample["blend"] = random_blend(pick, form, alone=fits or moves, pair=masked)
+    alone = fits or moves or inside > 0
+    sample["blend"] = random_blend(pick, form, alone=alone, pair=masked)
+    if form.blends_inside:
+        sample["box_blend"] = inside
     if form.boxes == 1:
         sample["box"] = boxes[0]
     if form.offset:

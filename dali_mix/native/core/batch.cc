@@ -23,7 +23,9 @@ std::vector<int> AlongPartners(const std::vector<SampleMix> &mixes) {
   return order;
 }
 
-bool NeedsLayers(const SampleMix &mix) { return mix.images > 2 || mix.boxes > 1 || mix.masked; }
+bool NeedsLayers(const SampleMix &mix) {
+  return mix.images > 2 || mix.boxes > 1 || mix.masked || mix.blends_inside;
+}
 
 // Makes the frames of one sample.
 class SampleMaker {

@@ -19,13 +19,37 @@ std::string NameOf(int index, int batch) {
   return Text("sample ", index % batch, index < batch ? "" : " of others");
 }
 
+// Whether an image shows in box number `b`.
+bool IsIn(const SampleMix &mix, int b, int image) {
+  return mix.shows[b] == image || (mix.shows[b] == kBlended && mix.weights[image] != 0);
+}
+
 bool ShowsInBox(const SampleMix &mix, int image) {
-  return std::find(mix.shows, mix.shows + mix.boxes, image) != mix.shows + mix.boxes;
+  for (int b = 0; b < mix.boxes; b++) {
+    if (IsIn(mix, b, image)) {
+      return true;
+    }
+  }
+  return false;
 }
 
 // Whether an image shows where there is no box.
 bool ShowsBehind(const SampleMix &mix, int image) {
-  return mix.weights[image] != 0 || (image == 1 && mix.masked);
+  return (mix.weights[image] != 0 && !mix.blends_inside) || (image == 1 && mix.masked);
+}
+
+// Ends the blend inside the boxes. The own image lies around them.
+void EndBlendInside(SampleMix &mix) {
+  if (mix.blends_inside) {
+    mix.blends_inside = false;
+    mix.weights[0] = 1;
+    mix.weights[1] = 0;
+  }
+}
+
+void LeaveOutBoxes(SampleMix &mix) {
+  mix.boxes = 0;
+  EndBlendInside(mix);
 }
 
 // Refuses images that a plan with a canvas was not drawn for.
@@ -67,6 +91,11 @@ void CopyOneOfABlend(SampleMix &mix, int copied) {
     return;
   }
   const int shown = mix.weights[copied] != 0 ? copied : 0;
+  if (mix.blends_inside) {
+    mix.boxes = shown == 1 ? mix.boxes : 0;
+    std::fill_n(mix.shows, mix.boxes, 1);
+    return EndBlendInside(mix);
+  }
   std::fill(mix.weights, mix.weights + kMaxImages, 0.0);
   mix.weights[shown] = 1;
 }
@@ -75,7 +104,7 @@ void CopyOneOfABlend(SampleMix &mix, int copied) {
 void UnmixAlone(SampleMix &mix, int i) {
   const bool whole = mix.weights[0] == 1 && mix.boxes == 0 && !mix.masked;
   if (mix.images == 2 && !mix.canvas && (mix.index[1] == i || whole)) {
-    mix.boxes = 0;
+    LeaveOutBoxes(mix);
     mix.masked = false;
     mix.fitted = false;
     mix.weights[0] = 1;
@@ -87,7 +116,7 @@ void UnmixAlone(SampleMix &mix, int i) {
 Shows ShownOutside(const SampleMix &mix) {
   const bool further = std::any_of(mix.weights + 2, mix.weights + kMaxImages,
                                    [](double weight) { return weight != 0; });
-  if (mix.weights[1] == 0 && !further) {
+  if (mix.blends_inside || (mix.weights[1] == 0 && !further)) {
     return Shows::kOwn;
   }
   return mix.weights[0] == 0 && !further ? Shows::kPartner : Shows::kBlend;
@@ -159,7 +188,7 @@ void CheckInBoxes(const SampleMix &mix, const Images &images, int i, int image) 
     const Box &box = mix.box[b];
     const bool inside = box.y0 + y >= 0 && box.y1 + y <= extent.height && box.x0 + x >= 0 &&
                         box.x1 + x <= extent.width;
-    if (mix.shows[b] == image && !inside) {
+    if (IsIn(mix, b, image) && !inside) {
       Refuse("offset must leave what shows in the box inside the ",
              mix.canvas ? "image" : "partner", " of ", extent.height, " x ", extent.width,
              ", got (", y, ", ", x, ") for sample ", i, ".");
@@ -204,7 +233,7 @@ std::vector<SampleMix> MixSamples(const PlanColumns &plan, const Images &images,
     static_cast<MixedSample &>(mix) =
         plan.SampleOf(i, count, inputs, images.OutputOf(i), images.ShapeOf(i).frames);
     if (mix.boxed_frames.begin == mix.boxed_frames.end) {
-      mix.boxes = 0;
+      LeaveOutBoxes(mix);
     }
     mix.masked = !images.masks.empty() && images.masks[i].height > 0 && images.masks[i].width > 0;
     if (copied >= 0) {
@@ -214,8 +243,16 @@ std::vector<SampleMix> MixSamples(const PlanColumns &plan, const Images &images,
     if (mix.masked && mix.canvas) {
       Refuse("mask cannot be combined with fill, got both for sample ", i, ".");
     }
+    if (mix.masked && mix.blends_inside) {
+      Refuse("mask cannot be combined with box_blend, got both for sample ", i, ".");
+    }
     if (mix.masked && mix.images > 2) {
       Refuse("mask needs samples of two images, got ", mix.images, " for sample ", i, ".");
+    }
+    if (mix.masked) {
+      // As Layers::blend, so that a level of 255 is the blend to the bit.
+      mix.weights[0] = static_cast<float>(mix.weights[0]);
+      mix.weights[1] = 1 - mix.weights[0];
     }
     for (int k = 1; k < mix.images; k++) {
       CheckImage(mix, images, i, k, plan.offset.given, frames_axis);

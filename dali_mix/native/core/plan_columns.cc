@@ -32,6 +32,10 @@ void PlanColumns::Check(int batch) {
   const int most = kMaxImages - HasCanvas();
   check("partner", 2 <= images && images <= most, Text("1 to ", most - 1, " values"), images - 1);
   check("frames", !frames.given || frames.length == 2, "2 values", frames.length);
+  check("box_blend", !box_blend.given || box_blend.length == 1, "1 value", box_blend.length);
+  if (box_blend.given && (images > 2 || HasCanvas() || fit.given)) {
+    Refuse("box_blend needs plans of two images, without fill and fit.");
+  }
   if (size.given && size.length != 2 && size.length != 3) {
     Refuse("size must hold 2 values for each sample, or 3 for sequences, got ", size.length, ".");
   }
@@ -126,6 +130,21 @@ void PlanColumns::Weights(int sample, double *weights) const {
   }
 }
 
+double PlanColumns::BoxBlend(int sample) const {
+  if (!box_blend.given) {
+    return 0;
+  }
+  const float weight = box_blend[sample][0];
+  if (!(weight >= 0 && weight <= 1)) {
+    Refuse("box_blend must be in [0, 1], got ", weight, " for sample ", sample, ".");
+  }
+  if (weight > 0 && blend[sample][0] != 1) {
+    Refuse("box_blend needs a blend of 1 outside the boxes, got ", blend[sample][0], " for sample ",
+           sample, ".");
+  }
+  return weight;
+}
+
 Box PlanColumns::BoxOf(int sample, int b, Extent output) const {
   const int *values = box[sample] + 4 * b;
   const Box read = {values[0], values[1], values[2], values[3]};
@@ -167,13 +186,19 @@ MixedSample PlanColumns::SampleOf(int sample, int batch, int inputs, Extent outp
   }
   mixed.fitted = fit.given && fit[sample][0] != 0;
   Weights(sample, mixed.weights);
+  const double inside = BoxBlend(sample);
   for (int b = 0; b < Boxes(); b++) {
     const Box read = BoxOf(sample, b, output);
-    if (!read.Empty()) {
-      mixed.shows[mixed.boxes] = ShownIn(b);
+    if (!read.Empty() && inside < 1) {
+      mixed.shows[mixed.boxes] = inside > 0 ? kBlended : ShownIn(b);
       mixed.box[mixed.boxes] = read;
       mixed.boxes++;
     }
+  }
+  mixed.blends_inside = inside > 0 && mixed.boxes > 0;
+  if (mixed.blends_inside) {
+    mixed.weights[0] = inside;
+    mixed.weights[1] = 1 - inside;
   }
   mixed.boxed_frames = BoxedFrames(sample, frame_count);
   return mixed;

@@ -34,18 +34,19 @@ struct MixedSample {
   bool canvas;
   int images;                  // number of images, with the own one and the canvas
   int index[kMaxImages];       // in all inputs: input * batch size + sample
-  double weights[kMaxImages];  // outside the boxes
+  double weights[kMaxImages];  // of the blend: outside the boxes, or inside
+  bool blends_inside;          // the boxes show the blend, and the own image lies around them
   int offset[kMaxImages][2];   // (y, x): a box shows the image's pixel p + offset at pixel p
   int boxes;                   // number of boxes that are not empty
   Box box[kMaxBoxes];
-  int shows[kMaxBoxes];  // the image that each box shows
+  int shows[kMaxBoxes];  // the image that each box shows, or kBlended
   Range boxed_frames;    // the frames that have the boxes
   bool fitted;           // whether the box shows an image that was made for it
 };
 
 struct PlanColumns {
   Column<int> partner, box, size, offset, fit, frames, view;
-  Column<float> blend, fill;
+  Column<float> blend, fill, box_blend;
   int images = 2;  // number of images that one sample mixes
 
   // Whether the images lie on a canvas: each has a box and an offset, the own one too.
@@ -67,6 +68,8 @@ struct PlanColumns {
   DALI_MIX_API void Weights(int sample, double *weights) const;
   // A box, which must lie inside the output.
   DALI_MIX_API Box BoxOf(int sample, int b, Extent output) const;
+  // Own weight inside the boxes.
+  DALI_MIX_API double BoxBlend(int sample) const;
   // Which of `count` frames have the boxes.
   DALI_MIX_API Range BoxedFrames(int sample, int count) const;
   // The whole plan of a sample. There are `batch` images in each of `inputs` inputs.

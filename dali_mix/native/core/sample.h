@@ -8,6 +8,7 @@
 
 namespace dali_mix {
 
+constexpr int kBlended = -1;   // instead of the number of an image: the blend of all
 constexpr int kMaxImages = 8;  // images that one sample may mix, with its own
 constexpr int kMaxBoxes = 8;   // boxes that one sample may have
 
@@ -52,7 +53,7 @@ struct Layers {
   int image_count;                // number of all images, with these two
   Box boxes[kMaxBoxes - 1];       // boxes after the first
   int box_count;                  // number of all boxes
-  int shows[kMaxBoxes];           // the image that each box shows
+  int shows[kMaxBoxes];           // the image that each box shows, or kBlended
   Mask mask;                      // between the own image and the first partner
   float blend;                    // own weight where the mask is 255
   int copied;                     // for maps: the image that shows instead of a blend
@@ -82,6 +83,10 @@ struct Layered : Sample {
   MIX_HD Box BoxAt(int b) const { return b == 0 ? box : more->boxes[b - 1]; }
   MIX_HD int Boxes() const { return more ? more->box_count : 1; }
   MIX_HD int ShownIn(int b) const { return more ? more->shows[b] : 1; }
+  // Whether the blend of the sample shows, with the weight of `Call::weights`.
+  MIX_HD bool Blends() const {
+    return outside == Shows::kBlend || (Boxes() > 0 && ShownIn(0) == kBlended);
+  }
   MIX_HD bool Masked() const { return more && more->mask.values; }
 };
 
@@ -114,8 +119,8 @@ MIX_HD uint8_t MaskAt(const Layered &sample, int y, int x) {
                      CellAt(x, mask.width, sample.width)];
 }
 
-// What shows at one pixel: an image, or the blend (`image` is -1). `level` is the mask's value
-// there; 255 leaves the weights of the blend as they are.
+// What shows at one pixel: an image, or the blend (`image` is kBlended). `level` is the mask's
+// value there; 255 leaves the weights of the blend as they are.
 struct Shown {
   int image;
   uint8_t level;
@@ -124,8 +129,6 @@ struct Shown {
     return image == other.image && level == other.level;
   }
 };
-
-constexpr int kBlended = -1;
 
 // The definition of what shows. Later boxes cover earlier ones, and every box covers the mask.
 // `level_at()` gives the mask's value at the pixel, and is called only if that matters.

@@ -53,11 +53,11 @@ void KeepBox(Kept &kept, const TravelSample &sample, int image, const Shapes &sh
   VisitParts(sample.Boxes(), [&](Box whole, int shown) {
     const Box part = {std::max(whole.y0, pixels.y0), std::max(whole.x0, pixels.x0),
                       std::min(whole.y1, pixels.y1), std::min(whole.x1, pixels.x1)};
-    if (shown > 0) {
-      return add(part, shown == image ? 1 : 0);
+    if (shown != 0) {
+      return add(part, sample.WeightInBox(image, shown));
     }
     if (!sample.mask.values) {
-      return add(part, sample.mixed.weights[image]);
+      return add(part, sample.BareWeightAt(image, part.y0, part.x0));
     }
     for (int y = part.y0; y < part.y1; y++) {
       for (int x = part.x0; x < part.x1; x++) {
@@ -138,6 +138,7 @@ TravelSample ReadTravel(const PlanColumns &plan, const Column<int> &views, int i
   if (mixed.images == 2 && !mixed.canvas && mixed.index[1] == i) {
     mixed.images = 1;
     mixed.boxes = 0;
+    mixed.blends_inside = false;
     mixed.weights[0] = 1;
   }
   for (int k = 0; k < mixed.images; k++) {
@@ -149,13 +150,20 @@ TravelSample ReadTravel(const PlanColumns &plan, const Column<int> &views, int i
 double TravelSample::WeightAt(int image, int y, int x) const {
   for (int b = mixed.boxes - 1; b >= 0; b--) {
     if (mixed.box[b].Holds(y, x)) {
-      return mixed.shows[b] == image ? 1 : 0;
+      return WeightInBox(image, mixed.shows[b]);
     }
   }
   return BareWeightAt(image, y, x);
 }
 
+double TravelSample::WeightInBox(int image, int shown) const {
+  return shown == kBlended ? mixed.weights[image] : (shown == image ? 1 : 0);
+}
+
 double TravelSample::BareWeightAt(int image, int y, int x) const {
+  if (mixed.blends_inside) {
+    return image == 0 ? 1 : 0;
+  }
   if (!mask.values || mixed.images == 1) {
     return mixed.weights[image];
   }

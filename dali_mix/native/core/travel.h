@@ -43,6 +43,8 @@ struct TravelSample {
   Mask mask;
   double min_visible = 0;  // boxes of which a smaller share shows are left out
 
+  // Weight of an image in a box that shows an image, or the blend.
+  double WeightInBox(int image, int shown) const;
   // Weight of an image at a pixel, without the boxes.
   double BareWeightAt(int image, int y, int x) const;
   // Weight of an image at a pixel, with the boxes.

@@ -85,6 +85,11 @@ that stay planes, take vector code; everything else is right but slower.)")
                                       "with `fill` was drawn for. Where "
                                       "given, another size is an error.",
                                       nullptr, true)
+    .AddOptionalArg<std::vector<float>>(
+        "box_blend",
+        "Weight of the own image inside the boxes; the partner has the rest. "
+        "Where it is above 0, `blend` must be 1. Default: 0.",
+        nullptr, true)
     .AddOptionalArg<int>("copied",
                          "At least 0: `images` are maps of integers that are copied, never "
                          "blended; where images are "

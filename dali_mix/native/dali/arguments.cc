@@ -18,6 +18,7 @@ PlanColumns PlanColumnsOf(const dali::OpSpec &spec) {
   plan.blend = ColumnOf<float>("blend", spec);
   plan.fill = ColumnOf<float>("fill", spec);
   plan.view = ColumnOf<int>("view", spec);
+  plan.box_blend = ColumnOf<float>("box_blend", spec);
   return plan;
 }
 
@@ -31,6 +32,7 @@ void AcquirePlan(PlanColumns &plan, const dali::ArgumentWorkspace &ws, int batch
   AcquireColumn(plan.blend, "blend", ws, batch_size);
   AcquireColumn(plan.fill, "fill", ws, batch_size);
   AcquireColumn(plan.view, "view", ws, batch_size);
+  AcquireColumn(plan.box_blend, "box_blend", ws, batch_size);
   plan.Check(batch_size);
 }
 

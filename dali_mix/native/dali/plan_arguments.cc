@@ -69,6 +69,7 @@ PlanArguments::PlanArguments(const OpSpec &spec)
                              {"shuffle", Pairing::kShuffle},
                              {"reverse", Pairing::kReverse},
                              {"roll", Pairing::kRoll},
+                             {"aspect", Pairing::kAspect},
                              {"same_class", Pairing::kSameClass},
                              {"other_class", Pairing::kOtherClass},
                              {"others", Pairing::kOthers}});
@@ -84,8 +85,8 @@ PlanArguments::PlanArguments(const OpSpec &spec)
 }
 
 void PlanArguments::CheckOptions(const OpSpec &spec) const {
-  const bool pairs =
-      pairing_ == Pairing::kDerange || pairing_ == Pairing::kReverse || pairing_ == Pairing::kGiven;
+  const bool pairs = pairing_ == Pairing::kDerange || pairing_ == Pairing::kReverse ||
+                     pairing_ == Pairing::kAspect || pairing_ == Pairing::kGiven;
   if (per == Per::kPair && !pairs) {
     Refuse("per=\"pair\" needs partners that pair up, got \"",
            spec.GetArgument<std::string>("pairing"),
@@ -93,6 +94,9 @@ void PlanArguments::CheckOptions(const OpSpec &spec) const {
   }
   if (per == Per::kPair && images > 2) {
     Refuse("per=\"pair\" needs methods of two images, got one of ", images, ".");
+  }
+  if (pairing_ == Pairing::kAspect && images > 2) {
+    Refuse("pairs by aspect need methods of two images, got one of ", images, ".");
   }
   if (images > 2 && boxes > 1) {
     Refuse("methods of several boxes cannot be combined with methods of more than two images.");
@@ -112,6 +116,24 @@ void PlanArguments::CheckOptions(const OpSpec &spec) const {
   }
   CheckGivenLam();
   CheckCanvas();
+  CheckOverlap();
+}
+
+// Refuses methods and arguments that cannot be combined with overlap.
+void PlanArguments::CheckOverlap() const {
+  const auto overlaps = [](const Method &method) { return method.overlap; };
+  if (!Any(methods, overlaps)) {
+    return;
+  }
+  if (!std::all_of(methods.begin(), methods.end(), overlaps)) {
+    Refuse("overlap must be given to all methods of a plan, or to none.");
+  }
+  if (others_) {
+    Refuse("overlap needs partners from the batch, got \"others\", whose sizes plan does not see.");
+  }
+  if (given_box_.given) {
+    Refuse("box cannot be combined with overlap, which decides where the partner may show.");
+  }
 }
 
 // Refuses methods that cannot be combined with a canvas.

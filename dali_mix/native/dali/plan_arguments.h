@@ -49,6 +49,7 @@ class PlanArguments {
   void CheckOptions(const dali::OpSpec &spec) const;
   void CheckGivenLam() const;
   void CheckCanvas() const;
+  void CheckOverlap() const;
   void AcquireSizes(const dali::OpSpec &spec, const dali::Workspace &ws);
   void CheckLengths() const;
   void CheckSample(int i) const;

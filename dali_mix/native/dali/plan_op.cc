@@ -85,6 +85,9 @@ bool PlanOp::SetupImpl(std::vector<dali::OutputDesc> &outputs, const Workspace &
     outputs.push_back(shaped({values}, DALI_FLOAT));
     outputs.push_back(shaped({2}, DALI_INT32));
   }
+  if (further.box_blend) {
+    outputs.push_back(shaped(scalar, DALI_FLOAT));
+  }
   return true;
 }
 
@@ -150,11 +153,12 @@ DrawnSample PlanOp::Draw(const RandomStreams &streams, int i) const {
     return DrawTiles(arguments.methods[m], m, streams, i);
   }
   const Volume size = arguments.sizes[i];
+  const Volume partner = arguments.methods[m].overlap ? arguments.sizes[partners_[i][0]] : size;
   const int unit = UnitOf(arguments.per, i);
   const auto box = arguments.GivenBox(m, i);
   DrawnSample drawn = box ? TakeBox(*box, size)
                           : DrawSample(arguments.methods[m], m, arguments.WantedOf(m, unit, i),
-                                       size, streams, unit);
+                                       size, partner, streams, unit);
   return drawn.lam[0] < 1.0f ? std::move(drawn) : DrawnSample{};
 }
 
@@ -215,7 +219,10 @@ void PlanOp::RunImpl(Workspace &ws) {
   }
   if (further.fill) {
     Write<float>(ws, output++, [&](int) { return arguments_.methods[0].fill.data(); });
-    Write<int>(ws, output, [&](int i) { return &sizes[i].height; });
+    Write<int>(ws, output++, [&](int i) { return &sizes[i].height; });
+  }
+  if (further.box_blend) {
+    Write<float>(ws, output, [&](int i) { return &drawn_[i].box_blend; });
   }
 }
 

@@ -1,4 +1,6 @@
 // The partners of a batch: drawn, or given and checked.
+#include <algorithm>
+
 #include "plan_arguments.h"
 
 namespace dali_mix {
@@ -7,7 +9,10 @@ Partners PlanArguments::PartnersOf(const RandomStreams &streams) const {
   if (pairing_ == Pairing::kGiven) {
     return GivenPartners();
   }
-  PartnerRules rules = {Count(), images, pairing_, per == Per::kPair, {}};
+  PartnerRules rules = {Count(), images, pairing_, per == Per::kPair, {}, {}};
+  for (const Volume &size : sizes) {
+    rules.aspects.push_back(static_cast<double>(size.height) / std::max(size.width, 1));
+  }
   if (IsByClass(pairing_)) {
     for (int i = 0; i < Count(); i++) {
       rules.classes.push_back(classes_[i][0]);

@@ -46,6 +46,7 @@ partner, and K shares, the own first. Then follow, if a method draws them, in th
 * ``fill`` (float): value of the pixels that no image covers, and ``view`` (int32, 2 values): height
   and width of the image. ``box`` and ``offset`` then have a row for each image, the own one first;
   outside the boxes no image has a weight, and the shares sum to 1 at most.
+* ``box_blend`` (float, scalar): weight of the own image inside the box.
 
 The plan is a pure function of the random state, the batch size, the sizes and the arguments: the
 same on every machine and for every number of threads. A batch of one is left unmixed,
@@ -98,10 +99,11 @@ The classes of these names in ``dali_mix`` say what the methods draw.)")
         "pairing",
         "How partners are drawn: ``\"derange\"`` (a uniform permutation without fixed points), "
         "``\"shuffle\"`` (with fixed points, which stay unmixed), ``\"reverse\"`` (the batch "
-        "backwards, as timm), ``\"roll\"`` (the image before, as torchvision), ``\"same_class\"`` "
-        "and "
-        "``\"other_class\"`` (any such sample; unmixed where there is none), or ``\"others\"`` "
-        "(the "
+        "backwards, as timm), ``\"roll\"`` (the image before, as torchvision), ``\"aspect\"`` "
+        "(neighbours in the order of height over width, in pairs; an odd one stays unmixed), "
+        "``\"same_class\"`` and ``\"other_class\"`` (any such sample; unmixed where there is "
+        "none), "
+        "or ``\"others\"`` (the "
         "image across, in the other batch that ``apply`` is given). With K > 2 images the partners "
         "of a sample are K - 1 different images, as far as there are so many: those that follow "
         "one another in a uniformly drawn cyclic order; where the first follows from the place, "

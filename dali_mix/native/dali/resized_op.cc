@@ -70,6 +70,7 @@ class Resized : public dali::StatelessOperator<CPUBackend> {
     int images[kMaxBoxes];  // the image that each box shows
     Mask mask;
     double weights[kMaxImages];
+    double inside;      // own weight inside the boxes
     int frames, boxed;  // number of all frames, and of those that have the boxes
     float *lam;
   };
@@ -144,11 +145,12 @@ class Resized : public dali::StatelessOperator<CPUBackend> {
   // `box`: the boxes at the new size. An unmixed sample has no boxes, and its own image has the
   // whole weight.
   Counted ReadCounted(const Workspace &ws, int i, const int *box, Extent size, float *lam) const {
-    Counted counted = {size, {}, {}, {}, {1}, 1, 0, lam};
+    Counted counted = {size, {}, {}, {}, {1}, 0, 1, 0, lam};
     if (IsAlone(i)) {
       return counted;
     }
     plan_.Weights(i, counted.weights);
+    counted.inside = plan_.BoxBlend(i);
     for (int b = 0; b < plan_.Boxes(); b++) {
       counted.boxes[b] = {box[4 * b], box[4 * b + 1], box[4 * b + 2], box[4 * b + 3]};
       counted.images[b] = plan_.ShownIn(b);
@@ -180,7 +182,10 @@ class Resized : public dali::StatelessOperator<CPUBackend> {
     const double pixels = static_cast<double>(height) * width * of.frames;
     const int shares_kept = plan_.images > 2 ? plan_.images : 1;
     for (int k = 0; k < shares_kept; k++) {
-      double share = k == 0 ? of.weights[0] * (outside / 255.0) : of.weights[k] * behind;
+      double share = of.weights[k] * behind;
+      if (k == 0) {
+        share = of.weights[0] * (outside / 255.0) + of.inside * with.in_boxes[1] * of.boxed;
+      }
       // The first partner gets what the mask takes from the own image.
       if (k == 1) {
         share += of.weights[0] * (behind - outside / 255.0);
@@ -221,7 +226,8 @@ given. The mask of the plan is the input, if it has one, and stays as it is.)")
         nullptr, true)
     .AddOptionalArg<std::vector<int>>("offset", "``offset`` of the plan.", nullptr, true)
     .AddOptionalArg<std::vector<int>>("fit", "``fit`` of the plan.", nullptr, true)
-    .AddOptionalArg<std::vector<int>>("frames", "``frames`` of the plan.", nullptr, true);
+    .AddOptionalArg<std::vector<int>>("frames", "``frames`` of the plan.", nullptr, true)
+    .AddOptionalArg<std::vector<float>>("box_blend", "``box_blend`` of the plan.", nullptr, true);
 
 DALI_REGISTER_OPERATOR(dali_mix__Resized, dali_mix::Resized, CPU);
 

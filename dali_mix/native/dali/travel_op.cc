@@ -213,6 +213,7 @@ shows:
     .AddOptionalArg<std::vector<int>>("offset", "As in ``apply``.", nullptr, true)
     .AddOptionalArg<std::vector<float>>("fill", "As in ``apply``.", nullptr, true)
     .AddOptionalArg<std::vector<int>>("view", "As in ``apply``; for `views`.", nullptr, true)
+    .AddOptionalArg<std::vector<float>>("box_blend", "As in ``apply``.", nullptr, true)
     .AddOptionalArg<float>("min_visible",
                            "Boxes of whose area a smaller share shows are left out. In [0, 1].",
                            0.0f)

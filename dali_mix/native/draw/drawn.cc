@@ -27,7 +27,7 @@ void CountPair(DrawnSample &drawn, Volume size) {
   const int64_t covered = shares.in_boxes[1];
   const int frames = drawn.end_frame - drawn.first_frame;
   if (covered > 0) {
-    own = 1.0 - covered * frames / (area * size.frames);
+    own = 1.0 - (1.0 - drawn.box_blend) * covered * frames / (area * size.frames);
   }
   drawn.lam[0] = static_cast<float>(own);
   drawn.lam[1] = 1.0f - drawn.lam[0];
@@ -170,6 +170,33 @@ DrawnSample DrawMixUp(double share, Volume size) {
   return drawn;
 }
 
+// Mixes the part of the own image that the partner reaches if the two lie centre on centre.
+DrawnSample DrawOverlap(const Method &method, double share, Volume size, Volume partner,
+                        const RandomStreams &streams, int number, int unit) {
+  const int height = std::min(size.height, partner.height);
+  const int width = std::min(size.width, partner.width);
+  const int y = (size.height - height) / 2, x = (size.width - width) / 2;
+  DrawnSample drawn;
+  if (method.kind == Kind::kMixUp) {
+    drawn.boxes[0] = {0, 0, height, width};
+    drawn.box_blend = static_cast<float>(share);
+    drawn.end_frame = size.frames;
+  } else {
+    const auto place = streams.Open(unit, kMethod + 2 * number + 1);
+    drawn = DrawCut(method, share, {size.frames, height, width}, *place);
+  }
+  for (int b = 0; b < method.boxes; b++) {
+    Box &box = drawn.boxes[b];
+    if (!box.Empty()) {
+      box = {box.y0 + y, box.x0 + x, box.y1 + y, box.x1 + x};
+    }
+  }
+  drawn.offsets[0][0] = (partner.height - height) / 2 - y;
+  drawn.offsets[0][1] = (partner.width - width) / 2 - x;
+  CountPair(drawn, size);
+  return drawn;
+}
+
 // The share that the own image of a pair should keep, before counting.
 double DrawShare(const Method &method, const Wanted &wanted, Random &random) {
   if (wanted.lam) {
@@ -192,13 +219,17 @@ double DrawSides(const Method &method, const Wanted &wanted, Random &random) {
 }  // namespace
 
 DrawnSample DrawSample(const Method &method, int number, const Wanted &wanted, Volume size,
-                       const RandomStreams &streams, int unit) {
+                       Volume partner, const RandomStreams &streams, int unit) {
   if (wanted.alpha == 0 && !wanted.lam) {
     return {};
   }
   // A stream is opened only if it is needed, because seeking to it takes a while.
   const auto weights = [&] { return streams.Open(unit, kMethod + 2 * number); };
   const auto place = [&] { return streams.Open(unit, kMethod + 2 * number + 1); };
+  if (method.overlap) {
+    const double share = DrawShare(method, wanted, *weights());
+    return DrawOverlap(method, share, size, partner, streams, number, unit);
+  }
   switch (method.kind) {
     case Kind::kMultiMix:
       if (method.images > 2) {

@@ -17,6 +17,7 @@ struct Volume {
 
 struct DrawnSample {
   float weights[kMaxImages] = {1};  // outside the boxes
+  float box_blend = 0;              // own weight inside the boxes
   Box boxes[kMaxBoxes] = {};        // one for each partner, or several for one; on a canvas, of all
   int offsets[kMaxImages][2] = {};  // one for each partner; on a canvas, of all images
   int fit[2] = {};                  // size to which the whole partner is resized; 0, 0: it is not
@@ -33,9 +34,10 @@ struct Wanted {
 };
 
 // Draws one sample by the method with this number, from the streams of sample `unit`, and counts
-// the shares.
+// the shares. `partner`: the size of the first partner.
 DALI_MIX_API DrawnSample DrawSample(const Method &method, int number, const Wanted &wanted,
-                                    Volume size, const RandomStreams &streams, int unit);
+                                    Volume size, Volume partner, const RandomStreams &streams,
+                                    int unit);
 
 // The same for a given box, which is clipped to the image.
 DALI_MIX_API DrawnSample TakeBox(const Box &box, Volume size);

@@ -144,9 +144,9 @@ DrawnMask DrawBell(const Method &method, int height, int width, Random &random) 
   const auto bell = [&](int size) {
     const int center = UniformInt(random, size);
     const double sigma = Uniform(random, method.sigma.low, method.sigma.high) * size;
-    std::vector<double> values(size);
+    std::vector<float> values(size);
     for (int at = 0; at < size; at++) {
-      values[at] = std::exp(-0.5 * std::pow((at - center) / sigma, 2));
+      values[at] = static_cast<float>(std::exp(-0.5 * std::pow((at - center) / sigma, 2)));
     }
     return values;
   };
@@ -155,9 +155,9 @@ DrawnMask DrawBell(const Method &method, int height, int width, Random &random) 
   for (int y = 0; y < height; y++) {
     // The compiler cannot know that the stored bytes are none of what is read.
     uint8_t *__restrict row = &mask.values[static_cast<size_t>(y) * width];
-    const double *column = columns.data(), in_row = rows[y];
+    const float *column = columns.data(), in_row = rows[y];
     for (int x = 0; x < width; x++) {  // + 0.5 rounds, because no value is negative
-      row[x] = static_cast<uint8_t>(static_cast<int>(255 * (1 - in_row * column[x]) + 0.5));
+      row[x] = static_cast<uint8_t>(static_cast<int>(255 * (1 - in_row * column[x]) + 0.5f));
     }
   }
   return mask;

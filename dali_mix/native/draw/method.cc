@@ -123,6 +123,10 @@ void SetExtent(Method &method, const Option &option) {
       {{"space", Extents::kSpace}, {"time", Extents::kTime}, {"space-time", Extents::kSpaceTime}});
 }
 
+void SetOverlap(Method &method, const Option &option) {
+  method.overlap = option.Word<bool>({{"false", false}, {"true", true}});
+}
+
 void SetPatch(Method &method, const Option &option) {
   const Interval sides = option.WholePair(1, 1 << 20, "whole pixels, height and width");
   method.patch_height = static_cast<int>(sides.low);
@@ -148,6 +152,8 @@ const std::map<std::string, Setter> &Setters() {
   static const char *above = "(low, high), above 0";
   static const std::map<std::string, Setter> setters = {
       {"mixup uniform", [](Method &m, const Option &o) { m.uniform = o.Ordered(0, 1, in_unit); }},
+      {"mixup overlap", SetOverlap},
+      {"cutmix overlap", SetOverlap},
       {"cutmix place", SetPlace},
       {"cutmix extent", SetExtent},
       {"cutmix minmax",
@@ -245,7 +251,8 @@ std::vector<Method> ParseMethods(const std::vector<std::string> &lines) {
 FurtherColumns FurtherColumnsOf(const std::vector<Method> &methods) {
   FurtherColumns columns = {};
   for (const Method &method : methods) {
-    columns.offset |= method.kind == Kind::kRicap || method.HasCanvas();
+    columns.offset |= method.kind == Kind::kRicap || method.NeedsSizes();
+    columns.box_blend |= method.kind == Kind::kMixUp && method.overlap;
     columns.fit |= method.kind == Kind::kResizeMix;
     columns.frames |= method.DrawsFrames();
     columns.mask |= method.DrawsMask();

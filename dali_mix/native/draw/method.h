@@ -48,6 +48,7 @@ struct Method {
   int boxes = 1;
   int patch_height = 16, patch_width = 16;
   bool scattered = false;           // PatchMix: single patches rather than a box
+  bool overlap = false;             // MixUp, CutMix: pairs of any two sizes
   int images = 2;                   // number of images that one sample mixes
   Extent canvas = {640, 640};       // Mosaic: half of each side of the whole mosaic
   bool cropped = false;             // Mosaic: the output is a part of it, of the size of `canvas`
@@ -57,6 +58,8 @@ struct Method {
     return kind == Kind::kGridMix || kind == Kind::kFMix || kind == Kind::kSmoothMix ||
            (kind == Kind::kPatchMix && scattered);
   }
+  // Whether the draw needs the sizes of all images.
+  bool NeedsSizes() const { return HasCanvas() || overlap; }
   bool HasCanvas() const { return kind == Kind::kMosaic; }
   bool DrawsFrames() const { return extent != Extents::kSpace; }
 };
@@ -66,9 +69,9 @@ DALI_MIX_API std::vector<Method> ParseMethods(const std::vector<std::string> &li
 
 // The optional columns that a plan of these methods has, in their order.
 struct FurtherColumns {
-  bool offset, fit, frames, mask, fill;  // with `fill` comes `view`
+  bool offset, fit, frames, mask, fill, box_blend;  // with `fill` comes `view`
 
-  int Count() const { return offset + fit + frames + mask + 2 * fill; }
+  int Count() const { return offset + fit + frames + mask + 2 * fill + box_blend; }
 };
 DALI_MIX_API FurtherColumns FurtherColumnsOf(const std::vector<Method> &methods);
 

@@ -44,6 +44,22 @@ void Match(std::vector<int> &partner, Random &random) {
   }
 }
 
+// Pairs neighbours in the order of their aspects. Where these are equal the order is drawn. An odd
+// one, each equally likely, stays its own partner.
+void MatchByAspect(std::vector<int> &partner, const std::vector<double> &aspects, Random &random) {
+  std::vector<int> order = partner;
+  Shuffle(order, random);
+  if (order.size() % 2 == 1) {
+    order.pop_back();
+  }
+  std::stable_sort(order.begin(), order.end(),
+                   [&aspects](int a, int b) { return aspects[a] < aspects[b]; });
+  for (size_t i = 0; i + 1 < order.size(); i += 2) {
+    partner[order[i]] = order[i + 1];
+    partner[order[i + 1]] = order[i];
+  }
+}
+
 // The partner for pairings that depend on the place in the batch only.
 int PartnerByPlace(Pairing pairing, int i, int samples) {
   switch (pairing) {
@@ -65,6 +81,9 @@ std::vector<int> DrawSingle(const PartnerRules &rules, Random &random) {
       break;
     case Pairing::kShuffle:
       Shuffle(partner, random);
+      break;
+    case Pairing::kAspect:
+      MatchByAspect(partner, rules.aspects, random);
       break;
     default:
       for (int &index : partner) {

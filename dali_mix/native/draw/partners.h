@@ -14,6 +14,7 @@ enum class Pairing {
   kShuffle,
   kReverse,
   kRoll,
+  kAspect,
   kSameClass,
   kOtherClass,
   kOthers,
@@ -29,8 +30,9 @@ struct PartnerRules {
   int samples;
   int images;  // number of images that one sample mixes, with its own
   Pairing pairing;
-  bool matched;              // draw disjoint pairs, for "derange" of two images
-  std::vector<int> classes;  // [samples], for pairings by class
+  bool matched;                 // draw disjoint pairs, for "derange" of two images
+  std::vector<int> classes;     // [samples], for pairings by class
+  std::vector<double> aspects;  // [samples]: height over width, for pairs by aspect
 };
 
 // Indices into the batch, or into the others after it: [samples][images - 1].
