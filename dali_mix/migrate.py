@@ -218,13 +218,15 @@ def from_deim(mixup_prob: float, copyblend_prob: float = 0.0) -> dict[str, Any]:
     it. The boxes of both images stay. Their weights, which `dali_mix.fn.apply_boxes` gives, are
     lam and 1 - lam: "mixup" in the targets there.
 
-    ValueError: copyblend_prob above 0, as CopyBlend has no equivalent.
+    ValueError: copyblend_prob above 0. CopyBlend needs the boxes of objects: it is a plan of your
+    own, with `box_blend`.
     """
     if not (isinstance(mixup_prob, numbers.Real) and 0 < float(mixup_prob) <= 1):
         raise ValueError(f"mixup_prob must be above 0 and at most 1, got {mixup_prob!r}.")
     if copyblend_prob:
         raise ValueError(
-            f"copyblend_prob must be 0, got {copyblend_prob!r}: CopyBlend has no equivalent here."
+            f"copyblend_prob must be 0, got {copyblend_prob!r}: CopyBlend is a plan of your own, "
+            "with the boxes of objects and box_blend."
         )
     mixup = MixUp(uniform=(0.45, 0.55))
     return _arguments([(mixup, 1.0)], partner="roll", prob=float(mixup_prob), **_WHOLE_BATCH)
