@@ -119,6 +119,12 @@ def test_what_the_examples_of_pipelines_say(after):
     assert (lam_of(salient) > 0.1).all() and (lam_of(salient) < 0.9).all()
     maps = named(after("docs/travel.md"), "segmented")
     assert (maps["y1"].as_array() == maps["y2"].as_array()).all()
+    pasted = named(after("docs/travel.md"), "copy_paste")
+    shown = (pasted["ids"].as_array() >= 1000).mean((1, 2, 3))
+    np.testing.assert_allclose(1 - shown, lam_of(pasted), atol=1e-6)
+    assert (shown > 0).any()
+    blended = named(after("docs/travel.md"), "copy_blend")
+    assert {0.5, 1.0} >= {float(w) for kept in blended["weights"] for w in np.asarray(kept)}
     assert len(np.unique(lam_of(named(after("docs/migration.md"), "as_timm")))) > 16
 
 
