@@ -26,15 +26,15 @@ def contestants(case: Case, *, methods: bool) -> dict[str, Run]:
     graphs = {UNMIXED: GRAPHS[UNMIXED], "dali_mix unmixed": ours_unmixed} | GRAPHS
     graphs["DALI stock CutMix, then cmn"] = stock_cutmix(case.count, height, width)
     if methods:
-        others = other_methods(height, width)
-        graphs |= {f"dali_mix {name}": ours(method) for name, method in others.items()}
+        graphs |= {f"dali_mix {n}": ours(m) for n, m in other_methods(height, width).items()}
     return {FEED: pipelines.runner(case, feed)} | pipelines.contestants(case, graphs)
 
 
 def other_methods(height: int, width: int) -> dict[str, Any]:
-    """All methods except mixup and cutmix."""
+    """All methods except mixup and cutmix, and mixup of pairs of any sizes."""
     patch = math.gcd(height, 16), math.gcd(width, 16)
     found: dict[str, Any] = {kind.name: kind for kind in METHODS if kind not in (MixUp, CutMix)}
+    found["mixup overlap"] = partial(MixUp, overlap=True)
     found["patchmix"] = partial(PatchMix, patch=patch)
     found["patchmix patches"] = partial(PatchMix, patch=patch, shape="patches")
     found["mosaic"] = partial(Mosaic, (height // 2, width // 2))
