@@ -50,9 +50,9 @@ LEFT_OUT = {
         "tests/graph/test_partners.py::test_the_second_stream_gives_pixels_and_labels[resizemix-gpu]",
     ),
     "they need a PyTorch with CUDA": (
-        "tests/bench/test_bench_operators.py::test_every_contestant_mixes_as_it_says_on_a_gpu",
-        "tests/bench/test_bench_operators.py::test_kernels_and_copies_of_a_gpu_are_seen",
-        "tests/bench/test_bench_operators.py::test_a_batch_is_mixed_without_waiting_for_the_gpu",
+        "tests/bench/test_contestants.py::test_every_contestant_mixes_as_it_says_on_a_gpu",
+        "tests/bench/test_contestants.py::test_kernels_and_copies_of_a_gpu_are_seen",
+        "tests/bench/test_contestants.py::test_a_batch_is_mixed_without_waiting_for_the_gpu",
         "tests/loader/test_loader.py::test_batches_are_on_the_gpu_and_stay",
         "tests/loader/test_loader_state.py::test_on_the_gpu_the_same_batches_follow",
         "tests/training/test_multi_target.py::test_pin_memory_pins_every_part",
