@@ -12,7 +12,7 @@ BENCH = Path(__file__).resolve().parents[2] / "bench"
 from bench.kernel import __main__ as kernel  # noqa: E402
 from bench.operators.rows import UNMIXED  # noqa: E402
 from bench.report import __main__ as report  # noqa: E402
-from bench.report import summary  # noqa: E402
+from bench.report import sections, summary  # noqa: E402
 from dali_mix.measure import record  # noqa: E402
 
 
@@ -57,13 +57,32 @@ def changed(runs, name, path, value):
     return copy
 
 
-def test_a_changed_figure_changes_the_report(runs, generated):
-    for name, path in {
-        "operators-epyc-2core": ["cases", 0, "results", UNMIXED, "wall", "summary", "median"],
-        "pipeline-photos-epyc-2core": ["comparisons", 0, "speed", "ratio"],
-        "loss-epyc-2core": ["sizes", 0, "results", "MixLoss", "peak_bytes"],
-    }.items():
-        assert report.generate(changed(runs, name, path, 9.75e3)) != generated
+@pytest.mark.parametrize(
+    ("name", "show", "path"),
+    [
+        (
+            "operators-epyc-2core",
+            sections.operators,
+            ["cases", 0, "results", UNMIXED, "wall", "summary", "median"],
+        ),
+        (
+            "pipeline-photos-epyc-2core",
+            sections.pipeline,
+            ["comparisons", 0, "speed", "ratio"],
+        ),
+        (
+            "loss-epyc-2core",
+            sections.loss,
+            ["sizes", 0, "results", "MixLoss", "peak_bytes"],
+        ),
+    ],
+)
+def test_a_changed_figure_changes_the_report(runs, generated, name, show, path):
+    parts, chart = show(runs[name])
+    assert all(part in generated["README.md"] for part in parts)
+    assert chart == generated.get(f"charts/{name}.svg")
+    told, _ = show(changed(runs, name, path, 9.75e3)[name])
+    assert told != parts
 
 
 def test_the_readme_says_how_many_times_faster_and_what_is_not_measured(runs):
