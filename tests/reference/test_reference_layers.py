@@ -139,4 +139,4 @@ def test_frames_come_and_go(layout):
 
 
 def test_the_further_columns_may_be_left_out():
-    assert Plan(1, 2, 3, 4, 5)[5:] == (None,) * 6
+    assert Plan(1, 2, 3, 4, 5)[5:] == (None,) * 7
