@@ -132,6 +132,25 @@ def test_boxes_and_class_maps_travel_along():
         assert weights[i][0] == pytest.approx(plan.lam[i], abs=1e-6)
 
 
+def test_a_second_view_has_its_shares_counted():
+    images = random_images(np.random.default_rng(4), [(29, 41, 3)] * 5)
+    box, size, weight = (3, 5, 20, 32), (29, 41), 0.25
+    partner = [np.int32(j) for j in (1, 2, 3, 4, 0)]
+
+    def graph(x, partner):
+        constants = {
+            name: types.Constant(np.int32(v)) for name, v in (("box", box), ("size", size))
+        }
+        plan = Plan(partner, blend=None, lam=None, box_blend=weight, **constants)
+        return [*plan.resized(13, 17)[2:5], dmix.apply(x, plan, dtype=types.UINT8)]
+
+    boxes, lam, sizes, _ = run_on(images, graph, partner)
+    y0, x0, y1, x1 = (int(edge) for edge in boxes[0])
+    assert (y0, x0, y1, x1) == (1, 2, 9, 13) and tuple(sizes[0]) == (13, 17)
+    share = (y1 - y0) * (x1 - x0) / (13 * 17)
+    np.testing.assert_allclose(lam, 1 - (1 - weight) * share, atol=1e-6)
+
+
 @pytest.mark.parametrize("per", ["sample", "pair"])
 def test_pairs_by_aspect_are_neighbours(per):
     images = ragged(7)
