@@ -106,7 +106,8 @@ def guarded(path, *arguments):
 @pytest.mark.skipif(sys.platform != "linux", reason="needs mprotect")
 @pytest.mark.parametrize("path", CPU_PATHS)
 def test_nothing_is_read_beyond_an_image(path):
-    done = guarded(path, 0, min(COUNT, 5000))
+    # The baseline knows no blocks.
+    done = guarded(path, 0, min(COUNT, 5000) // (4 if path == "baseline" else 1))
     assert done.returncode == 0 and done.stdout == "done\n", done.stderr[-2000:]
 
 

@@ -21,7 +21,7 @@ Layers = structure(
     *numbers("box_count"),
     ("shows", ctypes.c_int32 * 8),
     ("mask", Mask),
-    ("blend", ctypes.c_float),
+    ("blend", ctypes.c_double),
     *numbers("copied"),
 )
 Sample = structure(

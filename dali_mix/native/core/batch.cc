@@ -69,7 +69,7 @@ class SampleMaker {
       layers.mask = {static_cast<const uint8_t *>(buffers_.masks[sample_]), mask.height,
                      mask.width};
     }
-    layers.blend = static_cast<float>(mix_.weights[0]);
+    layers.blend = mix_.weights[0];
     // A map has one image of weight 1 behind the boxes. A soft mask leaves the choice of two.
     layers.copied = format_.copied == 1 ? 1 : 0;
     for (int k = 2; k < mix_.images; k++) {

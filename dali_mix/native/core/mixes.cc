@@ -250,9 +250,7 @@ std::vector<SampleMix> MixSamples(const PlanColumns &plan, const Images &images,
       Refuse("mask needs samples of two images, got ", mix.images, " for sample ", i, ".");
     }
     if (mix.masked) {
-      // As Layers::blend, so that a level of 255 is the blend to the bit.
-      mix.weights[0] = static_cast<float>(mix.weights[0]);
-      mix.weights[1] = 1 - mix.weights[0];
+      mix.weights[1] = 1 - mix.weights[0];  // so that a level of 255 is the blend to the bit
     }
     for (int k = 1; k < mix.images; k++) {
       CheckImage(mix, images, i, k, plan.offset.given, frames_axis);

@@ -30,9 +30,7 @@ MIX_HD Blend BlendOf(double k, double w) {
 }
 
 // Own weight at a pixel where the mask has the value `level`.
-MIX_HD double SoftWeight(float blend, uint8_t level) {
-  return static_cast<double>(blend) * (level / 255.0);
-}
+MIX_HD double SoftWeight(double blend, uint8_t level) { return blend * (level / 255.0); }
 
 struct Normalization {
   double k, s;

@@ -55,7 +55,7 @@ struct Layers {
   int box_count;                  // number of all boxes
   int shows[kMaxBoxes];           // the image that each box shows, or kBlended
   Mask mask;                      // between the own image and the first partner
-  float blend;                    // own weight where the mask is 255
+  double blend;                   // own weight where the mask is 255
   int copied;                     // for maps: the image that shows instead of a blend
 };
 
