@@ -1,6 +1,6 @@
 """`apply` on anything: the right pixels or one clear sentence, never a wrong pixel, never a crash.
 
-200 batches of each kind here; DALI_MIX_FUZZ=100000 in the environment makes it that many."""
+100 batches of each kind here; DALI_MIX_FUZZ=100000 in the environment makes it that many."""
 
 import os
 import re
@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from random_batches import Drawn, random_batch
 
-COUNT = int(os.environ.get("DALI_MIX_FUZZ", "200"))
+COUNT = int(os.environ.get("DALI_MIX_FUZZ", "100"))
 fuzz = settings(
     max_examples=COUNT,
     derandomize=COUNT < 1000,
